@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+# make            libdxh.so, libdxh.a and the command build/dxh
+# make demo       install what is missing, build, run the main job   (ARGS="--chaos")
+# make check      install what is missing, build, run the tests      (FILTER=room)
+# make lint       format, arrows between rooms, headers stand alone
+# make symbols    exported symbols == symbols declared in include/
+# make examples   the programs of docs/examples
+# make clean
+#
+# CC=clang picks the compiler, SAN=address a build with AddressSanitizer and
+# UBSan; both build beside the default, in build/$(CC)-$(SAN). WERROR=1 makes
+# warnings fatal.
+
+# ---- what must be installed (Debian packages) ---------------------------------
+PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev
+PACKAGES_CHECK := libcriterion-dev python3-minimal binutils
+PACKAGES_LINT := clang-format g++ shellcheck
+PACKAGES_CI := clang libclang-rt-14-dev
+
+# ---- what is built -------------------------------------------------------------
+ROOMS := base queue shm runtime runtime/broker
+SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
+TOOLS := $(sort $(wildcard tools/*.c))
+TESTS := $(sort $(wildcard tests/*_test.c))
+SUPPORT := $(sort $(wildcard tests/support/*.c))
+EXAMPLES := $(sort $(wildcard docs/examples/*.c))
+HEADERS := $(sort $(wildcard include/*.h include/dxh/*.h))
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+SAN ?=
+B := build$(if $(filter-out gcc-,$(CC)-$(SAN)),/$(CC)$(if $(SAN),-$(SAN)))
+
+LIBRARIES := libzmq msgpack ck libsodium
+CPPFLAGS += -D_GNU_SOURCE -I. -Iinclude
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
+CFLAGS ?= -O2 -g
+OWN_CFLAGS := -std=c11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread
+LDFLAGS += -pthread
+ifeq ($(SAN),)
+OWN_CFLAGS += -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+LDFLAGS += -Wl,-z,relro,-z,now
+else ifeq ($(SAN),address)
+OWN_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+else
+$(error SAN=$(SAN) is not known: use SAN=address)
+endif
+LIBS = $(shell pkg-config --libs $(LIBRARIES))
+LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
+COMPILE = $(CC) $(CPPFLAGS) $(LIBS_CFLAGS) $(CFLAGS) $(OWN_CFLAGS) -MMD -MP -c $< -o $@
+
+objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
+EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
+SONAME := libdxh.so.0
+
+.PHONY: all demo check run-demo run-check lint symbols examples packages clean
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(B)/libdxh.so $(B)/libdxh.a $(B)/dxh
+
+# ---- the two commands ------------------------------------------------------------
+# Packages first: what is compiled below needs them when it is parsed.
+JOBS := -j$(shell nproc) --no-print-directory
+
+demo:
+	@tools/packages.sh build/packages-demo $(PACKAGES)
+	@+$(MAKE) $(JOBS) all
+	@$(B)/dxh demo $(ARGS)
+
+check:
+	@tools/packages.sh build/packages-check $(PACKAGES) $(PACKAGES_CHECK)
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) examples
+	@tests/run.sh $(B) '$(FILTER)'
+
+# ---- compiling and linking ----------------------------------------------------------
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE)
+
+$(B)/libdxh.a: $(call objects,$(SOURCES))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/$(SONAME): $(call objects,$(SOURCES))
+	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(B)/libdxh.so: $(B)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+$(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
+	$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+# Tests see the rooms from inside, so they take the archive.
+$(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdxh.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
+
+# Examples see what a user sees.
+examples: $(EXAMPLE_PROGRAMS)
+$(B)/examples/%: $(B)/obj/docs/examples/%.o $(B)/libdxh.so
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $< -L$(B) -ldxh -o $@
+
+# ---- checks of the tree ---------------------------------------------------------------
+lint:
+	@tools/packages.sh build/packages-lint $(PACKAGES) $(PACKAGES_LINT)
+	@tests/lint.sh
+
+symbols: $(B)/libdxh.so
+	@tests/symbols.sh $(B)/libdxh.so
+
+packages:
+	@echo $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_LINT) $(PACKAGES_CI)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

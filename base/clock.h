@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Time as the library counts it: nanoseconds of CLOCK_MONOTONIC. */
+#ifndef DXI_CLOCK_H
+#define DXI_CLOCK_H
+
+#include <dxh/base.h>
+
+#include <time.h>
+
+enum { DXI_NS_PER_US = 1000, DXI_NS_PER_MS = 1000000, DXI_NS_PER_S = 1000000000 };
+
+/* The timespec of an absolute or relative count of nanoseconds >= 0. */
+struct timespec dxi_timespec(int64_t ns);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Failing with a reason: this thread's last error, and the log.
+ *
+ * A failure is worded once, at the place that knows the values; callers above
+ * pass the status on and say nothing.
+ */
+#ifndef DXI_STATUS_H
+#define DXI_STATUS_H
+
+#include <dxh/base.h>
+
+/* Keep "DXH_Exxx: <text>" as this thread's last error; returns `status`. */
+dxh_status dxi_fail(dxh_status status, const char *format, ...) DXH_PRINTF(2, 3);
+
+/* The same with ": <strerror(error)>" behind, and the status that fits `error`
+ * (an errno value): EACCES is DXH_EACCESS, ENOSPC DXH_ENOSPACE, ... */
+dxh_status dxi_fail_errno(int error, const char *format, ...) DXH_PRINTF(2, 3);
+
+/* One line to the log callback. */
+void dxi_log(dxh_log_level level, const char *format, ...) DXH_PRINTF(2, 3);
+
+/* Copy a caller's config of `given` bytes into ours of `own` bytes. A shorter
+ * one (older header) leaves zeros; a longer one (newer header) must hold zeros
+ * beyond what we know, else DXH_EVERSION. NULL gives all zeros. */
+dxh_status dxi_config_read(void *config, size_t own, const void *given_config, size_t given);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* The block: bytes in shared memory that outlive a process.
+ *
+ * A block has two independent tables; either may be absent, not both.
+ * Table 1: up to 16 named zones, the user's own structs. Table 2: a ring of
+ * slots with one producer and many consumers, numbered by tickets 0, 1, 2, ...
+ *
+ * Consumers map the block read-only; the kernel enforces it. No lock is ever
+ * held in the data path: a process killed at any instruction stops nobody. A
+ * dead producer's place is taken with dxh_producer_open() by any process that
+ * may write the block; consumers stay attached.
+ *
+ * A block NAME is 1..63 characters of [A-Za-z0-9._-] and '/', which does not
+ * begin with '.' or '/'. It is stored as NAME.dxh and NAME.lock ('/' becomes
+ * '+') in a directory: the configured one, else $DXH_SHM_DIR, else /dev/shm.
+ *
+ * Thread words: a producer and a consumer belong to one thread at a time
+ * (owner), but for zone pointers, whose atomics any thread may use.
+ * Children of fork() must open their own.
+ */
+#ifndef DXH_BLOCK_H
+#define DXH_BLOCK_H
+
+#include <dxh/base.h>
+#include <dxh/schema.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { DXH_ZONES_MAX = 16, DXH_BLOCK_NAME_MAX = 63 };
+
+typedef struct dxh_producer dxh_producer;
+typedef struct dxh_consumer dxh_consumer;
+
+/* One zone. Fill it with DXH_ZONE(tag), DXH_LATCH(tag) or DXH_ZONE_RAW(). */
+typedef struct dxh_zone_spec {
+	const char *name;         /* NULL ends the list */
+	const dxh_schema *schema; /* NULL: raw bytes */
+	size_t bytes;
+	size_t align; /* 0: 64; never more than 64 */
+	int latch;    /* not 0: two copies, see dxh_latch_begin() */
+} dxh_zone_spec;
+
+/* What a slot carries. Fill it with DXH_SLOT(tag) or DXH_SLOT_BYTES(n). */
+typedef struct dxh_slot_spec {
+	const dxh_schema *schema; /* NULL: raw bytes */
+	size_t bytes;             /* capacity; rounded up to a multiple of 64 */
+} dxh_slot_spec;
+
+/* clang-format off */
+#define DXH_ZONE(tag) {#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 0}
+#define DXH_LATCH(tag) {#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 1}
+#define DXH_ZONE_RAW(name, bytes) {name, NULL, bytes, 0, 0}
+#define DXH_SLOT(tag) {DXH_SCHEMA_OF(tag), sizeof(struct tag)}
+#define DXH_SLOT_BYTES(n) {NULL, n}
+/* clang-format on */
+
+typedef struct dxh_block_config {
+	const char *directory; /* NULL: $DXH_SHM_DIR, else /dev/shm */
+	dxh_zone_spec zones[DXH_ZONES_MAX];
+	dxh_slot_spec slot;
+	uint32_t slot_count;   /* items kept: 0 (no ring) or 4 .. 65536 */
+	uint32_t mode;         /* permission bits; 0: 0640 */
+	const char *group;     /* group of the files by name; NULL: the process's */
+	int no_wait;           /* not 0: consumers poll; publishing makes no system call */
+	int unlink_on_close;   /* not 0: dxh_producer_close() removes the block */
+	int64_t owner_wait_ns; /* how long to wait for a live producer to go (standby) */
+} dxh_block_config;
+
+/* Create the block, or take over one whose producer is gone.
+ *
+ * A takeover needs the same zones, slot and geometry (else DXH_ESCHEMA or
+ * DXH_ESIZE, naming the first difference); it redoes the ticket that the dead
+ * producer left unfinished and goes on. The block's epoch is then one higher.
+ * A new block appears under its name whole or not at all. Space is reserved
+ * here, so that a full disk is DXH_ENOSPACE now and not a signal later.
+ *
+ * Thread:  any. Owner: the caller, until dxh_producer_close().
+ * Blocks:  at most config->owner_wait_ns, while another producer lives.
+ * Called:  dxh_producer_open(name, config, &producer); config is required.
+ * Returns: DXH_EBUSY naming the live producer; DXH_EINVAL; DXH_ESCHEMA;
+ *          DXH_ESIZE; DXH_ENOSPACE with need and have; DXH_EACCESS;
+ *          DXH_ECORRUPT when the existing block breaks a rule; DXH_EVERSION;
+ *          DXH_ENOTFOUND without the directory; DXH_ESYSTEM; DXH_ENOMEM.
+ */
+#define dxh_producer_open(...) dxh_producer_open_sized(sizeof(dxh_block_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
+                                                         const dxh_block_config *config,
+                                                         dxh_producer **producer);
+
+/* Stop producing. An open write is aborted. Consumers read what is left and
+ * then get DXH_ECLOSED until a successor opens the block.
+ * Thread: owner. Sets *producer to NULL; DXH_EINVAL when it is NULL already. */
+DXH_API dxh_status dxh_producer_close(dxh_producer **producer);
+
+/* Remove a block that no producer holds. Attached consumers keep their memory
+ * and learn it as DXH_EUNLINKED.
+ * Thread: any. Returns: DXH_ENOTFOUND; DXH_EBUSY naming the live producer. */
+DXH_API DXH_NODISCARD dxh_status dxh_block_unlink(const char *directory, const char *name);
+
+/* ---- writing ------------------------------------------------------------ */
+
+/* A slot being written. `data` is valid until commit or abort. */
+typedef struct dxh_write_slot {
+	void *data;
+	size_t capacity_bytes;
+	uint64_t ticket;
+	dxh_producer *producer;
+} dxh_write_slot;
+
+/* Take the next slot, fill slot->data, commit or abort.
+ *
+ * The ring overwrites its oldest item; it never waits for consumers, so the
+ * deadline matters only to blocks whose consumers may hold the writer back.
+ * Commit publishes the first `bytes` bytes and wakes consumers. Abort leaves a
+ * ticket that consumers skip and count as neither read nor lost.
+ *
+ * Thread:  owner. Units: deadline_ns absolute.
+ * Returns: begin: DXH_ESTATE when a write is open or the block has no ring.
+ *          commit: DXH_ESIZE when bytes > capacity (the write stays open);
+ *          DXH_ESTATE when this slot is not open (double commit).
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns,
+                                                 dxh_write_slot *slot);
+DXH_API DXH_NODISCARD dxh_status dxh_write_commit(dxh_write_slot *slot, size_t bytes);
+DXH_API dxh_status dxh_write_abort(dxh_write_slot *slot);
+
+/* Begin, copy, commit in one call; free of data races in the sense of C11.
+ * Thread: owner. Returns: DXH_ESIZE when it does not fit; DXH_ESTATE. */
+DXH_API DXH_NODISCARD dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes,
+                                             int64_t deadline_ns);
+
+typedef struct dxh_producer_stats {
+	uint64_t items;        /* tickets committed, over the life of the block */
+	uint64_t bytes;        /* of their payload */
+	uint64_t aborted;      /* tickets aborted */
+	uint64_t wakes;        /* futex wake calls made */
+	uint64_t next_ticket;  /* of the next write */
+	uint64_t write_max_ns; /* longest begin..commit, one in 64 measured */
+	uint64_t epoch;        /* takeovers so far */
+	uint64_t block_bytes;  /* size of the data file */
+} dxh_producer_stats;
+
+/* Thread: owner. */
+DXH_API dxh_status dxh_producer_stats_get(const dxh_producer *producer, dxh_producer_stats *stats);
+
+/* ---- zones -------------------------------------------------------------- */
+
+/* A zone by name, checked three ways: DXH_EZONE (no such zone, naming those
+ * that exist), DXH_ESIZE (size or alignment), DXH_ESCHEMA (the first differing
+ * field, both layouts). A latch zone is DXH_ESTATE here: use dxh_latch_*.
+ * schema NULL checks size and alignment only.
+ *
+ * Thread: any (the pointer: any, with atomics for members that others write).
+ * Owner:  the block; valid until the producer or consumer is closed.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_producer_zone(dxh_producer *producer, const char *name,
+                                                   const dxh_schema *schema, size_t bytes,
+                                                   void **zone);
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone(dxh_consumer *consumer, const char *name,
+                                                   const dxh_schema *schema, size_t bytes,
+                                                   const void **zone);
+
+/* The same by struct tag: dxh_zone(producer, telemetry, &pointer). */
+#define dxh_zone(producer, tag, pointer)                                                           \
+	dxh_producer_zone(producer, #tag, DXH_SCHEMA_OF(tag), sizeof(struct tag),                  \
+	                  (void **)(1 ? (pointer) : (struct tag **)0))
+#define dxh_zone_view(consumer, tag, pointer)                                                      \
+	dxh_consumer_zone(consumer, #tag, DXH_SCHEMA_OF(tag), sizeof(struct tag),                  \
+	                  (const void **)(1 ? (pointer) : (const struct tag **)0))
+
+/* A latch zone is kept twice, so that a whole copy always exists. begin hands
+ * out the spare copy, holding the current value; commit makes it current. A
+ * writer that dies in between changes nothing.
+ *
+ * Thread:  owner. One latch write at a time per zone.
+ * Returns: DXH_EZONE, DXH_ESIZE; DXH_ESTATE: not a latch zone, begun twice, or
+ *          committed without begin.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_latch_begin(dxh_producer *producer, const char *name,
+                                                 size_t bytes, void **data);
+DXH_API DXH_NODISCARD dxh_status dxh_latch_commit(dxh_producer *producer, const char *name);
+
+/* Copy a whole, untorn value of a latch zone.
+ * Thread: owner. Returns: as above, or DXH_EBUSY when the writer was faster
+ * eight times in a row. */
+DXH_API DXH_NODISCARD dxh_status dxh_latch_read(dxh_consumer *consumer, const char *name,
+                                                void *copy, size_t bytes);
+
+/* ---- reading ------------------------------------------------------------ */
+
+typedef enum dxh_discipline {
+	DXH_FOLLOW = 0, /* every item in order; overwritten ones are counted exactly */
+	DXH_LATEST = 1  /* the newest item; those passed over are counted in lost */
+} dxh_discipline;
+
+typedef enum dxh_start {
+	DXH_START_OLDEST = 0, /* the oldest item still whole */
+	DXH_START_NEWEST = 1, /* the newest item */
+	DXH_START_NEXT = 2,   /* the first item published from now on */
+	DXH_START_TICKET = 3  /* config->start_ticket; what is gone of it counts as lost */
+} dxh_start;
+
+typedef struct dxh_consumer_config {
+	const char *directory;
+	dxh_discipline discipline;
+	dxh_start start;
+	uint64_t start_ticket;
+	dxh_slot_spec slot;       /* expected payload; all zero: any */
+	uint32_t owner_uid_plus1; /* accept a block of this other user: uid + 1 */
+} dxh_consumer_config;
+
+/* One item, or the report of a loss. */
+typedef struct dxh_item {
+	uint64_t ticket;
+	size_t bytes;
+	int64_t timestamp_ns; /* CLOCK_MONOTONIC at commit */
+	uint64_t epoch;       /* of the producer, at the time of reading */
+	uint64_t lost;        /* items lost since the last call; 0 mostly */
+	uint64_t lost_first;  /* first and last ticket of that loss */
+	uint64_t lost_last;
+} dxh_item;
+
+/* Attach to a block, read-only. Every byte of its header is checked.
+ *
+ * Called:  dxh_consumer_open(name, config, &consumer); config NULL: all defaults.
+ * Thread:  any. Owner: the caller, until dxh_consumer_close().
+ * Returns: DXH_ENOTFOUND; DXH_EACCESS, also for a block of another user than
+ *          the caller, root or the configured one; DXH_ECORRUPT with the offset
+ *          and the rule it breaks; DXH_EVERSION; DXH_ESCHEMA or DXH_ESIZE when
+ *          config->slot differs; DXH_ENOMEM; DXH_ESYSTEM.
+ */
+#define dxh_consumer_open(...) dxh_consumer_open_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
+                                                         const dxh_consumer_config *config,
+                                                         dxh_consumer **consumer);
+
+/* Thread: owner. Sets *consumer to NULL; DXH_EINVAL when it is NULL already. */
+DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
+
+/* Copy the next item, according to the discipline, into `copy`.
+ *
+ * Only whole items are ever delivered: what changed during the copy counts as
+ * lost. Waiting makes no busy loop.
+ *
+ * Thread:  owner. Units: deadline_ns absolute; DXH_NOW polls.
+ * Blocks:  until an item comes, the deadline passes or the producer dies.
+ * Returns: DXH_OK: item and copy are filled.
+ *          DXH_ELAPPED (follow only): item->lost items, lost_first..lost_last,
+ *          were overwritten before they were read; the next call goes on.
+ *          DXH_EWAIT: nothing new, the producer lives (or none was ever there).
+ *          DXH_EDEAD: nothing new and the producer died. Told once at once, then
+ *          at the deadline of each further call, until a successor publishes.
+ *          DXH_ECLOSED: nothing new and the producer closed in good order.
+ *          DXH_EUNLINKED: the same, and the name was removed: no successor will
+ *          come to this memory, attach again by name.
+ *          DXH_ESIZE: capacity is less than item->bytes; the item is not
+ *          consumed. DXH_ESTATE: the block has no ring.
+ *          DXH_ECORRUPT: this slot breaks a rule; it is counted as lost and the
+ *          next call goes on.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_read_next(dxh_consumer *consumer, void *copy,
+                                               size_t capacity_bytes, int64_t deadline_ns,
+                                               dxh_item *item);
+
+typedef struct dxh_consumer_stats {
+	uint64_t read;        /* items delivered */
+	uint64_t read_bytes;  /* of their payload */
+	uint64_t lost;        /* items lost or passed over, exactly */
+	uint64_t skipped;     /* aborted tickets stepped over */
+	uint64_t retries;     /* copies thrown away because the writer was faster */
+	uint64_t corrupt;     /* slots that broke a rule (contained in lost) */
+	uint64_t lag;         /* tickets published and not yet read, now */
+	uint64_t next_ticket; /* the next one this consumer will look at */
+	uint64_t head;        /* tickets published so far */
+	uint64_t epoch;
+} dxh_consumer_stats;
+
+/* read + lost + skipped == next_ticket - the ticket started at, always.
+ * Thread: owner. */
+DXH_API dxh_status dxh_consumer_stats_get(const dxh_consumer *consumer, dxh_consumer_stats *stats);
+
+/* ---- looking ------------------------------------------------------------ */
+
+typedef enum dxh_liveness {
+	DXH_PRODUCER_UNKNOWN = 0, /* the kernel's locks do not tell (a squatting reader) */
+	DXH_PRODUCER_ALIVE = 1,
+	DXH_PRODUCER_CLOSED = 2, /* gone in good order */
+	DXH_PRODUCER_DEAD = 3    /* gone without closing */
+} dxh_liveness;
+
+typedef struct dxh_block_info {
+	char name[DXH_BLOCK_NAME_MAX + 1];
+	unsigned char uuid[16];
+	unsigned char schema_hash[32]; /* BLAKE2b-256 of the schema bytes */
+	uint64_t block_bytes;
+	uint64_t epoch;
+	uint64_t head; /* tickets published */
+	uint64_t slot_bytes;
+	uint32_t slot_count;
+	uint32_t zone_count;
+	uint32_t schema_bytes;
+	dxh_liveness producer;
+	int64_t producer_pid; /* of the last producer; for humans */
+} dxh_block_info;
+
+/* Facts about a block, read-only. Thread: any. Returns: as dxh_consumer_open(). */
+DXH_API DXH_NODISCARD dxh_status dxh_block_stat(const char *directory, const char *name,
+                                                dxh_block_info *info);
+
+/* The same of an open block; and its schema, canonical MessagePack, valid until
+ * the object is closed. Thread: owner. */
+DXH_API dxh_status dxh_producer_info(const dxh_producer *producer, dxh_block_info *info);
+DXH_API dxh_status dxh_consumer_info(const dxh_consumer *consumer, dxh_block_info *info);
+DXH_API const void *dxh_producer_schema(const dxh_producer *producer, size_t *bytes);
+DXH_API const void *dxh_consumer_schema(const dxh_consumer *consumer, size_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
