@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The channel: a name that the broker knows, and the block behind it.
+ *
+ * dxh_produce() opens the block and registers it; dxh_consume() asks the broker
+ * where the channel is and attaches. From then on bytes flow through shared
+ * memory alone: a dead broker stops nothing, and a restarted one is told again.
+ *
+ * A broker is named by the peer that was connected to it.
+ */
+#ifndef DXH_CHANNEL_H
+#define DXH_CHANNEL_H
+
+#include <dxh/block.h>
+#include <dxh/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { DXH_CHANNEL_NAME_MAX = DXH_BLOCK_NAME_MAX, DXH_ENDPOINT_MAX = 255 };
+
+typedef struct dxh_channel_config {
+	dxh_block_config block; /* the block, as for dxh_producer_open() */
+	const char *endpoint;   /* where the producer serves requests; NULL: nowhere */
+} dxh_channel_config;
+
+/* Open the block NAME (create it, or take it over) and register the channel.
+ *
+ * While the producer lives its channel is kept registered: it beats, and
+ * registers again when the broker was away. dxh_producer_close() deregisters.
+ * A broker that cannot be reached does not stop the producer: the call returns
+ * DXH_OK once the block is open, and registration follows.
+ *
+ * Called:  dxh_produce(broker, name, config, deadline_ns, &producer).
+ * Thread:  any but the I/O thread. Owner: the caller, until dxh_producer_close(),
+ *          which must come before the hub of `broker` is closed.
+ * Blocks:  until the broker has answered, or the deadline.
+ * Returns: as dxh_producer_open(); DXH_ECONFLICT: the broker knows another live
+ *          producer of this name; DXH_EINVAL.
+ */
+#define dxh_produce(...) dxh_produce_sized(sizeof(dxh_channel_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer *broker,
+                                                   const char *name,
+                                                   const dxh_channel_config *config,
+                                                   int64_t deadline_ns, dxh_producer **producer);
+
+/* Find the channel NAME, waiting for one that does not exist yet, and attach.
+ *
+ * Called:  dxh_consume(broker, name, config, deadline_ns, &consumer); config as
+ *          for dxh_consumer_open(), NULL: defaults.
+ * Thread:  any but the I/O thread. Owner: the caller, until dxh_consumer_close().
+ * Blocks:  until the channel is there, or the deadline.
+ * Returns: DXH_ENOTFOUND: no such channel up to the deadline; DXH_EDEAD: it is
+ *          known, but its producer does not beat; DXH_EEXPIRED: the broker did
+ *          not answer; DXH_ESCHEMA: the block is not what the broker was told;
+ *          as dxh_consumer_open().
+ */
+#define dxh_consume(...) dxh_consume_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker,
+                                                   const char *name,
+                                                   const dxh_consumer_config *config,
+                                                   int64_t deadline_ns, dxh_consumer **consumer);
+
+typedef enum dxh_channel_state {
+	DXH_CHANNEL_NOT_FOUND = 0,
+	DXH_CHANNEL_PENDING = 1, /* known, but its producer does not beat */
+	DXH_CHANNEL_FOUND = 2
+} dxh_channel_state;
+
+typedef struct dxh_channel_info {
+	char name[DXH_CHANNEL_NAME_MAX + 1];
+	dxh_channel_state state;
+	char reason[128];                     /* why it is pending */
+	char directory[DXH_ENDPOINT_MAX + 1]; /* where the block lies */
+	char endpoint[DXH_ENDPOINT_MAX + 1];  /* of the producer's service, or "" */
+	unsigned char schema_hash[32];
+	unsigned char block_uuid[16];
+	uint64_t producer_uid; /* random, one per opened producer */
+	int64_t producer_pid;
+	uint64_t epoch;
+	uint64_t slot_bytes;
+	uint32_t slot_count;
+	uint32_t zone_count;
+} dxh_channel_info;
+
+/* Ask the broker once about a channel. DXH_OK also when it is pending or not
+ * found: see info->state. Thread: any but the I/O thread. Blocks: until the
+ * answer or the deadline. Returns: as dxh_request_sync(). */
+DXH_API DXH_NODISCARD dxh_status dxh_discover(dxh_peer *broker, const char *name,
+                                              int64_t deadline_ns, dxh_channel_info *info);
+
+/* List the channels in order of their names, those after `after` (NULL: all).
+ * *count is how many were filled, at most `max`; *total (may be NULL) how many
+ * the broker knows. Thread, Blocks, Returns: as dxh_discover(). */
+DXH_API DXH_NODISCARD dxh_status dxh_list(dxh_peer *broker, const char *after, int64_t deadline_ns,
+                                          dxh_channel_info *channels, size_t max, size_t *count,
+                                          size_t *total);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* The group: one place where many completions come home.
+ *
+ *	dxh_post_to(group, peer, ...) for each, then
+ *	while (dxh_group_wait(group, 1, events, 32, deadline, &count) == DXH_OK)
+ *		for (k = 0; k < count; k++)
+ *			use(&events[k]), dxh_release(events[k].completion);
+ *	ends with DXH_EEMPTY when all have come home
+ */
+#ifndef DXH_GROUP_H
+#define DXH_GROUP_H
+
+#include <dxh/completion.h>
+#include <dxh/hub.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dxh_group dxh_group;
+
+typedef struct dxh_event {
+	dxh_completion completion; /* still to be released */
+	void *user;                /* as given to dxh_post_batch(), else NULL */
+	dxh_reply reply;           /* reply.body lives until the release */
+} dxh_event;
+
+/* Thread: any. Owner: the caller, until dxh_group_close() or the hub closes.
+ * Returns: DXH_ENOMEM, DXH_ELIMIT, DXH_EINVAL, DXH_EFORKED. */
+DXH_API DXH_NODISCARD dxh_status dxh_group_open(dxh_hub *hub, dxh_group **group);
+
+/* Wait for at least `min` ended operations of this group, hand out up to `max`.
+ * min 1 waits for any; min = max = N for N; calling until DXH_EEMPTY for all.
+ *
+ * Thread:  owner.
+ * Blocks:  until min have come, or fewer when nothing more is outstanding, or
+ *          the deadline.
+ * Returns: DXH_OK: *count >= 1 events (fewer than min only when nothing else is
+ *          outstanding); DXH_EWAIT: the deadline passed with fewer than min;
+ *          *count of them are handed out all the same; DXH_EEMPTY: nothing is
+ *          outstanding and nothing waits; DXH_EDEADLK; DXH_EFORKED; DXH_EINVAL.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_group_wait(dxh_group *group, size_t min, dxh_event *events,
+                                                size_t max, int64_t deadline_ns, size_t *count);
+
+/* A descriptor that is readable while events wait, for epoll and its kin: when
+ * it is, call dxh_group_wait(group, 1, events, max, DXH_NOW, &count) until it
+ * does not return DXH_OK. Written once per empty to non-empty.
+ * Thread: owner. Owner: the group; never read or close it. -1 on a bad group. */
+DXH_API int dxh_group_fd(dxh_group *group);
+
+/* Close it. What was not handed out stays with its completions, to be awaited
+ * and released one by one. Thread: owner. Sets *group to NULL. */
+DXH_API dxh_status dxh_group_close(dxh_group **group);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

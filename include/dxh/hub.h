@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* The hub: one I/O thread that owns every socket, and what it counts.
+ *
+ * Any thread posts; the I/O thread sends, receives, watches deadlines and
+ * completes. Usually a program has one hub. After fork() the child must open
+ * its own: every object of the parent answers DXH_EFORKED there.
+ */
+#ifndef DXH_HUB_H
+#define DXH_HUB_H
+
+#include <dxh/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dxh_hub dxh_hub;
+
+typedef struct dxh_hub_config {
+	const char *name;           /* told to peers, shown in logs; NULL: program name */
+	uint32_t operations_max;    /* posted and not yet released; 0: 65536 */
+	uint32_t frame_bytes;       /* a frame is closed at this size; 0: 16384; <= 65536 */
+	uint64_t body_bytes_max;    /* largest body sent or received; 0: 512 KiB */
+	int64_t connect_timeout_ns; /* handshake of one connection; 0: 5 s */
+	int64_t reconnect_min_ns;   /* pause before the next try, full jitter; 0: 10 ms */
+	int64_t reconnect_max_ns;   /* 0: 1 s */
+} dxh_hub_config;
+
+/* Open a hub and start its I/O thread.
+ * Called:  dxh_hub_open(config, &hub); config NULL: all defaults.
+ * Thread:  any. Owner: the caller, until dxh_hub_close().
+ * Returns: DXH_EINVAL naming the field; DXH_ENOMEM; DXH_ELIMIT; DXH_ESYSTEM.
+ */
+#define dxh_hub_open(...) dxh_hub_open_sized(sizeof(dxh_hub_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_hub_open_sized(size_t config_bytes,
+                                                    const dxh_hub_config *config, dxh_hub **hub);
+
+/* What a drain left behind. */
+typedef struct dxh_drain_report {
+	uint64_t completed; /* operations that ended while draining */
+	uint64_t abandoned; /* operations ended as DXH_ECLOSED at the deadline */
+	uint64_t notifications_sent;
+	uint64_t notifications_left; /* never handed to the network */
+} dxh_drain_report;
+
+/* Refuse new posts, wait until all operations have ended and all notifications
+ * are sent, or the deadline. Then what is left ends as DXH_ECLOSED with its
+ * certainty. Returns at the latest 50 ms after the deadline, whatever the peers
+ * do. Close the hub next; no call reopens it.
+ *
+ * Thread:  any but the I/O thread; once.
+ * Returns: DXH_OK: nothing was left; DXH_EWAIT: something was, see report (may
+ *          be NULL). DXH_EDEADLK; DXH_EFORKED; DXH_ECLOSED when drained before.
+ */
+DXH_API dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *report);
+
+/* Close the hub with its peers, services and groups: all pointers to them die
+ * with it, so no other thread may be inside a call with one. Completions stay
+ * valid; those still open end as DXH_ECLOSED. An undrained hub closes at once.
+ * In a child of fork() it frees nothing shared with the parent.
+ *
+ * Thread:  any but the I/O thread. Sets *hub to NULL.
+ * Returns: DXH_EINVAL when it is NULL; DXH_EDEADLK on the I/O thread.
+ */
+DXH_API dxh_status dxh_hub_close(dxh_hub **hub);
+
+/* Counters since the hub was opened; they only grow, but for *_now. */
+typedef struct dxh_hub_stats {
+	uint64_t posted; /* operations accepted; the sum of the next eight + open */
+	uint64_t done;   /* ended with a reply */
+	uint64_t errors; /* ended with an error reply of the service */
+	uint64_t expired;
+	uint64_t canceled;
+	uint64_t lost;       /* connection ended after sending */
+	uint64_t unsendable; /* ended unsent for another reason than those above */
+	uint64_t closed;     /* ended by drain or close */
+	uint64_t flushed;    /* flushes that ended well */
+	uint64_t open_now;
+
+	uint64_t notifications_posted;
+	uint64_t notifications_sent;
+	uint64_t notifications_dropped; /* at close, or with their connection */
+
+	uint64_t requests_received;
+	uint64_t requests_refused; /* overloaded or malformed, answered with an error */
+	uint64_t requests_expired; /* refused because their time had passed */
+	uint64_t replies_sent;
+	uint64_t replies_dropped; /* their client was gone */
+	uint64_t notifications_received;
+	uint64_t notifications_refused; /* no room in the inbox */
+
+	uint64_t frames_sent;
+	uint64_t records_sent;
+	uint64_t frames_received;
+	uint64_t records_received;
+	uint64_t frames_bad;      /* broke a rule of the wire format; dropped */
+	uint64_t replies_late;    /* for an operation that had ended; dropped */
+	uint64_t replies_foreign; /* for nothing we asked this peer; dropped */
+
+	uint64_t wakeups;     /* times the I/O thread woke from its sleep */
+	uint64_t doorbells;   /* system calls posters made to wake it */
+	uint64_t futex_wakes; /* system calls made to wake waiters */
+	uint64_t reconnects;
+	uint64_t slots_now;    /* completions not released */
+	uint64_t memory_bytes; /* slots, frames and bodies held, about */
+} dxh_hub_stats;
+
+/* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */
+#define dxh_hub_stats_get(...) dxh_hub_stats_get_sized(sizeof(dxh_hub_stats), __VA_ARGS__)
+DXH_API dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub,
+                                           dxh_hub_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages: peers to post to, services that answer.
+ *
+ * An endpoint is "ipc:///path", "ipc://@abstract" or "tcp://host:port". Bodies
+ * are bytes the library never looks into. A subject is 1..255 bytes of UTF-8.
+ */
+#ifndef DXH_MESSAGE_H
+#define DXH_MESSAGE_H
+
+#include <dxh/completion.h>
+#include <dxh/group.h>
+#include <dxh/hub.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { DXH_SUBJECT_MAX = 255 };
+
+/* ---- the asking side ------------------------------------------------------ */
+
+typedef struct dxh_peer dxh_peer;
+
+typedef enum dxh_peer_state {
+	DXH_PEER_CONNECTING = 0,
+	DXH_PEER_READY = 1,   /* handshake done, requests flow */
+	DXH_PEER_WAITING = 2, /* disconnected; the next try is scheduled */
+	DXH_PEER_REFUSED = 3  /* the other side speaks another protocol version */
+} dxh_peer_state;
+
+typedef struct dxh_peer_config {
+	uint32_t requests_max;  /* in flight to this peer; 0: 8192 */
+	uint32_t notify_frames; /* frames of notifications waiting; 0: 64 */
+	int64_t full_wait_ns;   /* without credit, wait so long before DXH_EFULL */
+	/* Called at every change of state, on the I/O thread: it must not block;
+	 * it may post. `reason` tells why it is not READY. */
+	void (*on_state)(void *context, dxh_peer *peer, dxh_peer_state state, const char *reason);
+	void *context;
+} dxh_peer_config;
+
+/* Connect to a service; returns before the connection stands, and keeps
+ * reconnecting until closed. Requests wait meanwhile, up to their deadlines.
+ * Called:  dxh_peer_connect(hub, endpoint, config, &peer); config NULL: defaults.
+ * Thread:  any. Owner: the hub; valid until dxh_peer_close() or the hub closes.
+ * Returns: DXH_EINVAL naming what is wrong with the endpoint; DXH_ELIMIT;
+ *          DXH_ENOMEM; DXH_EDRAINING; DXH_EFORKED.
+ */
+#define dxh_peer_connect(...) dxh_peer_connect_sized(sizeof(dxh_peer_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub,
+                                                        const char *endpoint,
+                                                        const dxh_peer_config *config,
+                                                        dxh_peer **peer);
+
+/* Close the connection: what is open ends as DXH_ECLOSED with its certainty.
+ * Thread: any, while no other thread posts to this peer. Sets *peer to NULL. */
+DXH_API dxh_status dxh_peer_close(dxh_peer **peer);
+
+/* Thread: any. */
+DXH_API dxh_peer_state dxh_peer_state_get(const dxh_peer *peer);
+
+/* Post a request; returns at once.
+ *
+ * Thread:  any. Owner: subject and body are copied.
+ * Units:   deadline_ns absolute: the total budget of queueing, connecting,
+ *          sending and answering; DXH_FOREVER for none.
+ * Blocks:  only if config.full_wait_ns says so, and never on the I/O thread.
+ * Returns: DXH_OK: *done must be released. Otherwise nothing was posted:
+ *          DXH_EFULL naming the bound that is reached; DXH_EINVAL; DXH_ETOOBIG;
+ *          DXH_ENOMEM; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_post(dxh_peer *peer, const char *subject, const void *body,
+                                          size_t body_bytes, int64_t deadline_ns,
+                                          dxh_completion *done);
+
+/* The same, to come home to a group. */
+DXH_API DXH_NODISCARD dxh_status dxh_post_to(dxh_group *group, dxh_peer *peer, const char *subject,
+                                             const void *body, size_t body_bytes,
+                                             int64_t deadline_ns, dxh_completion *done);
+
+typedef struct dxh_request_item {
+	const char *subject;
+	const void *body;
+	size_t body_bytes;
+	int64_t deadline_ns;
+	void *user; /* handed back in dxh_event */
+} dxh_request_item;
+
+/* Post `count` requests with one hand-over to the I/O thread: all or none.
+ * `group` may be NULL. Thread, Owner, Returns: as dxh_post(); done has room for
+ * `count` handles. */
+DXH_API DXH_NODISCARD dxh_status dxh_post_batch(dxh_peer *peer, const dxh_request_item *items,
+                                                size_t count, dxh_group *group,
+                                                dxh_completion *done);
+
+/* Post + await + copy of the reply + release in one call.
+ *
+ * Thread:  any but the I/O thread. Blocks: until the reply or the deadline.
+ * Returns: the request's own status, or why it was not posted. *reply_bytes
+ *          (may be NULL) is the length of the whole reply; what exceeds
+ *          `capacity_bytes` is cut and the call returns DXH_ESIZE.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_request_sync(dxh_peer *peer, const char *subject,
+                                                  const void *body, size_t body_bytes,
+                                                  int64_t deadline_ns, void *reply,
+                                                  size_t capacity_bytes, size_t *reply_bytes);
+
+/* Post a notification: nobody answers. Notifications of one thread to one peer
+ * arrive in order; they travel packed, a lone one at once.
+ *
+ * Thread:  any. Owner: subject and body are copied.
+ * Blocks:  as dxh_post().
+ * Returns: DXH_EFULL: no frame is free; DXH_ETOOBIG: subject and body exceed
+ *          one frame; DXH_EINVAL; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_notify(dxh_peer *peer, const char *subject, const void *body,
+                                            size_t body_bytes);
+
+typedef enum dxh_flush_level {
+	DXH_FLUSH_SENT = 1,   /* handed to the network */
+	DXH_FLUSH_REPLIED = 2 /* taken by the service at the other end */
+} dxh_flush_level;
+
+/* Wait until every notification this thread posted before has got that far.
+ * Thread: any but the I/O thread. Blocks: until then or the deadline.
+ * Returns: DXH_EEXPIRED; DXH_ELOST; as dxh_post(). */
+DXH_API DXH_NODISCARD dxh_status dxh_flush(dxh_peer *peer, dxh_flush_level level,
+                                           int64_t deadline_ns);
+
+/* ---- the answering side ---------------------------------------------------- */
+
+typedef struct dxh_service dxh_service;
+typedef struct dxh_request dxh_request;
+
+typedef struct dxh_service_config {
+	uint32_t inbox_max;     /* requests and notifications waiting; 0: 8192 */
+	uint32_t clients_max;   /* 0: 256 */
+	uint32_t client_window; /* requests one client may have open; 0: 4096 */
+	int insecure;           /* not 0: may listen beyond this machine unencrypted */
+} dxh_service_config;
+
+/* Listen on an endpoint. Returns once it listens.
+ * Called:  dxh_service_bind(hub, endpoint, config, &service); config NULL: defaults.
+ * Thread:  any but the I/O thread. Owner: the hub; valid until
+ *          dxh_service_close() or the hub closes.
+ * Returns: DXH_EINVAL naming what is wrong with the endpoint; DXH_EINSECURE for
+ *          tcp beyond loopback; DXH_EBUSY when the address is in use;
+ *          DXH_EACCESS; DXH_ELIMIT; DXH_ENOMEM; DXH_EDRAINING; DXH_EFORKED.
+ */
+#define dxh_service_bind(...) dxh_service_bind_sized(sizeof(dxh_service_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub,
+                                                        const char *endpoint,
+                                                        const dxh_service_config *config,
+                                                        dxh_service **service);
+
+/* Stop listening. Threads inside dxh_service_receive() return DXH_ECLOSED first;
+ * requests not yet received, and those received and not answered, are answered
+ * with DXH_ECLOSED. Thread: any but the I/O thread. Sets *service to NULL. */
+DXH_API dxh_status dxh_service_close(dxh_service **service);
+
+/* The endpoint it listens on, with the port that "tcp://127.0.0.1:*" got.
+ * Thread: any. Owner: the service. */
+DXH_API const char *dxh_service_endpoint(const dxh_service *service);
+
+/* Take the next request or notification.
+ *
+ * Thread:  any, several at once; each gets others.
+ * Owner:   the caller, until dxh_request_reply(), _reject() or _release().
+ * Blocks:  until one comes, or the deadline.
+ * Returns: DXH_EWAIT: none came; DXH_ECLOSED: the service is closing;
+ *          DXH_EDEADLK; DXH_EFORKED; DXH_EINVAL.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns,
+                                                     dxh_request **request);
+
+/* What was received. Thread: owner. Owner: the request; valid until it is
+ * answered or released. */
+DXH_API const char *dxh_request_subject(const dxh_request *request);
+DXH_API const void *dxh_request_body(const dxh_request *request, size_t *body_bytes);
+/* Not 0: a notification; there is nothing to answer, release it. */
+DXH_API int dxh_request_is_notification(const dxh_request *request);
+/* Time left, in ns, DXH_FOREVER without deadline; 0 or less: too late. */
+DXH_API int64_t dxh_request_budget_ns(const dxh_request *request);
+/* Not 0: the client cancelled it, or is gone; no answer will be read. */
+DXH_API int dxh_request_canceled(const dxh_request *request);
+
+/* Answer. The request is gone afterwards, whatever is returned.
+ * Thread: any, once per request. Owner: body and text are copied.
+ * Returns: DXH_ETOOBIG (an error was sent in its place); DXH_ENOMEM;
+ *          DXH_ESTATE for a notification; DXH_ECLOSED; DXH_EFORKED. */
+DXH_API dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body_bytes);
+
+/* Answer with an error: `status` is what the client's completion returns,
+ * `text` its reply body. */
+DXH_API dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const char *text);
+
+/* Give a notification back. An unanswered request released so is answered with
+ * DXH_EREJECTED. Thread: any. */
+DXH_API void dxh_request_release(dxh_request *request);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
