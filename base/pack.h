@@ -71,8 +71,9 @@ typedef struct dxi_value {
 		double f64;
 		size_t count;
 	};
-	const unsigned char *data; /* text, bin: the bytes; containers: first element */
-	size_t bytes;              /* text, bin: how many */
+	const unsigned char *begin; /* its first byte: where dxi_find() may start */
+	const unsigned char *data;  /* text, bin: the bytes; containers: first element */
+	size_t bytes;               /* text, bin: how many */
 } dxi_value;
 
 typedef struct dxi_reader {
