@@ -84,6 +84,11 @@ dxh_status dxi_fail_errno(int error, const char *format, ...)
 	return status;
 }
 
+void dxi_fail_as(const char *text)
+{
+	snprintf(last_error, sizeof last_error, "%s", text);
+}
+
 void dxi_log(dxh_log_level level, const char *format, ...)
 {
 	char line[DXI_ERROR_BYTES];

@@ -16,6 +16,9 @@ dxh_status dxi_fail(dxh_status status, const char *format, ...) DXH_PRINTF(2, 3)
  * (an errno value): EACCES is DXH_EACCESS, ENOSPC DXH_ENOSPACE, ... */
 dxh_status dxi_fail_errno(int error, const char *format, ...) DXH_PRINTF(2, 3);
 
+/* Take over the last error of another thread, as dxh_last_error() gave it there. */
+void dxi_fail_as(const char *last_error);
+
 /* One line to the log callback. */
 void dxi_log(dxh_log_level level, const char *format, ...) DXH_PRINTF(2, 3);
 

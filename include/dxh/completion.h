@@ -36,7 +36,6 @@ typedef struct dxh_reply {
 	size_t body_bytes;
 	dxh_status status; /* DXH_OK, or why there is no reply */
 	dxh_certainty certainty;
-	int64_t done_ns; /* when it ended */
 } dxh_reply;
 
 /* Wait until the operation has ended.

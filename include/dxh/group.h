@@ -11,7 +11,6 @@
 #define DXH_GROUP_H
 
 #include <dxh/completion.h>
-#include <dxh/hub.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,9 +24,10 @@ typedef struct dxh_event {
 	dxh_reply reply;           /* reply.body lives until the release */
 } dxh_event;
 
-/* Thread: any. Owner: the caller, until dxh_group_close() or the hub closes.
- * Returns: DXH_ENOMEM, DXH_ELIMIT, DXH_EINVAL, DXH_EFORKED. */
-DXH_API DXH_NODISCARD dxh_status dxh_group_open(dxh_hub *hub, dxh_group **group);
+/* A group is of no hub: completions of several may come home to it.
+ * Thread: any. Owner: the caller, until dxh_group_close(). Returns: DXH_ENOMEM,
+ * DXH_EINVAL. */
+DXH_API DXH_NODISCARD dxh_status dxh_group_open(dxh_group **group);
 
 /* Wait for at least `min` ended operations of this group, hand out up to `max`.
  * min 1 waits for any; min = max = N for N; calling until DXH_EEMPTY for all.

@@ -54,7 +54,7 @@ typedef struct dxh_drain_report {
  */
 DXH_API dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *report);
 
-/* Close the hub with its peers, services and groups: all pointers to them die
+/* Close the hub with its peers, services and requests: all pointers to them die
  * with it, so no other thread may be inside a call with one. Completions stay
  * valid; those still open end as DXH_ECLOSED. An undrained hub closes at once.
  * In a child of fork() it frees nothing shared with the parent.

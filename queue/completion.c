@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* Await, poll, cancel, release, and the one terminal event. */
+#include "queue/completion.h"
+
+#include "base/forked.h"
+#include "base/futex.h"
+#include "base/status.h"
+#include "queue/doorbell.h"
+#include "queue/group.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+_Thread_local bool dxi_may_not_wait;
+
+/* The futex is the low half of the state word. */
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the low half comes first");
+
+static _Atomic uint32_t *futex_of(dxi_slot *slot)
+{
+	return (_Atomic uint32_t *)&slot->state;
+}
+
+static bool is_nobodys(uint64_t state)
+{
+	const uint64_t ended = DXI_DONE | DXI_CLAIMED | DXI_RELEASED;
+	bool cancel_travels = (state & DXI_CANCEL) && !(state & DXI_CANCEL_SEEN);
+
+	return (state & ended) == ended && !(state & DXI_GROUPED) && !cancel_travels;
+}
+
+/* Give the slot back if the change from `before` to `after` made it nobody's. */
+static bool recycle(dxi_slot *slot, uint64_t before, uint64_t after)
+{
+	if (is_nobodys(before) || !is_nobodys(after))
+		return false;
+	if (slot->body_is_own)
+		free((void *)(uintptr_t)slot->body);
+	slot->body_is_own = 0;
+	dxi_pool_give(slot);
+	return true;
+}
+
+/* Set flags; returns the word as it was. Only for owners of the slot. */
+static uint64_t set_flags(dxi_slot *slot, uint64_t flags)
+{
+	/* acq_rel: publishes what was written before, shows what others published. */
+	return atomic_fetch_or_explicit(&slot->state, flags, memory_order_acq_rel);
+}
+
+dxh_completion dxi_completion_begin(dxi_slot *slot, struct dxh_group *group, void *user)
+{
+	uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+	uint64_t generation = state & ~(uint64_t)UINT32_MAX;
+
+	slot->group = group;
+	slot->user = user;
+	slot->body_is_own = 0;
+	/* release: a handle is only used by those it was handed to, who see this by
+	 * the same way; the queue publishes the rest. */
+	atomic_store_explicit(&slot->state, generation | (group ? DXI_GROUPED : 0),
+	                      memory_order_release);
+	return generation | slot->index;
+}
+
+void dxi_completion_abandon(dxi_slot *slot)
+{
+	dxi_pool_give(slot);
+}
+
+static bool is_live(uint64_t state, dxh_completion done)
+{
+	return state >> 32 == done >> 32 && !(state & (DXI_FREE | DXI_RELEASED));
+}
+
+dxi_slot *dxi_completion_find(dxh_completion done)
+{
+	dxi_slot *slot = dxi_slot_find((uint32_t)done);
+
+	if (!slot || !is_live(atomic_load_explicit(&slot->state, memory_order_acquire), done))
+		return NULL;
+	return slot;
+}
+
+static dxh_status stale(dxh_completion done)
+{
+	return dxi_fail(DXH_ESTALE,
+	                "completion %#llx was released before, or was never issued: release "
+	                "each one once, and last",
+	                (unsigned long long)done);
+}
+
+/* The slot of a user's handle with its present state, or why there is none. */
+static dxh_status look_up(dxh_completion done, dxi_slot **slot, uint64_t *state)
+{
+	*slot = dxi_slot_find((uint32_t)done);
+	if (!*slot)
+		return stale(done);
+	if (dxi_slot_process(*slot) != dxi_process_id())
+		return dxi_fail(DXH_EFORKED, "the completion belongs to the parent process: post "
+		                             "again through a hub opened in this one");
+	/* acquire: pairs with the RMW that set DONE. */
+	*state = atomic_load_explicit(&(*slot)->state, memory_order_acquire);
+	return is_live(*state, done) ? DXH_OK : stale(done);
+}
+
+dxh_reply dxi_completion_result(const dxi_slot *slot)
+{
+	uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+
+	if (state & DXI_NEVER_LEFT)
+		return (dxh_reply){.body = "", .status = DXH_ECANCELED, .certainty = DXH_NOT_SENT};
+	return (dxh_reply){.body = slot->body ? slot->body : "",
+	                   .body_bytes = slot->body_bytes,
+	                   .status = (dxh_status)slot->status,
+	                   .certainty = (dxh_certainty)slot->certainty};
+}
+
+/* Hand the result to the user, with a reason if it is not a good one. */
+static dxh_status hand_out(const dxi_slot *slot, dxh_reply *reply)
+{
+	dxh_reply result = dxi_completion_result(slot);
+	int said = result.body_bytes < 200 ? (int)result.body_bytes : 200;
+
+	if (reply)
+		*reply = result;
+	if (result.status == DXH_OK)
+		return DXH_OK;
+	return dxi_fail(result.status, "%s (%s)%s%.*s", dxh_status_text(result.status),
+	                dxh_certainty_text(result.certainty), said ? ": " : "", said,
+	                (const char *)result.body);
+}
+
+dxh_status dxh_await(dxh_completion done, int64_t deadline_ns, dxh_reply *reply)
+{
+	dxi_slot *slot;
+	uint64_t state;
+	dxh_status status = look_up(done, &slot, &state);
+	bool in_time = true;
+
+	if (status != DXH_OK)
+		return status;
+	if (!(state & DXI_DONE) && dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK, "await on the I/O thread would wait for itself: use "
+		                             "dxh_result(), or await on another thread");
+	while (!(state & DXI_DONE)) {
+		if (!in_time || deadline_ns == DXH_NOW)
+			return DXH_EWAIT;
+		/* On failure `state` is what it is now, with acquire as above. */
+		if (!(state & DXI_WAITER) && !atomic_compare_exchange_weak_explicit(
+						     &slot->state, &state, state | DXI_WAITER,
+						     memory_order_acq_rel, memory_order_acquire))
+			continue;
+		in_time = dxi_futex_wait(futex_of(slot), (uint32_t)state | DXI_WAITER, deadline_ns,
+		                         DXI_FUTEX_PRIVATE);
+		state = atomic_load_explicit(&slot->state, memory_order_acquire);
+		if (!is_live(state, done))
+			return stale(done);
+	}
+	return hand_out(slot, reply);
+}
+
+dxh_status dxh_result(dxh_completion done, dxh_reply *reply)
+{
+	dxi_slot *slot;
+	uint64_t state;
+	dxh_status status = look_up(done, &slot, &state);
+
+	if (status != DXH_OK)
+		return status;
+	return state & DXI_DONE ? hand_out(slot, reply) : DXH_EWAIT;
+}
+
+dxh_status dxh_poll(dxh_completion done)
+{
+	dxi_slot *slot;
+	uint64_t state;
+	dxh_status status = look_up(done, &slot, &state);
+
+	if (status != DXH_OK)
+		return status;
+	return state & DXI_DONE ? DXH_OK : DXH_EWAIT;
+}
+
+/* A cancel has won before the I/O thread claimed: tell whoever waits. */
+static void end_unclaimed(dxi_slot *slot, uint64_t before)
+{
+	if (before & DXI_GROUPED)
+		dxi_group_deliver(slot->group, slot, NULL);
+	if (before & DXI_WAITER)
+		dxi_futex_wake(futex_of(slot), INT_MAX, DXI_FUTEX_PRIVATE);
+}
+
+static void send_cancel(dxi_slot *slot)
+{
+	dxi_task *cancel = (dxi_task *)(void *)slot->record;
+	int doorbell;
+	dxi_queue *cancels = dxi_slot_cancels(slot, &doorbell);
+
+	if (dxi_queue_push(cancels, &cancel->node, &cancel->node))
+		dxi_doorbell_ring(doorbell);
+}
+
+dxh_status dxh_cancel(dxh_completion done, dxh_cancel_answer *answer)
+{
+	dxh_cancel_answer unused;
+	dxi_slot *slot;
+	uint64_t state, wanted;
+	dxh_status status = look_up(done, &slot, &state);
+
+	if (status != DXH_OK)
+		return status;
+	if (!answer)
+		answer = &unused;
+	do {
+		if (!is_live(state, done))
+			return stale(done);
+		if (state & DXI_DONE) {
+			*answer = state & DXI_NEVER_LEFT ? DXH_CANCELED : DXH_CANCEL_TOO_LATE;
+			return DXH_OK;
+		}
+		*answer = DXH_CANCEL_PENDING;
+		if (state & DXI_CANCEL)
+			return DXH_OK;
+		wanted = state | (state & DXI_CLAIMED ? DXI_CANCEL : DXI_DONE | DXI_NEVER_LEFT);
+		/* One RMW decides between this cancel and the I/O thread's claim. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slot->state, &state, wanted, memory_order_acq_rel, memory_order_acquire));
+	if (state & DXI_CLAIMED) {
+		send_cancel(slot);
+		return DXH_OK;
+	}
+	*answer = DXH_CANCELED;
+	end_unclaimed(slot, state);
+	return DXH_OK;
+}
+
+dxh_status dxh_release(dxh_completion done)
+{
+	dxi_slot *slot;
+	uint64_t state;
+	dxh_status status = look_up(done, &slot, &state);
+
+	if (status != DXH_OK)
+		return status;
+	while (!atomic_compare_exchange_weak_explicit(&slot->state, &state, state | DXI_RELEASED,
+	                                              memory_order_acq_rel, memory_order_acquire))
+		if (!is_live(state, done))
+			return stale(done);
+	recycle(slot, state, state | DXI_RELEASED);
+	return DXH_OK;
+}
+
+bool dxi_completion_claim(dxi_slot *slot)
+{
+	uint64_t before = set_flags(slot, DXI_CLAIMED);
+
+	recycle(slot, before, before | DXI_CLAIMED);
+	return !(before & DXI_DONE);
+}
+
+void dxi_completion_mark_sent(dxi_slot *slot)
+{
+	set_flags(slot, DXI_SENT);
+}
+
+void dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
+                             const void *body, size_t body_bytes, bool body_is_own,
+                             dxi_wakes *wakes)
+{
+	struct dxh_group *group = slot->group;
+	uint64_t before;
+
+	slot->status = (int32_t)status;
+	slot->certainty = (uint8_t)certainty;
+	slot->body = body;
+	slot->body_bytes = body_bytes;
+	slot->body_is_own = body_is_own;
+	/* Publishes the result. Pairs with the acquire in look_up(). */
+	before = set_flags(slot, DXI_DONE);
+	assert(!(before & DXI_DONE)); /* exactly once */
+	/* From here the slot is only ours as far as `before` says: GROUPED keeps it. */
+	if (before & DXI_GROUPED)
+		dxi_group_deliver(group, slot, wakes);
+	if (before & DXI_WAITER) {
+		if (wakes->word_count == DXI_WAKES_MAX)
+			dxi_wakes_issue(wakes);
+		wakes->words[wakes->word_count++] = futex_of(slot);
+	}
+	recycle(slot, before, before | DXI_DONE);
+}
+
+bool dxi_completion_cancel_seen(dxi_slot *slot)
+{
+	uint64_t before = set_flags(slot, DXI_CANCEL_SEEN);
+
+	recycle(slot, before, before | DXI_CANCEL_SEEN);
+	return !(before & DXI_DONE);
+}
+
+bool dxi_completion_cancel_under_way(const dxi_slot *slot)
+{
+	uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+
+	return (state & DXI_CANCEL) && !(state & DXI_CANCEL_SEEN);
+}
+
+bool dxi_completion_ungroup(dxi_slot *slot)
+{
+	/* acq_rel: as in set_flags(). */
+	uint64_t before = atomic_fetch_and_explicit(&slot->state, ~(uint64_t)DXI_GROUPED,
+	                                            memory_order_acq_rel);
+
+	if (!(before & DXI_RELEASED))
+		return true;
+	recycle(slot, before, before & ~(uint64_t)DXI_GROUPED);
+	return false;
+}
+
+void dxi_wakes_issue(dxi_wakes *wakes)
+{
+	for (uint32_t i = 0; i < wakes->word_count; i++)
+		dxi_futex_wake(wakes->words[i], INT_MAX, DXI_FUTEX_PRIVATE);
+	for (uint32_t i = 0; i < wakes->group_count; i++)
+		dxi_group_signal(wakes->groups[i]);
+	wakes->issued += wakes->word_count + wakes->group_count;
+	wakes->word_count = 0;
+	wakes->group_count = 0;
+}
+
+const char *dxh_certainty_text(dxh_certainty certainty)
+{
+	switch (certainty) {
+	case DXH_NOT_SENT:
+		return "not sent";
+	case DXH_MAYBE_EXECUTED:
+		return "maybe executed";
+	case DXH_REPLIED:
+		return "replied";
+	}
+	return "unknown";
+}

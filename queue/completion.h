@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* The state word of a completion: who may do what with a slot, and when.
+ *
+ * The word holds the generation (high half) and flags (low half, the futex).
+ * Every change is one atomic read-modify-write, so all parties agree on one
+ * order of events, and the change that makes a slot nobody's gives it back.
+ *
+ *   flag         set by          means
+ *   CLAIMED      I/O thread      unlinked from the submission queue
+ *   SENT         I/O thread      handed to the network
+ *   DONE         I/O thread, or a cancel that comes before CLAIMED: the end
+ *   NEVER_LEFT   that cancel     the result is canceled / not sent; the fields of
+ *                                the slot were not written
+ *   WAITER       await()         wake the futex at DONE
+ *   CANCEL       cancel()        its node is on the way to the I/O thread
+ *   CANCEL_SEEN  I/O thread      that node has arrived
+ *   RELEASED     release()       the user has given the handle back
+ *   GROUPED      post            the group has not handed it out yet
+ *   FREE         the pool        nobody's
+ *
+ * A slot goes home when DONE, CLAIMED and RELEASED are set, GROUPED is not, and
+ * no cancel node is on the way.
+ *
+ *   field                    written by    read by           order
+ *   state                    all           all               acq_rel RMW / acquire
+ *   status, body, certainty  complete()    await(), groups   plain, published by DONE
+ */
+#ifndef DXI_COMPLETION_H
+#define DXI_COMPLETION_H
+
+#include "queue/pool.h"
+
+#include <dxh/completion.h>
+
+enum {
+	DXI_CLAIMED = 1u << 0,
+	DXI_SENT = 1u << 1,
+	DXI_DONE = 1u << 2,
+	DXI_NEVER_LEFT = 1u << 3,
+	DXI_WAITER = 1u << 4,
+	DXI_CANCEL = 1u << 5,
+	DXI_CANCEL_SEEN = 1u << 6,
+	DXI_RELEASED = 1u << 7,
+	DXI_GROUPED = 1u << 8,
+	DXI_FREE = 1u << 9
+};
+
+static inline uint64_t dxi_state_free(uint32_t generation)
+{
+	return (uint64_t)generation << 32 | DXI_FREE;
+}
+
+/* Wakes that are due once the whole batch has been completed: waking one by one
+ * lets each waiter preempt the I/O thread. Slots are never unmapped, so a wake
+ * that comes after its slot went on to another life is only a spare one. */
+enum { DXI_WAKES_MAX = 256 };
+typedef struct dxi_wakes {
+	_Atomic uint32_t *words[DXI_WAKES_MAX];
+	struct dxh_group *groups[DXI_WAKES_MAX];
+	uint32_t word_count;
+	uint32_t group_count;
+	uint64_t issued; /* futex calls so far */
+} dxi_wakes;
+
+/* Set in a thread that must not wait. */
+extern _Thread_local bool dxi_may_not_wait;
+
+/* Make a slot an operation under way; returns its handle. Its record begins with
+ * the dxi_task that dxh_cancel() pushes. Thread: who took the slot. */
+dxh_completion dxi_completion_begin(dxi_slot *slot, struct dxh_group *group, void *user);
+
+/* Undo begin() of an operation that was not posted after all. */
+void dxi_completion_abandon(dxi_slot *slot);
+
+static inline dxh_completion dxi_completion_of(const dxi_slot *slot)
+{
+	/* relaxed: the generation does not change while the slot is somebody's. */
+	uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+
+	return (state & ~(uint64_t)UINT32_MAX) | slot->index;
+}
+
+/* The slot of a handle, NULL for one that is stale or made up. It may turn
+ * stale any time after, unless the caller is one of its owners. */
+dxi_slot *dxi_completion_find(dxh_completion done);
+
+/* I/O thread: the operation was taken from the queue. false: it had been
+ * cancelled, and may be gone now. */
+bool dxi_completion_claim(dxi_slot *slot);
+
+/* I/O thread: it was handed to the network. */
+void dxi_completion_mark_sent(dxi_slot *slot);
+
+/* I/O thread: the terminal event of a claimed operation. The slot may be gone
+ * when this returns. `body` is NULL, or lies in the slot, or becomes the slot's
+ * own (malloc) when `body_is_own`. */
+void dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
+                             const void *body, size_t body_bytes, bool body_is_own,
+                             dxi_wakes *wakes);
+
+/* I/O thread: the node of a cancel has arrived. Returns whether the operation
+ * is still open; if not, the slot may be gone. */
+bool dxi_completion_cancel_seen(dxi_slot *slot);
+
+/* Does a cancel node travel that has not arrived? For the one who completes. */
+bool dxi_completion_cancel_under_way(const dxi_slot *slot);
+
+/* A group has handed the completion out: false: it was released before, and is
+ * gone. */
+bool dxi_completion_ungroup(dxi_slot *slot);
+
+/* The result of a slot whose DONE was seen. */
+dxh_reply dxi_completion_result(const dxi_slot *slot);
+
+/* I/O thread: issue what has gathered. */
+void dxi_wakes_issue(dxi_wakes *wakes);
+
+#endif

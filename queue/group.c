@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/* Wait for any, for N, for all: a queue of ended operations with one owner. */
+#include "queue/group.h"
+
+#include "base/forked.h"
+#include "base/futex.h"
+#include "base/status.h"
+#include "queue/doorbell.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct dxh_group {
+	dxi_queue done;
+	alignas(128) _Atomic uint32_t word;
+	_Atomic int64_t outstanding; /* posted and not handed out */
+	_Atomic int64_t references;  /* the owner, each operation under way, each signal due */
+	_Atomic int fd;              /* -1 until asked for */
+	uint32_t process;
+	dxi_node *taken; /* owner only: taken from `done`, oldest first */
+};
+
+static dxi_slot *slot_of(dxi_node *node)
+{
+	return (dxi_slot *)(void *)((char *)node - offsetof(dxi_slot, group_node));
+}
+
+dxh_status dxh_group_open(dxh_group **group)
+{
+	dxh_group *opened;
+
+	if (!group)
+		return dxi_fail(DXH_EINVAL, "group is NULL: pass where to put it");
+	opened = aligned_alloc(alignof(dxh_group), sizeof *opened);
+	if (!opened)
+		return dxi_fail(DXH_ENOMEM, "no memory for a group of %zu bytes", sizeof *opened);
+	*opened = (dxh_group){.process = dxi_process_id()};
+	dxi_queue_init(&opened->done);
+	atomic_init(&opened->references, 1);
+	atomic_init(&opened->fd, -1);
+	*group = opened;
+	return DXH_OK;
+}
+
+static dxi_node *next_taken(dxh_group *group)
+{
+	dxi_node *node;
+
+	if (!group->taken)
+		group->taken = dxi_queue_take(&group->done);
+	node = group->taken;
+	if (node)
+		group->taken = node->next;
+	return node;
+}
+
+/* Everything that was never handed out goes back to its completion. */
+static void ungroup_all(dxh_group *group)
+{
+	dxi_node *node;
+
+	while ((node = next_taken(group)))
+		dxi_completion_ungroup(slot_of(node));
+}
+
+static void let_go(dxh_group *group, int64_t count)
+{
+	/* acq_rel: the last one sees all that the others did before. */
+	if (atomic_fetch_sub_explicit(&group->references, count, memory_order_acq_rel) != count)
+		return;
+	ungroup_all(group);
+	if (atomic_load_explicit(&group->fd, memory_order_relaxed) != -1)
+		close(atomic_load_explicit(&group->fd, memory_order_relaxed));
+	free(group);
+}
+
+dxh_status dxi_group_expect(dxh_group *group, size_t count)
+{
+	if (group->process != dxi_process_id())
+		return dxi_fail(DXH_EFORKED, "the group belongs to the parent process");
+	atomic_fetch_add_explicit(&group->outstanding, (int64_t)count, memory_order_relaxed);
+	/* relaxed: the caller holds the group, so it cannot go away meanwhile. */
+	atomic_fetch_add_explicit(&group->references, (int64_t)count, memory_order_relaxed);
+	return DXH_OK;
+}
+
+void dxi_group_unexpect(dxh_group *group, size_t count)
+{
+	atomic_fetch_sub_explicit(&group->outstanding, (int64_t)count, memory_order_relaxed);
+	let_go(group, (int64_t)count);
+}
+
+void dxi_group_signal(dxh_group *group)
+{
+	/* acquire: pairs with the release in dxh_group_fd(). */
+	int fd = atomic_load_explicit(&group->fd, memory_order_acquire);
+
+	/* release: pairs with the acquire in sleep_until(). */
+	atomic_fetch_add_explicit(&group->word, 1, memory_order_release);
+	dxi_futex_wake(&group->word, INT_MAX, DXI_FUTEX_PRIVATE);
+	if (fd != -1)
+		dxi_doorbell_ring(fd);
+	let_go(group, 1);
+}
+
+void dxi_group_deliver(dxh_group *group, dxi_slot *slot, dxi_wakes *wakes)
+{
+	/* The operation's reference passes on to the signal, or ends here. */
+	if (!dxi_queue_push(&group->done, &slot->group_node, &slot->group_node)) {
+		let_go(group, 1);
+	} else if (!wakes) {
+		dxi_group_signal(group);
+	} else {
+		if (wakes->group_count == DXI_WAKES_MAX)
+			dxi_wakes_issue(wakes);
+		wakes->groups[wakes->group_count++] = group;
+	}
+}
+
+/* Hand out what has come, up to `max`. */
+static size_t collect(dxh_group *group, dxh_event *events, size_t max)
+{
+	size_t count = 0;
+	dxi_node *node;
+
+	while (count < max && (node = next_taken(group))) {
+		dxi_slot *slot = slot_of(node);
+		dxh_event *event = &events[count];
+
+		atomic_fetch_sub_explicit(&group->outstanding, 1, memory_order_relaxed);
+		event->completion = dxi_completion_of(slot);
+		event->user = slot->user;
+		event->reply = dxi_completion_result(slot);
+		count += dxi_completion_ungroup(slot);
+	}
+	return count;
+}
+
+/* Sleep until something may have come; false: the deadline has passed. */
+static bool sleep_until(dxh_group *group, int64_t deadline_ns)
+{
+	uint32_t word = atomic_load_explicit(&group->word, memory_order_acquire);
+	int fd = atomic_load_explicit(&group->fd, memory_order_relaxed);
+
+	if (fd != -1)
+		dxi_doorbell_clear(fd);
+	if (!dxi_queue_arm(&group->done))
+		return true;
+	if (deadline_ns == DXH_NOW)
+		return false;
+	return dxi_futex_wait(&group->word, word, deadline_ns, DXI_FUTEX_PRIVATE);
+}
+
+static dxh_status check_wait(const dxh_group *group, size_t min, const dxh_event *events,
+                             size_t max, int64_t deadline_ns, const size_t *count)
+{
+	if (!group || !events || !count || max == 0 || min > max)
+		return dxi_fail(
+			DXH_EINVAL,
+			"dxh_group_wait needs a group, events, count and min %zu <= max %zu "
+			">= 1",
+			min, max);
+	if (group->process != dxi_process_id())
+		return dxi_fail(DXH_EFORKED, "the group belongs to the parent process");
+	if (dxi_may_not_wait && deadline_ns != DXH_NOW)
+		return dxi_fail(DXH_EDEADLK, "the I/O thread may not wait: use DXH_NOW");
+	return DXH_OK;
+}
+
+dxh_status dxh_group_wait(dxh_group *group, size_t min, dxh_event *events, size_t max,
+                          int64_t deadline_ns, size_t *count)
+{
+	dxh_status status = check_wait(group, min, events, max, deadline_ns, count);
+	bool in_time = true;
+
+	if (status != DXH_OK)
+		return status;
+	*count = 0;
+	for (;;) {
+		*count += collect(group, events + *count, max - *count);
+		if (*count >= min && *count > 0)
+			return DXH_OK;
+		if (atomic_load_explicit(&group->outstanding, memory_order_relaxed) == 0)
+			return *count > 0 ? DXH_OK
+			                  : dxi_fail(DXH_EEMPTY, "nothing of this group is "
+			                                         "outstanding: post to it first");
+		if (!in_time)
+			return DXH_EWAIT;
+		in_time = sleep_until(group, deadline_ns);
+	}
+}
+
+int dxh_group_fd(dxh_group *group)
+{
+	int fd;
+
+	if (!group || group->process != dxi_process_id())
+		return -1;
+	fd = atomic_load_explicit(&group->fd, memory_order_relaxed);
+	if (fd != -1 || dxi_doorbell_open(&fd) != DXH_OK)
+		return fd;
+	/* release: pairs with the acquire in dxi_group_signal(). */
+	atomic_store_explicit(&group->fd, fd, memory_order_release);
+	/* Something may wait already, or a signal may have missed the descriptor:
+	 * one spare ring makes the owner look, and look arms. */
+	dxi_doorbell_ring(fd);
+	return fd;
+}
+
+dxh_status dxh_group_close(dxh_group **group)
+{
+	dxh_group *closing;
+
+	if (!group || !*group)
+		return dxi_fail(DXH_EINVAL, "the group is closed already, or was never opened");
+	closing = *group;
+	*group = NULL;
+	if (closing->process != dxi_process_id())
+		return DXH_OK;
+	ungroup_all(closing);
+	let_go(closing, 1);
+	return DXH_OK;
+}

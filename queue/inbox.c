@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Concurrency Kit's ring for one producer and many consumers, which is wait-free
+ * to enqueue (it is the multi-producer form that stalls), and a futex to sleep. */
+#include "queue/inbox.h"
+
+#include "base/futex.h"
+
+#include <ck_ring.h>
+#include <limits.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct dxi_inbox {
+	alignas(128) ck_ring_t ring;
+	alignas(128) _Atomic uint32_t word;
+	_Atomic uint32_t waiters;
+	_Atomic uint32_t inside; /* threads in take() */
+	_Atomic bool closed;
+	uint32_t unsignalled; /* put since the last signal; the putter's own */
+	ck_ring_buffer_t items[];
+};
+
+dxi_inbox *dxi_inbox_open(uint32_t capacity)
+{
+	uint32_t size = 8;
+	size_t bytes;
+	dxi_inbox *inbox;
+
+	while (size <= capacity) /* a ring of size n holds n - 1 */
+		size *= 2;
+	bytes = sizeof *inbox + size * sizeof(ck_ring_buffer_t);
+	inbox = aligned_alloc(128, (bytes + 127) / 128 * 128);
+	if (!inbox)
+		return NULL;
+	*inbox = (dxi_inbox){.unsignalled = 0};
+	ck_ring_init(&inbox->ring, size);
+	return inbox;
+}
+
+bool dxi_inbox_put(dxi_inbox *inbox, void *item)
+{
+	if (!ck_ring_enqueue_spmc(&inbox->ring, inbox->items, item))
+		return false;
+	inbox->unsignalled++;
+	return true;
+}
+
+void dxi_inbox_signal(dxi_inbox *inbox)
+{
+	uint32_t count = inbox->unsignalled;
+
+	if (count == 0)
+		return;
+	inbox->unsignalled = 0;
+	/* seq_cst on both sides: Dekker with `waiters` in take(). The ring's own
+	 * stores come before this RMW. */
+	atomic_fetch_add(&inbox->word, 1);
+	if (atomic_load(&inbox->waiters) > 0)
+		dxi_futex_wake(&inbox->word, count > INT_MAX ? INT_MAX : (int)count,
+		               DXI_FUTEX_PRIVATE);
+}
+
+static bool try_take(dxi_inbox *inbox, void **item)
+{
+	return ck_ring_dequeue_spmc(&inbox->ring, inbox->items, item);
+}
+
+static dxh_status wait_and_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
+{
+	dxh_status status = DXH_EWAIT;
+	bool in_time = deadline_ns != DXH_NOW;
+
+	atomic_fetch_add(&inbox->waiters, 1);
+	for (;;) {
+		uint32_t word = atomic_load(&inbox->word);
+
+		if (atomic_load(&inbox->closed))
+			status = DXH_ECLOSED;
+		else if (try_take(inbox, item))
+			status = DXH_OK;
+		if (status != DXH_EWAIT || !in_time)
+			break;
+		in_time = dxi_futex_wait(&inbox->word, word, deadline_ns, DXI_FUTEX_PRIVATE);
+	}
+	atomic_fetch_sub(&inbox->waiters, 1);
+	return status;
+}
+
+dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
+{
+	dxh_status status = DXH_OK;
+
+	atomic_fetch_add(&inbox->inside, 1);
+	if (atomic_load(&inbox->closed))
+		status = DXH_ECLOSED;
+	else if (!try_take(inbox, item))
+		status = wait_and_take(inbox, deadline_ns, item);
+	if (atomic_fetch_sub(&inbox->inside, 1) == 1 && atomic_load(&inbox->closed))
+		dxi_futex_wake(&inbox->inside, INT_MAX, DXI_FUTEX_PRIVATE);
+	return status;
+}
+
+void dxi_inbox_close(dxi_inbox *inbox)
+{
+	uint32_t inside;
+
+	atomic_store(&inbox->closed, true);
+	atomic_fetch_add(&inbox->word, 1);
+	dxi_futex_wake(&inbox->word, INT_MAX, DXI_FUTEX_PRIVATE);
+	while ((inside = atomic_load(&inbox->inside)) != 0)
+		dxi_futex_wait(&inbox->inside, inside, DXH_FOREVER, DXI_FUTEX_PRIVATE);
+}
+
+void *dxi_inbox_rest(dxi_inbox *inbox)
+{
+	void *item;
+
+	return try_take(inbox, &item) ? item : NULL;
+}
+
+void dxi_inbox_free(dxi_inbox *inbox)
+{
+	free(inbox);
+}

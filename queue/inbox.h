@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* From the I/O thread to worker threads: a bounded ring with one who puts and
+ * many who take. Putting never waits; a slow worker only makes it full.
+ *
+ *   field    written by        read by   order
+ *   ring     put(), take()     both      ck_ring_*_spmc
+ *   word     signal(), close() take()    futex, seq_cst with `waiters`
+ *   waiters  take()            signal()  seq_cst: the signaller sees the waiter, or the
+ *                                        waiter sees the item
+ */
+#ifndef DXI_INBOX_H
+#define DXI_INBOX_H
+
+#include <dxh/base.h>
+
+#include <stdbool.h>
+
+typedef struct dxi_inbox dxi_inbox;
+
+/* Room for at least `capacity` items. NULL: out of memory. */
+dxi_inbox *dxi_inbox_open(uint32_t capacity);
+
+/* false: full. Thread: the one who puts. */
+bool dxi_inbox_put(dxi_inbox *inbox, void *item);
+
+/* Wake takers for what was put since the last signal. Thread: the one who puts. */
+void dxi_inbox_signal(dxi_inbox *inbox);
+
+/* Thread: any. DXH_EWAIT: the deadline passed; DXH_ECLOSED. */
+dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);
+
+/* Refuse further takes and wait until every taker has left. Thread: one. */
+void dxi_inbox_close(dxi_inbox *inbox);
+
+/* What is left after close, one by one; NULL: nothing. */
+void *dxi_inbox_rest(dxi_inbox *inbox);
+
+void dxi_inbox_free(dxi_inbox *inbox);
+
+#endif
