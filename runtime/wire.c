@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/* One function knows how a record header lies in memory for each direction;
+ * open and next both go through the reading one, so they cannot disagree.
+ */
+#include "runtime/wire.h"
+
+#include "base/clock.h"
+#include "base/pack.h"
+#include "base/status.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint32_t FRAME_MAGIC = 0x31485844; /* "DXH1" */
+static const uint32_t BUDGET_LONG = UINT32_MAX;
+
+/* A frame of the smallest records cannot exceed the 16-bit count. */
+static_assert(DXI_MESSAGE_BYTES_MAX / DXI_RECORD_HEADER_BYTES <= UINT16_MAX, "protocol 1");
+
+/* ---- numbers ---- */
+
+static void put_u16(unsigned char *at, uint16_t value)
+{
+	at[0] = (unsigned char)value;
+	at[1] = (unsigned char)(value >> 8);
+}
+
+static void put_u32(unsigned char *at, uint32_t value)
+{
+	put_u16(at, (uint16_t)value);
+	put_u16(at + 2, (uint16_t)(value >> 16));
+}
+
+static void put_u64(unsigned char *at, uint64_t value)
+{
+	put_u32(at, (uint32_t)value);
+	put_u32(at + 4, (uint32_t)(value >> 32));
+}
+
+static uint16_t get_u16(const unsigned char *at)
+{
+	return (uint16_t)(at[0] | at[1] << 8);
+}
+
+static uint32_t get_u32(const unsigned char *at)
+{
+	return (uint32_t)get_u16(at) | (uint32_t)get_u16(at + 2) << 16;
+}
+
+static uint64_t get_u64(const unsigned char *at)
+{
+	return (uint64_t)get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
+}
+
+static size_t padded(size_t bytes)
+{
+	return (bytes + DXI_RECORD_ALIGN - 1) & ~(size_t)(DXI_RECORD_ALIGN - 1);
+}
+
+/* ---- writing ---- */
+
+const char *dxi_record_kind_name(unsigned kind)
+{
+	static const char *const names[] = {"?",         "HELLO",       "WELCOME", "BEAT",
+	                                    "REQUEST",   "REPLY",       "ERROR",   "NOTIFY",
+	                                    "SUBSCRIBE", "UNSUBSCRIBE", "CANCEL",  "CREDIT",
+	                                    "FLUSH",     "FLUSHED",     "GOODBYE"};
+
+	return kind <= DXI_GOODBYE ? names[kind] : names[0];
+}
+
+size_t dxi_record_bytes(size_t subject_bytes, size_t body_bytes)
+{
+	return padded(DXI_RECORD_HEADER_BYTES + subject_bytes + body_bytes);
+}
+
+void dxi_record_encode(void *at, const dxi_record *record)
+{
+	unsigned char *bytes = at;
+	size_t used = DXI_RECORD_HEADER_BYTES + record->subject_bytes + record->body_bytes;
+
+	assert(record->kind >= DXI_HELLO && record->kind <= DXI_GOODBYE);
+	assert(record->flags == 0 && record->subject_bytes <= DXH_SUBJECT_MAX);
+	assert(used <= DXI_MESSAGE_BYTES_MAX);
+
+	put_u32(bytes, (uint32_t)used);
+	bytes[4] = record->kind;
+	bytes[5] = record->flags;
+	put_u16(bytes + 6, record->subject_bytes);
+	put_u64(bytes + 8, record->id);
+	put_u32(bytes + 16, record->budget_us);
+	put_u32(bytes + 20, (uint32_t)record->status);
+	put_u16(bytes + 24, record->attempt);
+	memset(bytes + 26, 0, 6);
+	if (record->subject_bytes > 0)
+		memcpy(bytes + DXI_RECORD_HEADER_BYTES, record->subject, record->subject_bytes);
+	if (record->body_bytes > 0)
+		memcpy(bytes + DXI_RECORD_HEADER_BYTES + record->subject_bytes, record->body,
+		       record->body_bytes);
+	memset(bytes + used, 0, padded(used) - used);
+}
+
+dxi_frame_writer dxi_frame_begin(void *bytes, size_t capacity)
+{
+	assert(capacity >= DXI_FRAME_HEADER_BYTES && capacity <= DXI_MESSAGE_BYTES_MAX);
+	return (dxi_frame_writer){
+		.bytes = bytes, .capacity = capacity, .used = DXI_FRAME_HEADER_BYTES};
+}
+
+bool dxi_frame_append(dxi_frame_writer *writer, const dxi_record *record)
+{
+	size_t room = writer->capacity - writer->used;
+
+	/* Tested first, so that the sum below cannot wrap. */
+	if (record->body_bytes > room)
+		return false;
+	if (dxi_record_bytes(record->subject_bytes, record->body_bytes) > room)
+		return false;
+	dxi_record_encode(writer->bytes + writer->used, record);
+	writer->used += dxi_record_bytes(record->subject_bytes, record->body_bytes);
+	writer->records++;
+	return true;
+}
+
+size_t dxi_frame_end(dxi_frame_writer *writer)
+{
+	if (writer->records == 0)
+		return 0;
+	dxi_frame_header(writer->bytes, writer->records, (uint32_t)writer->used);
+	return writer->used;
+}
+
+void dxi_frame_header(void *bytes, uint32_t records, uint32_t total_bytes)
+{
+	unsigned char *header = bytes;
+
+	assert(records > 0 && records <= UINT16_MAX);
+	assert(total_bytes % DXI_RECORD_ALIGN == 0 && total_bytes <= DXI_MESSAGE_BYTES_MAX);
+
+	put_u32(header, FRAME_MAGIC);
+	put_u16(header + 4, 0);
+	put_u16(header + 6, (uint16_t)records);
+	put_u32(header + 8, total_bytes);
+	put_u32(header + 12, 0);
+}
+
+/* ---- reading ---- */
+
+/* The rule that is broken, and where; rule NULL: none. Static text. */
+typedef struct fault {
+	const char *rule;
+	size_t offset; /* from the begin of what was looked at */
+} fault;
+
+static fault check_frame_header(const unsigned char *bytes, size_t length)
+{
+	if (length < DXI_FRAME_HEADER_BYTES)
+		return (fault){"shorter than a frame header", length};
+	if (get_u32(bytes) != FRAME_MAGIC)
+		return (fault){"does not begin with the magic DXH1", 0};
+	if (get_u16(bytes + 4) != 0)
+		return (fault){"unknown frame flags", 4};
+	if (get_u16(bytes + 6) == 0)
+		return (fault){"announces no record", 6};
+	if (get_u32(bytes + 8) != length)
+		return (fault){"announced bytes differ from those received", 8};
+	if (length > DXI_MESSAGE_BYTES_MAX)
+		return (fault){"larger than 1 MiB", 8};
+	if (length % DXI_RECORD_ALIGN != 0)
+		return (fault){"length is no multiple of 8", 8};
+	if (get_u32(bytes + 12) != 0)
+		return (fault){"reserved bytes are not zero", 12};
+	return (fault){NULL, 0};
+}
+
+static bool all_zero(const unsigned char *bytes, size_t length)
+{
+	unsigned char any = 0;
+
+	for (size_t i = 0; i < length; i++)
+		any |= bytes[i];
+	return any == 0;
+}
+
+/* A record of a known kind, whose length has been checked. */
+static fault check_record(const unsigned char *at, size_t bytes)
+{
+	size_t subject_bytes = get_u16(at + 6);
+	const unsigned char *subject = at + DXI_RECORD_HEADER_BYTES;
+	bool needs_subject = at[4] == DXI_REQUEST || at[4] == DXI_NOTIFY;
+
+	if (at[5] != 0)
+		return (fault){"unknown record flags", 5};
+	if (subject_bytes > bytes - DXI_RECORD_HEADER_BYTES)
+		return (fault){"subject reaches beyond its record", 6};
+	if (subject_bytes > DXH_SUBJECT_MAX)
+		return (fault){"subject is longer than 255 bytes", 6};
+	if (needs_subject && subject_bytes == 0)
+		return (fault){"a request or notification without subject", 6};
+	if (!all_zero(at + 26, 6))
+		return (fault){"reserved bytes are not zero", 26};
+	if (memchr(subject, '\0', subject_bytes))
+		return (fault){"subject holds a NUL", DXI_RECORD_HEADER_BYTES};
+	if (!all_zero(at + bytes, padded(bytes) - bytes))
+		return (fault){"padding is not zero", bytes};
+	return (fault){NULL, 0};
+}
+
+/* Check and read the record at `at`, of which `left` bytes (a multiple of 8)
+ * exist; *occupied is what to step over. */
+static fault take_record(const unsigned char *at, size_t left, dxi_record *record, size_t *occupied)
+{
+	size_t bytes, subject_bytes;
+	fault found;
+
+	if (left < DXI_RECORD_HEADER_BYTES)
+		return (fault){"no room for a record header", 0};
+	bytes = get_u32(at);
+	if (bytes < DXI_RECORD_HEADER_BYTES)
+		return (fault){"record is shorter than its header", 0};
+	if (bytes > left)
+		return (fault){"record reaches beyond the frame", 0};
+	*occupied = padded(bytes);
+	*record = (dxi_record){.kind = at[4]};
+	if (record->kind == 0)
+		return (fault){"record kind is 0", 4};
+	if (record->kind > DXI_GOODBYE)
+		return (fault){NULL, 0}; /* only a newer minor knows what it holds */
+	found = check_record(at, bytes);
+	if (found.rule)
+		return found;
+
+	subject_bytes = get_u16(at + 6);
+	record->flags = at[5];
+	record->subject_bytes = (uint16_t)subject_bytes;
+	record->id = get_u64(at + 8);
+	record->budget_us = get_u32(at + 16);
+	record->status = (int32_t)get_u32(at + 20);
+	record->attempt = get_u16(at + 24);
+	record->subject = (const char *)at + DXI_RECORD_HEADER_BYTES;
+	record->body = at + DXI_RECORD_HEADER_BYTES + subject_bytes;
+	record->body_bytes = bytes - DXI_RECORD_HEADER_BYTES - subject_bytes;
+	return (fault){NULL, 0};
+}
+
+static dxh_status refuse(size_t length, size_t offset, const char *rule)
+{
+	return dxi_fail(DXH_EPROTO, "frame of %zu bytes, offset %zu: %s", length, offset, rule);
+}
+
+dxh_status dxi_frame_open(dxi_frame_reader *reader, const void *bytes, size_t length)
+{
+	const unsigned char *begin = bytes;
+	fault found = check_frame_header(begin, length);
+	size_t offset = DXI_FRAME_HEADER_BYTES, occupied = 0;
+	dxi_record ignored;
+	uint32_t records;
+
+	if (found.rule)
+		return refuse(length, found.offset, found.rule);
+	records = get_u16(begin + 6);
+	for (uint32_t i = 0; i < records; i++, offset += occupied) {
+		found = take_record(begin + offset, length - offset, &ignored, &occupied);
+		if (found.rule)
+			return refuse(length, offset + found.offset, found.rule);
+	}
+	if (offset != length)
+		return refuse(length, offset, "bytes behind the last record");
+
+	*reader = (dxi_frame_reader){.begin = begin,
+	                             .at = begin + DXI_FRAME_HEADER_BYTES,
+	                             .end = begin + length,
+	                             .records_left = records};
+	return DXH_OK;
+}
+
+dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record)
+{
+	while (reader->records_left > 0) {
+		size_t left = (size_t)(reader->end - reader->at), occupied = 0;
+		fault found = take_record(reader->at, left, record, &occupied);
+
+		if (found.rule)
+			return refuse((size_t)(reader->end - reader->begin),
+			              (size_t)(reader->at - reader->begin) + found.offset,
+			              found.rule);
+		reader->at += occupied;
+		reader->records_left--;
+		if (record->kind <= DXI_GOODBYE)
+			return DXH_OK;
+		reader->skipped++;
+	}
+	return DXH_EEMPTY;
+}
+
+/* ---- handshake ---- */
+
+/* The greatest number of values a HELLO may hold: room for keys of newer minors. */
+enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 8 };
+
+size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
+{
+	dxi_writer writer = dxi_writer_of(bytes, capacity);
+
+	dxi_write_map(&writer, HELLO_KEYS);
+	dxi_write_text(&writer, "features");
+	dxi_write_uint(&writer, hello->features);
+	dxi_write_text(&writer, "frame_bytes");
+	dxi_write_uint(&writer, hello->frame_bytes);
+	dxi_write_text(&writer, "incarnation");
+	dxi_write_uint(&writer, hello->incarnation);
+	dxi_write_text(&writer, "major");
+	dxi_write_uint(&writer, hello->major);
+	dxi_write_text(&writer, "minor");
+	dxi_write_uint(&writer, hello->minor);
+	dxi_write_text(&writer, "name");
+	dxi_write_text_n(&writer, hello->name, strnlen(hello->name, sizeof hello->name - 1));
+	dxi_write_text(&writer, "window_bytes");
+	dxi_write_uint(&writer, hello->window_bytes);
+	dxi_write_text(&writer, "window_records");
+	dxi_write_uint(&writer, hello->window_records);
+	return writer.overflow ? 0 : writer.used;
+}
+
+typedef struct hello_bytes {
+	const void *bytes;
+	size_t length;
+} hello_bytes;
+
+static dxh_status want_uint(hello_bytes from, const char *key, uint64_t most, uint64_t *number)
+{
+	dxi_value value;
+
+	if (!dxi_find(from.bytes, from.length, key, &value))
+		return dxi_fail(DXH_EPROTO, "HELLO: key '%s' is missing", key);
+	if (value.kind != DXI_UINT || value.uint > most)
+		return dxi_fail(DXH_EPROTO, "HELLO: key '%s' is no unsigned integer up to %" PRIu64,
+		                key, most);
+	*number = value.uint;
+	return DXH_OK;
+}
+
+static dxh_status want_name(hello_bytes from, char *name, size_t capacity)
+{
+	dxi_value value;
+
+	if (!dxi_find(from.bytes, from.length, "name", &value))
+		return dxi_fail(DXH_EPROTO, "HELLO: key 'name' is missing");
+	if (value.kind != DXI_TEXT || value.bytes >= capacity ||
+	    memchr(value.data, '\0', value.bytes))
+		return dxi_fail(DXH_EPROTO, "HELLO: key 'name' is no text of at most %zu bytes",
+		                capacity - 1);
+	memcpy(name, value.data, value.bytes);
+	name[value.bytes] = '\0';
+	return DXH_OK;
+}
+
+/* Is it MessagePack, and of our major? Of another one nothing else is read. */
+static dxh_status check_major(hello_bytes from)
+{
+	dxi_scan_limits limits = {.elements_max = HELLO_ELEMENTS_MAX};
+	uint64_t major = 0;
+	char why[160];
+	dxh_status status;
+
+	if (dxi_scan(from.bytes, from.length, limits) != DXH_OK) {
+		snprintf(why, sizeof why, "%s", dxh_last_error());
+		return dxi_fail(DXH_EPROTO, "HELLO: not well-formed MessagePack (%s)", why);
+	}
+	status = want_uint(from, "major", UINT16_MAX, &major);
+	if (status == DXH_OK && major != DXI_PROTOCOL_MAJOR)
+		return dxi_fail(DXH_EVERSION,
+		                "the peer speaks protocol %" PRIu64 ", this side %d: install "
+		                "versions that match",
+		                major, DXI_PROTOCOL_MAJOR);
+	return status;
+}
+
+dxh_status dxi_hello_read(const void *bytes, size_t length, dxi_hello *hello)
+{
+	hello_bytes from = {bytes, length};
+	uint64_t minor = 0, frame_bytes = 0, features = 0, window_records = 0;
+	dxi_hello read = {.major = DXI_PROTOCOL_MAJOR};
+	dxh_status status = check_major(from);
+
+	if (status == DXH_OK)
+		status = want_uint(from, "minor", UINT16_MAX, &minor);
+	if (status == DXH_OK)
+		status = want_uint(from, "incarnation", UINT64_MAX, &read.incarnation);
+	if (status == DXH_OK)
+		status = want_name(from, read.name, sizeof read.name);
+	if (status == DXH_OK)
+		status = want_uint(from, "frame_bytes", UINT32_MAX, &frame_bytes);
+	if (status == DXH_OK)
+		status = want_uint(from, "features", UINT32_MAX, &features);
+	if (status == DXH_OK)
+		status = want_uint(from, "window_records", UINT32_MAX, &window_records);
+	if (status == DXH_OK)
+		status = want_uint(from, "window_bytes", UINT64_MAX, &read.window_bytes);
+	if (status != DXH_OK)
+		return status;
+
+	read.minor = (uint16_t)minor;
+	read.frame_bytes = (uint32_t)frame_bytes;
+	read.features = (uint32_t)features;
+	read.window_records = (uint32_t)window_records;
+	*hello = read;
+	return DXH_OK;
+}
+
+/* ---- time ---- */
+
+uint32_t dxi_budget_encode(int64_t deadline_ns, int64_t now_ns)
+{
+	uint64_t left_us;
+
+	if (deadline_ns == DXH_FOREVER)
+		return 0;
+	if (deadline_ns <= now_ns)
+		return 1;
+	left_us = ((uint64_t)deadline_ns - (uint64_t)now_ns) / DXI_NS_PER_US;
+	if (left_us == 0)
+		return 1;
+	return left_us >= BUDGET_LONG ? BUDGET_LONG : (uint32_t)left_us;
+}
+
+int64_t dxi_budget_decode(uint32_t budget_us, int64_t now_ns)
+{
+	int64_t deadline_ns;
+
+	if (budget_us == 0 || budget_us == BUDGET_LONG)
+		return DXH_FOREVER;
+	if (__builtin_add_overflow(now_ns, (int64_t)budget_us * DXI_NS_PER_US, &deadline_ns))
+		return DXH_FOREVER;
+	return deadline_ns;
+}
