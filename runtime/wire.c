@@ -7,10 +7,9 @@
 #include "base/clock.h"
 #include "base/pack.h"
 #include "base/status.h"
+#include "runtime/fields.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 static const uint32_t FRAME_MAGIC = 0x31485844; /* "DXH1" */
@@ -324,90 +323,28 @@ size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
 	return writer.overflow ? 0 : writer.used;
 }
 
-typedef struct hello_bytes {
-	const void *bytes;
-	size_t length;
-} hello_bytes;
-
-static dxh_status want_uint(hello_bytes from, const char *key, uint64_t most, uint64_t *number)
-{
-	dxi_value value;
-
-	if (!dxi_find(from.bytes, from.length, key, &value))
-		return dxi_fail(DXH_EPROTO, "HELLO: key '%s' is missing", key);
-	if (value.kind != DXI_UINT || value.uint > most)
-		return dxi_fail(DXH_EPROTO, "HELLO: key '%s' is no unsigned integer up to %" PRIu64,
-		                key, most);
-	*number = value.uint;
-	return DXH_OK;
-}
-
-static dxh_status want_name(hello_bytes from, char *name, size_t capacity)
-{
-	dxi_value value;
-
-	if (!dxi_find(from.bytes, from.length, "name", &value))
-		return dxi_fail(DXH_EPROTO, "HELLO: key 'name' is missing");
-	if (value.kind != DXI_TEXT || value.bytes >= capacity ||
-	    memchr(value.data, '\0', value.bytes))
-		return dxi_fail(DXH_EPROTO, "HELLO: key 'name' is no text of at most %zu bytes",
-		                capacity - 1);
-	memcpy(name, value.data, value.bytes);
-	name[value.bytes] = '\0';
-	return DXH_OK;
-}
-
-/* Is it MessagePack, and of our major? Of another one nothing else is read. */
-static dxh_status check_major(hello_bytes from)
-{
-	dxi_scan_limits limits = {.elements_max = HELLO_ELEMENTS_MAX};
-	uint64_t major = 0;
-	char why[160];
-	dxh_status status;
-
-	if (dxi_scan(from.bytes, from.length, limits) != DXH_OK) {
-		snprintf(why, sizeof why, "%s", dxh_last_error());
-		return dxi_fail(DXH_EPROTO, "HELLO: not well-formed MessagePack (%s)", why);
-	}
-	status = want_uint(from, "major", UINT16_MAX, &major);
-	if (status == DXH_OK && major != DXI_PROTOCOL_MAJOR)
-		return dxi_fail(DXH_EVERSION,
-		                "the peer speaks protocol %" PRIu64 ", this side %d: install "
-		                "versions that match",
-		                major, DXI_PROTOCOL_MAJOR);
-	return status;
-}
-
 dxh_status dxi_hello_read(const void *bytes, size_t length, dxi_hello *hello)
 {
-	hello_bytes from = {bytes, length};
-	uint64_t minor = 0, frame_bytes = 0, features = 0, window_records = 0;
-	dxi_hello read = {.major = DXI_PROTOCOL_MAJOR};
-	dxh_status status = check_major(from);
+	dxi_fields fields = dxi_fields_of(bytes, length, HELLO_ELEMENTS_MAX, "HELLO", DXH_EPROTO);
+	dxi_hello read = {0};
 
-	if (status == DXH_OK)
-		status = want_uint(from, "minor", UINT16_MAX, &minor);
-	if (status == DXH_OK)
-		status = want_uint(from, "incarnation", UINT64_MAX, &read.incarnation);
-	if (status == DXH_OK)
-		status = want_name(from, read.name, sizeof read.name);
-	if (status == DXH_OK)
-		status = want_uint(from, "frame_bytes", UINT32_MAX, &frame_bytes);
-	if (status == DXH_OK)
-		status = want_uint(from, "features", UINT32_MAX, &features);
-	if (status == DXH_OK)
-		status = want_uint(from, "window_records", UINT32_MAX, &window_records);
-	if (status == DXH_OK)
-		status = want_uint(from, "window_bytes", UINT64_MAX, &read.window_bytes);
-	if (status != DXH_OK)
-		return status;
-
-	read.minor = (uint16_t)minor;
-	read.frame_bytes = (uint32_t)frame_bytes;
-	read.features = (uint32_t)features;
-	read.window_records = (uint32_t)window_records;
-	*hello = read;
-	return DXH_OK;
+	/* Of another major nothing else is read: its keys may mean anything. */
+	dxi_fields_u16(&fields, "major", &read.major);
+	if (fields.status == DXH_OK && read.major != DXI_PROTOCOL_MAJOR)
+		return dxi_fail(DXH_EVERSION,
+		                "the peer speaks protocol %d, this side %d: install versions "
+		                "that match",
+		                read.major, DXI_PROTOCOL_MAJOR);
+	dxi_fields_u16(&fields, "minor", &read.minor);
+	dxi_fields_u64(&fields, "incarnation", UINT64_MAX, &read.incarnation);
+	dxi_fields_text(&fields, "name", read.name, sizeof read.name);
+	dxi_fields_u32(&fields, "frame_bytes", &read.frame_bytes);
+	dxi_fields_u32(&fields, "features", &read.features);
+	dxi_fields_u32(&fields, "window_records", &read.window_records);
+	dxi_fields_u64(&fields, "window_bytes", UINT64_MAX, &read.window_bytes);
+	if (fields.status == DXH_OK)
+		*hello = read;
+	return fields.status;
 }
 
 /* ---- time ---- */
