@@ -21,12 +21,16 @@ static _Atomic uint32_t *futex_of(dxi_slot *slot)
 	return (_Atomic uint32_t *)&slot->state;
 }
 
+static bool cancel_travels(uint64_t state)
+{
+	return (state & DXI_STATE_CANCEL) && !(state & DXI_STATE_CANCEL_SEEN);
+}
+
 static bool is_nobodys(uint64_t state)
 {
-	const uint64_t ended = DXI_DONE | DXI_CLAIMED | DXI_RELEASED;
-	bool cancel_travels = (state & DXI_CANCEL) && !(state & DXI_CANCEL_SEEN);
+	const uint64_t ended = DXI_STATE_DONE | DXI_STATE_CLAIMED | DXI_STATE_RELEASED;
 
-	return (state & ended) == ended && !(state & DXI_GROUPED) && !cancel_travels;
+	return (state & ended) == ended && !(state & DXI_STATE_GROUPED) && !cancel_travels(state);
 }
 
 /* Give the slot back if the change from `before` to `after` made it nobody's. */
@@ -58,7 +62,7 @@ dxh_completion dxi_completion_begin(dxi_slot *slot, struct dxh_group *group, voi
 	slot->body_is_own = 0;
 	/* release: a handle is only used by those it was handed to, who see this by
 	 * the same way; the queue publishes the rest. */
-	atomic_store_explicit(&slot->state, generation | (group ? DXI_GROUPED : 0),
+	atomic_store_explicit(&slot->state, generation | (group ? DXI_STATE_GROUPED : 0),
 	                      memory_order_release);
 	return generation | slot->index;
 }
@@ -70,16 +74,7 @@ void dxi_completion_abandon(dxi_slot *slot)
 
 static bool is_live(uint64_t state, dxh_completion done)
 {
-	return state >> 32 == done >> 32 && !(state & (DXI_FREE | DXI_RELEASED));
-}
-
-dxi_slot *dxi_completion_find(dxh_completion done)
-{
-	dxi_slot *slot = dxi_slot_find((uint32_t)done);
-
-	if (!slot || !is_live(atomic_load_explicit(&slot->state, memory_order_acquire), done))
-		return NULL;
-	return slot;
+	return state >> 32 == done >> 32 && !(state & (DXI_STATE_FREE | DXI_STATE_RELEASED));
 }
 
 static dxh_status stale(dxh_completion done)
@@ -108,7 +103,7 @@ dxh_reply dxi_completion_result(const dxi_slot *slot)
 {
 	uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
 
-	if (state & DXI_NEVER_LEFT)
+	if (state & DXI_STATE_NEVER_LEFT)
 		return (dxh_reply){.body = "", .status = DXH_ECANCELED, .certainty = DXH_NOT_SENT};
 	return (dxh_reply){.body = slot->body ? slot->body : "",
 	                   .body_bytes = slot->body_bytes,
@@ -140,19 +135,20 @@ dxh_status dxh_await(dxh_completion done, int64_t deadline_ns, dxh_reply *reply)
 
 	if (status != DXH_OK)
 		return status;
-	if (!(state & DXI_DONE) && dxi_may_not_wait)
+	if (!(state & DXI_STATE_DONE) && dxi_may_not_wait)
 		return dxi_fail(DXH_EDEADLK, "await on the I/O thread would wait for itself: use "
 		                             "dxh_result(), or await on another thread");
-	while (!(state & DXI_DONE)) {
+	while (!(state & DXI_STATE_DONE)) {
 		if (!in_time || deadline_ns == DXH_NOW)
 			return DXH_EWAIT;
 		/* On failure `state` is what it is now, with acquire as above. */
-		if (!(state & DXI_WAITER) && !atomic_compare_exchange_weak_explicit(
-						     &slot->state, &state, state | DXI_WAITER,
-						     memory_order_acq_rel, memory_order_acquire))
+		if (!(state & DXI_STATE_WAITER) &&
+		    !atomic_compare_exchange_weak_explicit(
+			    &slot->state, &state, state | DXI_STATE_WAITER, memory_order_acq_rel,
+			    memory_order_acquire))
 			continue;
-		in_time = dxi_futex_wait(futex_of(slot), (uint32_t)state | DXI_WAITER, deadline_ns,
-		                         DXI_FUTEX_PRIVATE);
+		in_time = dxi_futex_wait(futex_of(slot), (uint32_t)state | DXI_STATE_WAITER,
+		                         deadline_ns, DXI_FUTEX_PRIVATE);
 		state = atomic_load_explicit(&slot->state, memory_order_acquire);
 		if (!is_live(state, done))
 			return stale(done);
@@ -168,7 +164,7 @@ dxh_status dxh_result(dxh_completion done, dxh_reply *reply)
 
 	if (status != DXH_OK)
 		return status;
-	return state & DXI_DONE ? hand_out(slot, reply) : DXH_EWAIT;
+	return state & DXI_STATE_DONE ? hand_out(slot, reply) : DXH_EWAIT;
 }
 
 dxh_status dxh_poll(dxh_completion done)
@@ -179,15 +175,15 @@ dxh_status dxh_poll(dxh_completion done)
 
 	if (status != DXH_OK)
 		return status;
-	return state & DXI_DONE ? DXH_OK : DXH_EWAIT;
+	return state & DXI_STATE_DONE ? DXH_OK : DXH_EWAIT;
 }
 
 /* A cancel has won before the I/O thread claimed: tell whoever waits. */
 static void end_unclaimed(dxi_slot *slot, uint64_t before)
 {
-	if (before & DXI_GROUPED)
+	if (before & DXI_STATE_GROUPED)
 		dxi_group_deliver(slot->group, slot, NULL);
-	if (before & DXI_WAITER)
+	if (before & DXI_STATE_WAITER)
 		dxi_futex_wake(futex_of(slot), INT_MAX, DXI_FUTEX_PRIVATE);
 }
 
@@ -215,18 +211,20 @@ dxh_status dxh_cancel(dxh_completion done, dxh_cancel_answer *answer)
 	do {
 		if (!is_live(state, done))
 			return stale(done);
-		if (state & DXI_DONE) {
-			*answer = state & DXI_NEVER_LEFT ? DXH_CANCELED : DXH_CANCEL_TOO_LATE;
+		if (state & DXI_STATE_DONE) {
+			*answer = state & DXI_STATE_NEVER_LEFT ? DXH_CANCELED : DXH_CANCEL_TOO_LATE;
 			return DXH_OK;
 		}
 		*answer = DXH_CANCEL_PENDING;
-		if (state & DXI_CANCEL)
+		if (state & DXI_STATE_CANCEL)
 			return DXH_OK;
-		wanted = state | (state & DXI_CLAIMED ? DXI_CANCEL : DXI_DONE | DXI_NEVER_LEFT);
+		wanted =
+			state | (state & DXI_STATE_CLAIMED ? DXI_STATE_CANCEL
+		                                           : DXI_STATE_DONE | DXI_STATE_NEVER_LEFT);
 		/* One RMW decides between this cancel and the I/O thread's claim. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&slot->state, &state, wanted, memory_order_acq_rel, memory_order_acquire));
-	if (state & DXI_CLAIMED) {
+	if (state & DXI_STATE_CLAIMED) {
 		send_cancel(slot);
 		return DXH_OK;
 	}
@@ -243,28 +241,24 @@ dxh_status dxh_release(dxh_completion done)
 
 	if (status != DXH_OK)
 		return status;
-	while (!atomic_compare_exchange_weak_explicit(&slot->state, &state, state | DXI_RELEASED,
+	while (!atomic_compare_exchange_weak_explicit(&slot->state, &state,
+	                                              state | DXI_STATE_RELEASED,
 	                                              memory_order_acq_rel, memory_order_acquire))
 		if (!is_live(state, done))
 			return stale(done);
-	recycle(slot, state, state | DXI_RELEASED);
+	recycle(slot, state, state | DXI_STATE_RELEASED);
 	return DXH_OK;
 }
 
 bool dxi_completion_claim(dxi_slot *slot)
 {
-	uint64_t before = set_flags(slot, DXI_CLAIMED);
+	uint64_t before = set_flags(slot, DXI_STATE_CLAIMED);
 
-	recycle(slot, before, before | DXI_CLAIMED);
-	return !(before & DXI_DONE);
+	recycle(slot, before, before | DXI_STATE_CLAIMED);
+	return !(before & DXI_STATE_DONE);
 }
 
-void dxi_completion_mark_sent(dxi_slot *slot)
-{
-	set_flags(slot, DXI_SENT);
-}
-
-void dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
+bool dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
                              const void *body, size_t body_bytes, bool body_is_own,
                              dxi_wakes *wakes)
 {
@@ -277,43 +271,52 @@ void dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty ce
 	slot->body_bytes = body_bytes;
 	slot->body_is_own = body_is_own;
 	/* Publishes the result. Pairs with the acquire in look_up(). */
-	before = set_flags(slot, DXI_DONE);
-	assert(!(before & DXI_DONE)); /* exactly once */
+	before = set_flags(slot, DXI_STATE_DONE);
+	assert(!(before & DXI_STATE_DONE)); /* exactly once */
 	/* From here the slot is only ours as far as `before` says: GROUPED keeps it. */
-	if (before & DXI_GROUPED)
+	if (before & DXI_STATE_GROUPED)
 		dxi_group_deliver(group, slot, wakes);
-	if (before & DXI_WAITER) {
+	if (before & DXI_STATE_WAITER) {
 		if (wakes->word_count == DXI_WAKES_MAX)
 			dxi_wakes_issue(wakes);
 		wakes->words[wakes->word_count++] = futex_of(slot);
 	}
-	recycle(slot, before, before | DXI_DONE);
+	recycle(slot, before, before | DXI_STATE_DONE);
+	return cancel_travels(before);
 }
 
 bool dxi_completion_cancel_seen(dxi_slot *slot)
 {
-	uint64_t before = set_flags(slot, DXI_CANCEL_SEEN);
+	uint64_t before = set_flags(slot, DXI_STATE_CANCEL_SEEN);
 
-	recycle(slot, before, before | DXI_CANCEL_SEEN);
-	return !(before & DXI_DONE);
+	recycle(slot, before, before | DXI_STATE_CANCEL_SEEN);
+	return !(before & DXI_STATE_DONE);
 }
 
-bool dxi_completion_cancel_under_way(const dxi_slot *slot)
+dxi_slot *dxi_completion_find_open(const dxi_pool *pool, dxh_completion done, bool *late)
 {
-	uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+	dxi_slot *slot = dxi_slot_find((uint32_t)done);
+	uint64_t state;
 
-	return (state & DXI_CANCEL) && !(state & DXI_CANCEL_SEEN);
+	*late = false;
+	if (!slot || dxi_slot_pool(slot) != pool)
+		return NULL;
+	state = atomic_load_explicit(&slot->state, memory_order_acquire);
+	*late = true;
+	if (state >> 32 != done >> 32 || (state & DXI_STATE_FREE))
+		return NULL;
+	return (state & DXI_STATE_CLAIMED) && !(state & DXI_STATE_DONE) ? slot : NULL;
 }
 
 bool dxi_completion_ungroup(dxi_slot *slot)
 {
 	/* acq_rel: as in set_flags(). */
-	uint64_t before = atomic_fetch_and_explicit(&slot->state, ~(uint64_t)DXI_GROUPED,
+	uint64_t before = atomic_fetch_and_explicit(&slot->state, ~(uint64_t)DXI_STATE_GROUPED,
 	                                            memory_order_acq_rel);
 
-	if (!(before & DXI_RELEASED))
+	if (!(before & DXI_STATE_RELEASED))
 		return true;
-	recycle(slot, before, before & ~(uint64_t)DXI_GROUPED);
+	recycle(slot, before, before & ~(uint64_t)DXI_STATE_GROUPED);
 	return false;
 }
 

@@ -7,7 +7,6 @@
  *
  *   flag         set by          means
  *   CLAIMED      I/O thread      unlinked from the submission queue
- *   SENT         I/O thread      handed to the network
  *   DONE         I/O thread, or a cancel that comes before CLAIMED: the end
  *   NEVER_LEFT   that cancel     the result is canceled / not sent; the fields of
  *                                the slot were not written
@@ -33,21 +32,20 @@
 #include <dxh/completion.h>
 
 enum {
-	DXI_CLAIMED = 1u << 0,
-	DXI_SENT = 1u << 1,
-	DXI_DONE = 1u << 2,
-	DXI_NEVER_LEFT = 1u << 3,
-	DXI_WAITER = 1u << 4,
-	DXI_CANCEL = 1u << 5,
-	DXI_CANCEL_SEEN = 1u << 6,
-	DXI_RELEASED = 1u << 7,
-	DXI_GROUPED = 1u << 8,
-	DXI_FREE = 1u << 9
+	DXI_STATE_CLAIMED = 1u << 0,
+	DXI_STATE_DONE = 1u << 1,
+	DXI_STATE_NEVER_LEFT = 1u << 2,
+	DXI_STATE_WAITER = 1u << 3,
+	DXI_STATE_CANCEL = 1u << 4,
+	DXI_STATE_CANCEL_SEEN = 1u << 5,
+	DXI_STATE_RELEASED = 1u << 6,
+	DXI_STATE_GROUPED = 1u << 7,
+	DXI_STATE_FREE = 1u << 8
 };
 
 static inline uint64_t dxi_state_free(uint32_t generation)
 {
-	return (uint64_t)generation << 32 | DXI_FREE;
+	return (uint64_t)generation << 32 | DXI_STATE_FREE;
 }
 
 /* Wakes that are due once the whole batch has been completed: waking one by one
@@ -80,21 +78,15 @@ static inline dxh_completion dxi_completion_of(const dxi_slot *slot)
 	return (state & ~(uint64_t)UINT32_MAX) | slot->index;
 }
 
-/* The slot of a handle, NULL for one that is stale or made up. It may turn
- * stale any time after, unless the caller is one of its owners. */
-dxi_slot *dxi_completion_find(dxh_completion done);
-
 /* I/O thread: the operation was taken from the queue. false: it had been
  * cancelled, and may be gone now. */
 bool dxi_completion_claim(dxi_slot *slot);
 
-/* I/O thread: it was handed to the network. */
-void dxi_completion_mark_sent(dxi_slot *slot);
-
 /* I/O thread: the terminal event of a claimed operation. The slot may be gone
  * when this returns. `body` is NULL, or lies in the slot, or becomes the slot's
- * own (malloc) when `body_is_own`. */
-void dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
+ * own (malloc) when `body_is_own`. Returns whether a cancel node is on its way,
+ * which then keeps the slot until dxi_completion_cancel_seen(). */
+bool dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
                              const void *body, size_t body_bytes, bool body_is_own,
                              dxi_wakes *wakes);
 
@@ -102,8 +94,10 @@ void dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty ce
  * is still open; if not, the slot may be gone. */
 bool dxi_completion_cancel_seen(dxi_slot *slot);
 
-/* Does a cancel node travel that has not arrived? For the one who completes. */
-bool dxi_completion_cancel_under_way(const dxi_slot *slot);
+/* I/O thread: the slot of an operation that it has claimed and not completed, by
+ * a handle that came from outside; NULL with *late telling whether it was one of
+ * this pool's once. */
+dxi_slot *dxi_completion_find_open(const dxi_pool *pool, dxh_completion done, bool *late);
 
 /* A group has handed the completion out: false: it was released before, and is
  * gone. */

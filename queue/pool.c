@@ -233,3 +233,8 @@ uint32_t dxi_slot_process(const dxi_slot *slot)
 {
 	return pool_of(slot)->process;
 }
+
+const dxi_pool *dxi_slot_pool(const dxi_slot *slot)
+{
+	return pool_of(slot);
+}

@@ -69,5 +69,6 @@ dxi_slot *dxi_slot_find(uint32_t index);
 /* What the pool of a slot was opened with; its process (see base/forked.h). */
 dxi_queue *dxi_slot_cancels(const dxi_slot *slot, int *doorbell);
 uint32_t dxi_slot_process(const dxi_slot *slot);
+const dxi_pool *dxi_slot_pool(const dxi_slot *slot);
 
 #endif

@@ -52,7 +52,8 @@ DXH_API DXH_NODISCARD dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh
                                                         dxh_peer **peer);
 
 /* Close the connection: what is open ends as DXH_ECLOSED with its certainty.
- * Thread: any, while no other thread posts to this peer. Sets *peer to NULL. */
+ * Thread: any but the I/O thread, while no other thread uses this peer. Sets
+ * *peer to NULL. Returns: DXH_EINVAL; DXH_EDEADLK; DXH_EFORKED. */
 DXH_API dxh_status dxh_peer_close(dxh_peer **peer);
 
 /* Thread: any. */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The open frame: where one thread packs notifications for one peer, while it is
+ * already on its way to the I/O thread.
+ *
+ * The first record of a frame pushes it on the submission queue; further ones
+ * are only appended, by the same thread. The I/O thread closes the frame when it
+ * can send it and sends what is in it. A lone notification thus goes at once,
+ * and under load frames fill by themselves.
+ *
+ *   word = generation:32 | CLOSED:1 | WRITING:1 | records:15 | units of 8 bytes:15
+ *
+ *   field  written by                    read by        order
+ *   word   append() (one thread at a     both           CAS and RMW, acq_rel
+ *          time), close()
+ *   bytes  append(), between WRITING     I/O thread     plain, published by word
+ *          set and cleared
+ *
+ * The writer claims the frame (WRITING) before it writes, so that a frame is
+ * never recycled under its pen. If the I/O thread closes it meanwhile, it lets go
+ * of the frame, and the writer hands it over again, with its record in it.
+ */
+#ifndef DXI_BATCH_H
+#define DXI_BATCH_H
+
+#include "queue/queue.h"
+#include "runtime/wire.h"
+
+#include <stdatomic.h>
+
+struct dxh_peer;
+
+typedef struct dxi_batch {
+	dxi_task task; /* kind DXI_TASK_BATCH */
+	_Atomic uint64_t word;
+	struct dxh_peer *peer;
+	uint32_t index;
+	_Atomic uint32_t next_free;
+	struct dxi_batch *next; /* in the peer's lane; I/O thread */
+	unsigned char *bytes;
+} dxi_batch;
+
+/* The frames of one peer. */
+typedef struct dxi_batches {
+	_Atomic uint64_t free; /* tag << 32 | index + 1 */
+	_Atomic uint32_t made; /* frames that exist; they are made when first needed */
+	uint32_t count;        /* how many there may be */
+	uint32_t frame_bytes;
+	dxi_batch *batches;
+	struct dxh_peer *peer;
+	_Atomic uint32_t freed;   /* futex: counts recycled frames */
+	_Atomic uint32_t waiters; /* for it; seq_cst with `freed`, as in queue/credit.h */
+} dxi_batches;
+
+dxh_status
+dxi_batches_init(dxi_batches *batches, struct dxh_peer *peer, uint32_t count, uint32_t frame_bytes);
+void dxi_batches_fini(dxi_batches *batches);
+
+/* What append found. */
+typedef enum dxi_appended {
+	DXI_APPENDED,        /* nothing more to do */
+	DXI_APPENDED_TO_NEW, /* push batch->task on the submission queue */
+	DXI_APPEND_FULL      /* no frame is free */
+} dxi_appended;
+
+/* Add a record to this thread's open frame, or to a new one. Thread: any.
+ * `*pushed` is the frame to push for DXI_APPENDED_TO_NEW. */
+dxi_appended dxi_batches_append(dxi_batches *batches, uint64_t peer_id, const dxi_record *record,
+                                dxi_batch **pushed);
+
+/* Wait for a frame to become free after `freed` had this value. false: the
+ * deadline passed. */
+bool dxi_batches_wait(dxi_batches *batches, uint32_t freed, int64_t deadline_ns);
+
+/* I/O thread: close the frame. false: its writer is at it and will push it again.
+ * Otherwise *bytes is what to send, header included, and *records how many. */
+bool dxi_batch_close(dxi_batch *batch, size_t *bytes, uint32_t *records);
+
+/* I/O thread: it was sent or dropped; it is free again. */
+void dxi_batch_recycle(dxi_batches *batches, dxi_batch *batch);
+
+#endif

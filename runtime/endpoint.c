@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* "ipc://path", "ipc://@abstract", "tcp://host:port". */
+#include "runtime/endpoint.h"
+
+#include "base/status.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *after(const char *text, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	return strncmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
+static dxh_status check_ipc(const char *endpoint, const char *path)
+{
+	size_t max = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+
+	if (*path == '\0' || strcmp(path, "@") == 0 || strcmp(path, "*") == 0)
+		return dxi_fail(DXH_EINVAL, "'%s' names no path: write ipc:///path or ipc://@name",
+		                endpoint);
+	if (strlen(path) > max)
+		return dxi_fail(DXH_EINVAL, "'%s': an ipc path has at most %zu bytes, this one %zu",
+		                endpoint, max, strlen(path));
+	return DXH_OK;
+}
+
+static bool is_port(const char *port, bool may_be_any)
+{
+	char *end;
+	unsigned long value;
+
+	if (may_be_any && (strcmp(port, "*") == 0 || strcmp(port, "0") == 0))
+		return true;
+	if (!isdigit((unsigned char)*port))
+		return false;
+	value = strtoul(port, &end, 10);
+	return *end == '\0' && value >= 1 && value <= 65535;
+}
+
+static dxh_status check_tcp(const char *endpoint, const char *address, bool bind)
+{
+	const char *colon = strrchr(address, ':');
+
+	if (!colon || colon == address)
+		return dxi_fail(DXH_EINVAL, "'%s' lacks host or port: write tcp://host:port",
+		                endpoint);
+	if (!is_port(colon + 1, bind))
+		return dxi_fail(DXH_EINVAL, "'%s': the port is a number 1..65535%s", endpoint,
+		                bind ? ", or * for any free one" : "");
+	if (memchr(address, ':', (size_t)(colon - address)) && *address != '[')
+		return dxi_fail(DXH_EINVAL, "'%s': write an IPv6 address in brackets, [::1]",
+		                endpoint);
+	if (!bind && *address == '*')
+		return dxi_fail(DXH_EINVAL, "'%s': * is for services; name the host to connect to",
+		                endpoint);
+	return DXH_OK;
+}
+
+static dxh_status check(const char *endpoint, bool bind)
+{
+	const char *rest;
+
+	if (!endpoint)
+		return dxi_fail(DXH_EINVAL, "the endpoint is NULL");
+	if (strlen(endpoint) > DXI_ENDPOINT_BYTES_MAX)
+		return dxi_fail(DXH_EINVAL, "the endpoint has %zu bytes, at most %d are allowed",
+		                strlen(endpoint), DXI_ENDPOINT_BYTES_MAX);
+	if ((rest = after(endpoint, "ipc://")))
+		return check_ipc(endpoint, rest);
+	if ((rest = after(endpoint, "tcp://")))
+		return check_tcp(endpoint, rest, bind);
+	return dxi_fail(DXH_EINVAL,
+	                "'%s' is no endpoint: write ipc:///path, ipc://@name or "
+	                "tcp://host:port",
+	                endpoint);
+}
+
+dxh_status dxi_endpoint_check_connect(const char *endpoint)
+{
+	return check(endpoint, false);
+}
+
+static bool is_loopback(const char *address)
+{
+	return after(address, "127.") || after(address, "localhost:") || after(address, "[::1]:") ||
+	       after(address, "lo:");
+}
+
+dxh_status dxi_endpoint_check_bind(const char *endpoint, bool insecure)
+{
+	dxh_status status = check(endpoint, true);
+	const char *address;
+
+	if (status != DXH_OK)
+		return status;
+	address = after(endpoint, "tcp://");
+	if (address && !insecure && !is_loopback(address))
+		return dxi_fail(DXH_EINSECURE,
+		                "'%s' can be reached from other machines, and nothing would be "
+		                "encrypted: bind to 127.0.0.1, or set insecure in the config",
+		                endpoint);
+	return DXH_OK;
+}
+
+bool dxi_endpoint_in_use(const char *endpoint)
+{
+	const char *path = after(endpoint, "ipc://");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	bool in_use;
+	int fd;
+
+	/* An abstract name cannot be taken over: bind itself refuses. */
+	if (!path || *path == '@' || strlen(path) >= sizeof address.sun_path)
+		return false;
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return false;
+	in_use = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
+	close(fd);
+	return in_use;
+}

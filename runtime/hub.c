@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening, draining and closing a hub, and how other threads reach its own. */
+#include "runtime/hub.h"
+
+#include "base/clock.h"
+#include "base/forked.h"
+#include "base/futex.h"
+#include "base/status.h"
+#include "queue/doorbell.h"
+#include "runtime/peer.h"
+#include "runtime/service.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+	OPERATIONS_DEFAULT = 65536,
+	OPERATIONS_MAX = 1 << 22, /* the slot table of a process */
+	FRAME_DEFAULT = 16384,    /* the knee of throughput over frame size */
+	FRAME_MIN = 1024,
+	BODY_DEFAULT = 512 * 1024,
+	BODY_MAX = DXI_MESSAGE_BYTES_MAX - 1024, /* header and subject beside it */
+	DRAINED_LINGER_MS_MAX = 1000
+};
+
+/* ---- calls to the I/O thread ---------------------------------------------------- */
+
+struct call {
+	dxi_task task;
+	dxh_status (*fn)(void *context);
+	void *context;
+	dxh_status status;
+	char error[512];
+	_Atomic uint32_t done;
+};
+
+static void run_call(struct call *call)
+{
+	call->status = call->fn(call->context);
+	if (call->status != DXH_OK)
+		snprintf(call->error, sizeof call->error, "%s", dxh_last_error());
+	/* release: publishes status, error and what fn did. Pairs with the acquire in
+	 * dxi_hub_call(). The caller's stack may be gone right after. */
+	atomic_store_explicit(&call->done, 1, memory_order_release);
+	dxi_futex_wake(&call->done, 1, DXI_FUTEX_PRIVATE);
+}
+
+void dxi_hub_run_call(dxi_task *task)
+{
+	run_call((struct call *)(void *)task);
+}
+
+void dxi_hub_push(dxh_hub *hub, dxi_task *newest, dxi_task *oldest)
+{
+	if (!dxi_queue_push(&hub->queue, &newest->node, &oldest->node))
+		return;
+	/* relaxed: a figure for people. */
+	atomic_fetch_add_explicit(&hub->metrics.doorbells, 1, memory_order_relaxed);
+	dxi_doorbell_ring(hub->doorbell);
+}
+
+dxh_status dxi_hub_call(dxh_hub *hub, dxh_status (*fn)(void *context), void *context)
+{
+	struct call call = {.task.kind = DXI_TASK_CALL, .fn = fn, .context = context};
+
+	if (pthread_equal(pthread_self(), hub->thread))
+		return fn(context);
+	dxi_hub_push(hub, &call.task, &call.task);
+	while (!atomic_load_explicit(&call.done, memory_order_acquire))
+		dxi_futex_wait(&call.done, 0, DXH_FOREVER, DXI_FUTEX_PRIVATE);
+	if (call.status != DXH_OK)
+		dxi_fail_as(call.error);
+	return call.status;
+}
+
+dxh_status dxi_hub_check_process(const dxh_hub *hub)
+{
+	if (hub->process != dxi_process_id())
+		return dxi_fail(DXH_EFORKED,
+		                "hub '%s' belongs to the parent process: open a new one here",
+		                hub->name);
+	return DXH_OK;
+}
+
+dxh_status dxi_hub_check_open(const dxh_hub *hub)
+{
+	dxh_status status = dxi_hub_check_process(hub);
+
+	if (status != DXH_OK)
+		return status;
+	/* relaxed: a post that races with the drain is ended by it. */
+	switch ((dxi_hub_state)atomic_load_explicit(&hub->state, memory_order_relaxed)) {
+	case DXI_HUB_RUNNING:
+		return DXH_OK;
+	case DXI_HUB_DRAINING:
+		return dxi_fail(DXH_EDRAINING, "hub '%s' is draining: post before that", hub->name);
+	case DXI_HUB_CLOSED:
+		break;
+	}
+	return dxi_fail(DXH_ECLOSED, "hub '%s' was drained: open a new one", hub->name);
+}
+
+struct tick_call {
+	dxh_hub *hub;
+	dxi_tick *tick;
+};
+
+static dxh_status start_tick(void *context)
+{
+	struct tick_call *call = context;
+
+	dxi_wheel_arm(&call->hub->ticks, &call->tick->timer,
+	              call->hub->now_ns + call->tick->interval_ns);
+	return DXH_OK;
+}
+
+static dxh_status stop_tick(void *context)
+{
+	struct tick_call *call = context;
+
+	dxi_wheel_disarm(&call->hub->ticks, &call->tick->timer);
+	return DXH_OK;
+}
+
+void dxi_hub_tick_start(dxh_hub *hub, dxi_tick *tick)
+{
+	(void)dxi_hub_call(hub, start_tick, &(struct tick_call){hub, tick});
+}
+
+void dxi_hub_tick_stop(dxh_hub *hub, dxi_tick *tick)
+{
+	(void)dxi_hub_call(hub, stop_tick, &(struct tick_call){hub, tick});
+}
+
+uint64_t dxi_hub_random(dxh_hub *hub, uint64_t below)
+{
+	/* xorshift64* (Vigna 2016): spreads retries, guards no secret. */
+	hub->random_state ^= hub->random_state >> 12;
+	hub->random_state ^= hub->random_state << 25;
+	hub->random_state ^= hub->random_state >> 27;
+	return below ? hub->random_state * UINT64_C(2685821657736338717) % below : 0;
+}
+
+/* ---- open ------------------------------------------------------------------------- */
+
+static dxh_status check_config(dxh_hub_config *config)
+{
+	if (config->operations_max == 0)
+		config->operations_max = OPERATIONS_DEFAULT;
+	if (config->frame_bytes == 0)
+		config->frame_bytes = FRAME_DEFAULT;
+	if (config->body_bytes_max == 0)
+		config->body_bytes_max = BODY_DEFAULT;
+	if (config->connect_timeout_ns == 0)
+		config->connect_timeout_ns = (int64_t)5 * DXI_NS_PER_S;
+	if (config->reconnect_min_ns == 0)
+		config->reconnect_min_ns = (int64_t)10 * DXI_NS_PER_MS;
+	if (config->reconnect_max_ns == 0)
+		config->reconnect_max_ns = DXI_NS_PER_S;
+	if (config->operations_max > OPERATIONS_MAX)
+		return dxi_fail(DXH_EINVAL, "operations_max is at most %d, not %u", OPERATIONS_MAX,
+		                config->operations_max);
+	if (config->frame_bytes < FRAME_MIN || config->frame_bytes > DXI_FRAME_BYTES_MAX ||
+	    config->frame_bytes % 8 != 0)
+		return dxi_fail(DXH_EINVAL, "frame_bytes is a multiple of 8 in %d..%d, not %u",
+		                FRAME_MIN, DXI_FRAME_BYTES_MAX, config->frame_bytes);
+	if (config->body_bytes_max > BODY_MAX)
+		return dxi_fail(DXH_EINVAL, "body_bytes_max is at most %d, not %llu", BODY_MAX,
+		                (unsigned long long)config->body_bytes_max);
+	if (config->connect_timeout_ns < 0 || config->reconnect_min_ns < 0 ||
+	    config->reconnect_max_ns < config->reconnect_min_ns)
+		return dxi_fail(DXH_EINVAL, "connect_timeout_ns and reconnect_min_ns <= "
+		                            "reconnect_max_ns are not negative");
+	return DXH_OK;
+}
+
+static dxh_status open_loop(dxh_hub *hub)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	dxh_status status = dxi_doorbell_open(&hub->doorbell);
+
+	if (status != DXH_OK)
+		return status;
+	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (hub->epoll == -1 || epoll_ctl(hub->epoll, EPOLL_CTL_ADD, hub->doorbell, &event) == -1)
+		return dxi_fail_errno(errno, "cannot make an epoll set");
+	status = dxi_context_open(&hub->context);
+	if (status == DXH_OK)
+		status = dxi_sockets_open(hub->context, hub->epoll, &hub->sockets);
+	return status;
+}
+
+static dxh_status allocate(dxh_hub *hub)
+{
+	hub->pool = dxi_pool_open(hub->config.operations_max, &hub->queue, hub->doorbell);
+	hub->scratch = aligned_alloc(64, DXI_MESSAGE_BYTES_MAX);
+	if (!hub->pool || !hub->scratch)
+		return dxi_fail(DXH_ENOMEM, "no memory for hub '%s'", hub->name);
+	return DXH_OK;
+}
+
+/* Signals are for the program's own threads. */
+static dxh_status start_thread(dxh_hub *hub)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&hub->thread, NULL, dxi_io_thread, hub);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error ? dxi_fail_errno(error, "cannot start the I/O thread") : DXH_OK;
+}
+
+/* Free what open() made; also half of it. */
+static void free_hub(dxh_hub *hub)
+{
+	if (hub->sockets)
+		dxi_sockets_free(hub->sockets);
+	if (hub->context)
+		dxi_context_close(hub->context);
+	if (hub->epoll != -1)
+		close(hub->epoll);
+	if (hub->pool)
+		dxi_pool_close(hub->pool);
+	if (hub->doorbell != -1)
+		close(hub->doorbell);
+	free(hub->scratch);
+	free(hub);
+}
+
+dxh_status dxh_hub_open_sized(size_t config_bytes, const dxh_hub_config *given, dxh_hub **opened)
+{
+	dxh_hub_config config;
+	dxh_status status = dxi_config_read(&config, sizeof config, given, config_bytes);
+	dxh_hub *hub;
+
+	if (status == DXH_OK)
+		status = check_config(&config);
+	if (status != DXH_OK)
+		return status;
+	if (!opened)
+		return dxi_fail(DXH_EINVAL, "dxh_hub_open needs room for the hub");
+	hub = aligned_alloc(alignof(dxh_hub), sizeof *hub);
+	if (!hub)
+		return dxi_fail(DXH_ENOMEM, "no memory for a hub");
+	memset(hub, 0, sizeof *hub);
+	hub->doorbell = hub->epoll = -1;
+	hub->config = config;
+	hub->process = dxi_process_id();
+	snprintf(hub->name, sizeof hub->name, "%s",
+	         config.name ? config.name : program_invocation_short_name);
+	hub->config.name = hub->name;
+	dxi_queue_init(&hub->queue);
+	hub->now_ns = dxh_now_ns();
+	dxi_wheel_init(&hub->deadlines, hub->now_ns);
+	dxi_wheel_init(&hub->ticks, hub->now_ns);
+	if (getrandom(&hub->incarnation, sizeof hub->incarnation, 0) == -1 ||
+	    getrandom(&hub->random_state, sizeof hub->random_state, 0) == -1)
+		status = dxi_fail_errno(errno, "the system gives no random numbers");
+	hub->random_state |= 1;
+	if (status == DXH_OK)
+		status = open_loop(hub);
+	if (status == DXH_OK)
+		status = allocate(hub);
+	if (status == DXH_OK)
+		status = start_thread(hub);
+	if (status != DXH_OK) {
+		free_hub(hub);
+		return status;
+	}
+	*opened = hub;
+	return DXH_OK;
+}
+
+/* ---- drain -------------------------------------------------------------------------- */
+
+static uint64_t ended(const dxi_metrics *metrics)
+{
+	return dxi_count_get(&metrics->posted) - dxi_count_get(&metrics->open_now);
+}
+
+static void abandon_all(dxh_hub *hub, const char *reason)
+{
+	for (dxh_peer *peer = hub->peers; peer; peer = peer->next)
+		dxi_peer_abandon(peer, reason);
+}
+
+static void finish_drain(dxh_hub *hub)
+{
+	dxi_metrics *metrics = &hub->metrics;
+	uint64_t closed_before = dxi_count_get(&metrics->closed);
+	uint64_t dropped_before = dxi_count_get(&metrics->notifications_dropped);
+	dxh_drain_report *report = &hub->drain_report;
+
+	report->completed = ended(metrics) - hub->drain_ended_before;
+	report->notifications_sent =
+		dxi_count_get(&metrics->notifications_sent) - hub->drain_sent_before;
+	dxi_wheel_disarm(&hub->ticks, &hub->drain_tick.timer);
+	/* relaxed: posters that miss it are ended as they arrive. */
+	atomic_store_explicit(&hub->state, DXI_HUB_CLOSED, memory_order_relaxed);
+	abandon_all(hub, "the hub's drain reached its deadline");
+	report->abandoned = dxi_count_get(&metrics->closed) - closed_before;
+	report->notifications_left =
+		dxi_count_get(&metrics->notifications_dropped) - dropped_before;
+	dxi_wakes_issue(&hub->wakes);
+	/* release: publishes the report. Pairs with the acquire in dxh_hub_drain(). */
+	atomic_store_explicit(&hub->drained, 1, memory_order_release);
+	dxi_futex_wake(&hub->drained, INT_MAX, DXI_FUTEX_PRIVATE);
+}
+
+static void drain_deadline_passed(void *hub)
+{
+	finish_drain(hub);
+}
+
+void dxi_hub_look_drained(dxh_hub *hub)
+{
+	if (dxi_count_get(&hub->metrics.open_now) > 0)
+		return;
+	for (const dxh_peer *peer = hub->peers; peer; peer = peer->next)
+		if (!dxi_peer_is_idle(peer))
+			return;
+	for (const dxh_service *service = hub->services; service; service = service->next)
+		if (!dxi_service_is_idle(service))
+			return;
+	finish_drain(hub);
+}
+
+static dxh_status begin_drain(void *context)
+{
+	dxh_hub *hub = context;
+
+	if (atomic_load_explicit(&hub->state, memory_order_relaxed) != DXI_HUB_RUNNING)
+		return dxi_fail(DXH_ECLOSED, "hub '%s' was drained before", hub->name);
+	atomic_store_explicit(&hub->state, DXI_HUB_DRAINING, memory_order_relaxed);
+	hub->drain_ended_before = ended(&hub->metrics);
+	hub->drain_sent_before = dxi_count_get(&hub->metrics.notifications_sent);
+	hub->drain_tick = (dxi_tick){.fn = drain_deadline_passed, .context = hub};
+	dxi_wheel_arm(&hub->ticks, &hub->drain_tick.timer, hub->drain_deadline_ns);
+	return DXH_OK;
+}
+
+dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *report)
+{
+	dxh_status status;
+
+	if (!hub)
+		return dxi_fail(DXH_EINVAL, "the hub is NULL");
+	status = dxi_hub_check_process(hub);
+	if (status != DXH_OK)
+		return status;
+	if (dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own drain");
+	if (atomic_load_explicit(&hub->state, memory_order_relaxed) == DXI_HUB_RUNNING)
+		hub->drain_deadline_ns = deadline_ns;
+	status = dxi_hub_call(hub, begin_drain, hub);
+	if (status != DXH_OK)
+		return status;
+	while (!atomic_load_explicit(&hub->drained, memory_order_acquire))
+		dxi_futex_wait(&hub->drained, 0, DXH_FOREVER, DXI_FUTEX_PRIVATE);
+	if (report)
+		*report = hub->drain_report;
+	if (hub->drain_report.abandoned + hub->drain_report.notifications_left == 0)
+		return DXH_OK;
+	return dxi_fail(DXH_EWAIT,
+	                "the drain's deadline passed with %llu operations and %llu "
+	                "notifications left",
+	                (unsigned long long)hub->drain_report.abandoned,
+	                (unsigned long long)hub->drain_report.notifications_left);
+}
+
+/* ---- close ---------------------------------------------------------------------------- */
+
+/* What was handed to the network may still leave, if a drain asked for it. */
+static int linger_ms(const dxh_hub *hub)
+{
+	int64_t left_ms;
+
+	if (!atomic_load_explicit(&hub->drained, memory_order_relaxed))
+		return 0;
+	left_ms = (hub->drain_deadline_ns - hub->now_ns) / DXI_NS_PER_MS;
+	if (left_ms < 0)
+		return 0;
+	return left_ms < DRAINED_LINGER_MS_MAX ? (int)left_ms : DRAINED_LINGER_MS_MAX;
+}
+
+static dxh_status shut_down(void *context)
+{
+	dxh_hub *hub = context;
+	int linger = linger_ms(hub);
+
+	atomic_store_explicit(&hub->state, DXI_HUB_CLOSED, memory_order_relaxed);
+	abandon_all(hub, "the hub was closed");
+	while (hub->services) {
+		dxh_service *service = hub->services;
+
+		hub->services = service->next;
+		dxi_service_free(service, linger);
+	}
+	while (hub->peers) {
+		dxh_peer *peer = hub->peers;
+
+		hub->peers = peer->next;
+		dxi_peer_free(peer, linger);
+	}
+	hub->stop = true;
+	return DXH_OK;
+}
+
+dxh_status dxh_hub_close(dxh_hub **hub)
+{
+	dxh_hub *closing;
+
+	if (!hub || !*hub)
+		return dxi_fail(DXH_EINVAL, "the hub is closed already, or was never opened");
+	closing = *hub;
+	if (closing->process != dxi_process_id()) {
+		*hub = NULL; /* thread, sockets and memory are the parent's */
+		return DXH_OK;
+	}
+	if (dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own end");
+	/* Threads that wait in receive() leave before their inbox goes. */
+	for (dxh_service *service = closing->services; service; service = service->next)
+		dxi_inbox_close(service->inbox);
+	(void)dxi_hub_call(closing, shut_down, closing);
+	pthread_join(closing->thread, NULL);
+	free_hub(closing);
+	*hub = NULL;
+	return DXH_OK;
+}
+
+/* ---- counters ---------------------------------------------------------------------------- */
+
+dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub, dxh_hub_stats *stats)
+{
+	dxh_hub_stats now = {.slots_now = 0};
+	dxh_status status;
+
+	if (!hub || !stats)
+		return dxi_fail(DXH_EINVAL,
+		                "dxh_hub_stats_get needs a hub and room for the counters");
+	status = dxi_hub_check_process(hub);
+	if (status != DXH_OK)
+		return status;
+#define READ(counter) now.counter = dxi_count_get(&hub->metrics.counter);
+	DXI_COUNTER_LIST(READ)
+#undef READ
+	now.doorbells = dxi_count_get(&hub->metrics.doorbells);
+	now.requests_expired = dxi_count_get(&hub->metrics.requests_expired);
+	now.slots_now = dxi_pool_out(hub->pool);
+	now.memory_bytes += dxi_pool_bytes(hub->pool) + DXI_MESSAGE_BYTES_MAX;
+	memset(stats, 0, stats_bytes);
+	memcpy(stats, &now, stats_bytes < sizeof now ? stats_bytes : sizeof now);
+	return DXH_OK;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* The hub from inside: what its I/O thread owns, and how others reach it. */
+#ifndef DXI_HUB_H
+#define DXI_HUB_H
+
+#include "queue/completion.h"
+#include "queue/queue.h"
+#include "runtime/metrics.h"
+#include "runtime/socket.h"
+#include "runtime/timer.h"
+
+#include <dxh/hub.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* What travels on the submission queue: the kind of a dxi_task. */
+typedef enum dxi_task_kind {
+	DXI_TASK_OPERATION = 1, /* a request or flush, see operation.h */
+	DXI_TASK_CANCEL,        /* the second link of one */
+	DXI_TASK_BATCH,         /* an open frame of notifications, see batch.h */
+	DXI_TASK_ANSWER,        /* a request that a worker gives back, see service.h */
+	DXI_TASK_CALL           /* a function to run on the I/O thread */
+} dxi_task_kind;
+
+typedef enum dxi_hub_state { DXI_HUB_RUNNING, DXI_HUB_DRAINING, DXI_HUB_CLOSED } dxi_hub_state;
+
+/* Something to be done at a time, on the I/O thread. interval_ns 0: once. */
+typedef struct dxi_tick {
+	dxi_timer timer;
+	int64_t interval_ns;
+	void (*fn)(void *context);
+	void *context;
+} dxi_tick;
+
+struct dxh_hub {
+	/* any thread */
+	dxi_queue queue;
+	int doorbell;
+	_Atomic int state; /* dxi_hub_state; written by the I/O thread */
+	uint32_t process;
+	dxi_pool *pool;
+	dxh_hub_config config; /* defaults filled in; constant */
+	char name[64];
+	uint64_t incarnation; /* random; mixed into ids on the wire */
+	dxi_metrics metrics;
+	pthread_t thread;
+
+	/* the I/O thread alone */
+	int epoll;
+	dxi_context *context;
+	dxi_sockets *sockets;
+	dxi_wheel deadlines; /* of operations */
+	dxi_wheel ticks;     /* of everything else */
+	dxi_wakes wakes;
+	int64_t now_ns; /* read once a turn */
+	struct dxh_peer *peers;
+	struct dxh_service *services;
+	uint64_t cancels_under_way; /* of operations that have ended */
+	uint64_t random_state;
+	unsigned char *scratch; /* DXI_MESSAGE_BYTES_MAX, for encoding */
+	bool stop;
+
+	/* the drain: asked for by one thread, watched by the I/O thread */
+	dxi_tick drain_tick;
+	dxh_drain_report drain_report;
+	uint64_t drain_ended_before;
+	uint64_t drain_sent_before;
+	int64_t drain_deadline_ns;
+	_Atomic uint32_t drained; /* futex */
+};
+
+/* Push a task, ring if the I/O thread sleeps. Thread: any. */
+void dxi_hub_push(dxh_hub *hub, dxi_task *newest, dxi_task *oldest);
+
+/* Run a function on the I/O thread and wait for its answer, whose last error
+ * becomes the caller's. On the I/O thread itself it just runs. Thread: any. */
+dxh_status dxi_hub_call(dxh_hub *hub, dxh_status (*fn)(void *context), void *context);
+
+/* May new work be posted? DXH_OK, DXH_EFORKED, DXH_EDRAINING, DXH_ECLOSED. */
+dxh_status dxi_hub_check_open(const dxh_hub *hub);
+
+/* The same for calls that are allowed while draining. */
+dxh_status dxi_hub_check_process(const dxh_hub *hub);
+
+/* Call tick->fn every interval_ns from now on, on the I/O thread. stop: after it
+ * returns, fn is not running and will not be called. Thread: any. */
+void dxi_hub_tick_start(dxh_hub *hub, dxi_tick *tick);
+void dxi_hub_tick_stop(dxh_hub *hub, dxi_tick *tick);
+
+/* I/O thread: run the function of a DXI_TASK_CALL; end the drain if nothing is
+ * left to do. */
+void dxi_hub_run_call(dxi_task *task);
+void dxi_hub_look_drained(dxh_hub *hub);
+
+/* A random number in [0, below). I/O thread. */
+uint64_t dxi_hub_random(dxh_hub *hub, uint64_t below);
+
+/* ---- io_thread.c ---- */
+
+void *dxi_io_thread(void *hub);
+
+/* One turn without sleeping; returns the work done. For tests and the thread. */
+size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* The one thread that touches sockets: turn after turn, and sleep in between.
+ *
+ *   take all ─> lanes ─> look at sockets (receive, send) ─> expire ─> complete
+ *
+ * It sleeps only when a turn did nothing, no socket is touched, and the queue
+ * could be armed; so nothing that happened before the sleep is slept over.
+ */
+#include "base/clock.h"
+#include "queue/doorbell.h"
+#include "runtime/hub.h"
+#include "runtime/peer.h"
+#include "runtime/service.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+
+enum { EVENTS_MAX = 64 };
+
+static dxi_operation *posted_of(dxi_task *task)
+{
+	return (dxi_operation *)(void *)((char *)task - offsetof(dxi_operation, post));
+}
+
+static void run_task(dxh_hub *hub, dxi_task *task)
+{
+	switch ((dxi_task_kind)task->kind) {
+	case DXI_TASK_OPERATION:
+		dxi_operation_arrived(hub, posted_of(task));
+		break;
+	case DXI_TASK_CANCEL:
+		dxi_operation_cancel_arrived(hub, (dxi_operation *)(void *)task);
+		break;
+	case DXI_TASK_BATCH:
+		dxi_peer_take_batch(((dxi_batch *)(void *)task)->peer, (dxi_batch *)(void *)task);
+		break;
+	case DXI_TASK_ANSWER:
+		dxi_service_take_answer((dxh_request *)(void *)task);
+		break;
+	case DXI_TASK_CALL:
+		dxi_hub_run_call(task);
+		break;
+	}
+}
+
+static size_t take_all(dxh_hub *hub)
+{
+	dxi_node *node = dxi_queue_take(&hub->queue);
+	size_t count = 0;
+
+	while (node) {
+		dxi_node *next = node->next; /* the task may be gone after it has run */
+
+		run_task(hub, (dxi_task *)node);
+		node = next;
+		count++;
+	}
+	return count;
+}
+
+static size_t run_ticks(dxh_hub *hub)
+{
+	size_t count = 0;
+	dxi_timer *timer;
+
+	while ((timer = dxi_wheel_expire(&hub->ticks, hub->now_ns))) {
+		dxi_tick *tick = (dxi_tick *)timer;
+
+		if (tick->interval_ns > 0)
+			dxi_wheel_arm(&hub->ticks, timer, hub->now_ns + tick->interval_ns);
+		tick->fn(tick->context);
+		count++;
+	}
+	return count;
+}
+
+size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
+{
+	size_t work;
+
+	hub->now_ns = now_ns;
+	work = take_all(hub);
+	work += dxi_sockets_look(hub->sockets);
+	for (dxh_service *service = hub->services; service; service = service->next)
+		work += dxi_service_answer(service);
+	work += dxi_operation_expire(hub);
+	work += run_ticks(hub);
+	/* After the whole batch: see dxi_wakes. */
+	dxi_wakes_issue(&hub->wakes);
+	dxi_count_set(&hub->metrics.futex_wakes, hub->wakes.issued);
+	if (work == 0 && !hub->stop &&
+	    atomic_load_explicit(&hub->state, memory_order_relaxed) == DXI_HUB_DRAINING)
+		dxi_hub_look_drained(hub);
+	return work;
+}
+
+static void sleep_until(dxh_hub *hub, int64_t wake_ns)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int64_t now_ns = wake_ns == DXH_FOREVER ? 0 : dxh_now_ns();
+	struct timespec left = dxi_timespec(wake_ns > now_ns ? wake_ns - now_ns : 0);
+	int count = epoll_pwait2(hub->epoll, events, EVENTS_MAX,
+	                         wake_ns == DXH_FOREVER ? NULL : &left, NULL);
+
+	dxi_count(&hub->metrics.wakeups, 1);
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.ptr)
+			dxi_sockets_fired(hub->sockets, events[i].data.ptr);
+		else
+			dxi_doorbell_clear(hub->doorbell);
+	}
+}
+
+static int64_t next_wake_ns(const dxh_hub *hub)
+{
+	int64_t deadline_ns = dxi_wheel_next_ns(&hub->deadlines);
+	int64_t tick_ns = dxi_wheel_next_ns(&hub->ticks);
+
+	return deadline_ns < tick_ns ? deadline_ns : tick_ns;
+}
+
+void *dxi_io_thread(void *context)
+{
+	dxh_hub *hub = context;
+
+	dxi_may_not_wait = true;
+	pthread_setname_np(pthread_self(), "dxh-io");
+	prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
+	/* A cancel that travels points at the queue: it is awaited. */
+	while (!hub->stop || hub->cancels_under_way > 0) {
+		if (dxi_io_turn(hub, dxh_now_ns()) > 0)
+			continue;
+		if (dxi_sockets_quiet(hub->sockets) && dxi_queue_arm(&hub->queue))
+			sleep_until(hub, next_wake_ns(hub));
+	}
+	return NULL;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT */
+/* Posting on any thread; arriving, expiring and ending on the I/O thread. */
+#include "runtime/operation.h"
+
+#include "base/status.h"
+#include "queue/group.h"
+#include "runtime/peer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- any thread ------------------------------------------------------------- */
+
+dxh_status dxi_subject_check(const char *subject, size_t *bytes)
+{
+	if (!subject)
+		return dxi_fail(DXH_EINVAL, "the subject is NULL");
+	*bytes = strnlen(subject, DXH_SUBJECT_MAX + 1);
+	if (*bytes == 0 || *bytes > DXH_SUBJECT_MAX)
+		return dxi_fail(DXH_EINVAL, "a subject has 1 to %d bytes, this one %s",
+		                DXH_SUBJECT_MAX, *bytes == 0 ? "none" : "more");
+	return DXH_OK;
+}
+
+static dxh_status check_item(const dxh_peer *peer, const dxh_request_item *item)
+{
+	size_t subject_bytes;
+	dxh_status status = dxi_subject_check(item->subject, &subject_bytes);
+
+	if (status != DXH_OK)
+		return status;
+	if (!item->body && item->body_bytes > 0)
+		return dxi_fail(DXH_EINVAL, "the body is NULL, its length %zu", item->body_bytes);
+	if (item->body_bytes > peer->hub->config.body_bytes_max)
+		return dxi_fail(DXH_ETOOBIG, "a body of %zu bytes; this hub sends at most %llu",
+		                item->body_bytes,
+		                (unsigned long long)peer->hub->config.body_bytes_max);
+	return DXH_OK;
+}
+
+/* Why no slot is free. */
+static dxh_status fail_no_slot(const dxh_hub *hub)
+{
+	uint64_t out = dxi_pool_out(hub->pool);
+	uint64_t open = dxi_count_get(&hub->metrics.open_now);
+
+	return dxi_fail(DXH_EFULL,
+	                "all %u operations of this hub are taken, about %llu of them have ended "
+	                "and were not released: release completions, or raise operations_max",
+	                hub->config.operations_max,
+	                (unsigned long long)(out > open ? out - open : 0));
+}
+
+static dxh_status take_credit(dxh_peer *peer, size_t count)
+{
+	int64_t wait_ns = dxi_may_not_wait ? 0 : peer->config.full_wait_ns;
+
+	if ((int64_t)count > peer->requests.total)
+		return dxi_fail(DXH_EINVAL, "a batch of %zu requests; requests_max of '%s' is %lld",
+		                count, peer->endpoint, (long long)peer->requests.total);
+	if (dxi_credit_take(&peer->requests, (int64_t)count))
+		return DXH_OK;
+	if (wait_ns > 0 &&
+	    dxi_credit_take_until(&peer->requests, (int64_t)count, dxh_in_ns(wait_ns)))
+		return DXH_OK;
+	return dxi_fail(DXH_EFULL,
+	                "%lld requests are in flight to '%s': await some, set full_wait_ns, or "
+	                "raise requests_max",
+	                (long long)peer->requests.total, peer->endpoint);
+}
+
+static void fill_request(dxi_operation *operation, dxh_peer *peer, const dxh_request_item *item,
+                         size_t subject_bytes)
+{
+	memcpy(operation->payload, item->subject, subject_bytes);
+	if (item->body_bytes)
+		memcpy(operation->payload + subject_bytes, item->body, item->body_bytes);
+	operation->subject_bytes = (uint8_t)subject_bytes;
+	operation->body_bytes = (uint32_t)item->body_bytes;
+	operation->kind = DXI_OP_REQUEST;
+	operation->place = DXI_NOWHERE;
+	operation->peer = peer;
+	operation->timer = (dxi_timer){.deadline_ns = item->deadline_ns};
+	operation->post.kind = DXI_TASK_OPERATION;
+	operation->cancel.kind = DXI_TASK_CANCEL;
+}
+
+/* A slot filled with the request, and its handle. */
+static dxh_status make_request(dxh_peer *peer, const dxh_request_item *item, dxh_group *group,
+                               dxi_operation **made, dxh_completion *done)
+{
+	size_t subject_bytes = strlen(item->subject);
+	size_t bytes = subject_bytes + item->body_bytes;
+	dxi_slot *slot = dxi_pool_take(peer->hub->pool);
+	dxi_operation *operation;
+
+	if (!slot)
+		return fail_no_slot(peer->hub);
+	operation = dxi_operation_of(slot);
+	operation->payload = bytes <= DXI_INLINE_BYTES ? operation->inline_bytes : malloc(bytes);
+	if (!operation->payload) {
+		dxi_pool_give(slot);
+		return dxi_fail(DXH_ENOMEM, "no memory for a body of %zu bytes", item->body_bytes);
+	}
+	fill_request(operation, peer, item, subject_bytes);
+	*done = dxi_completion_begin(slot, group, item->user);
+	*made = operation;
+	return DXH_OK;
+}
+
+static void free_payload(dxi_operation *operation)
+{
+	if (operation->kind == DXI_OP_REQUEST && operation->payload != operation->inline_bytes)
+		free(operation->payload);
+}
+
+/* Link `operation` in front of a private chain. */
+static void chain(dxi_task **newest, dxi_task **oldest, dxi_operation *operation)
+{
+	operation->post.node.next = *newest ? &(*newest)->node : NULL;
+	*newest = &operation->post;
+	if (!*oldest)
+		*oldest = *newest;
+}
+
+/* Give back a chain that is not to be posted after all. */
+static void unmake(dxi_task *newest)
+{
+	while (newest) {
+		dxi_operation *operation =
+			(dxi_operation *)(void *)((char *)newest - offsetof(dxi_operation, post));
+
+		newest = (dxi_task *)newest->node.next;
+		free_payload(operation);
+		dxi_completion_abandon(dxi_slot_of(operation));
+	}
+}
+
+static dxh_status post(dxh_peer *peer, const dxh_request_item *items, size_t count,
+                       dxh_group *group, dxh_completion *done)
+{
+	dxi_task *newest = NULL, *oldest = NULL;
+	dxi_operation *operation = NULL;
+	dxh_status status = group ? dxi_group_expect(group, count) : DXH_OK;
+
+	if (status != DXH_OK)
+		return status;
+	status = take_credit(peer, count);
+	if (status != DXH_OK)
+		goto unexpect;
+	for (size_t i = 0; i < count; i++) {
+		status = make_request(peer, &items[i], group, &operation, &done[i]);
+		if (status != DXH_OK)
+			goto unmake;
+		chain(&newest, &oldest, operation);
+	}
+	dxi_hub_push(peer->hub, newest, oldest);
+	return DXH_OK;
+unmake:
+	unmake(newest);
+	dxi_credit_give(&peer->requests, (int64_t)count);
+unexpect:
+	if (group)
+		dxi_group_unexpect(group, count);
+	return status;
+}
+
+dxh_status dxh_post_batch(dxh_peer *peer, const dxh_request_item *items, size_t count,
+                          dxh_group *group, dxh_completion *done)
+{
+	dxh_status status;
+
+	if (!peer || !items || !done || count == 0)
+		return dxi_fail(DXH_EINVAL, "posting needs a peer, %s",
+		                !peer    ? "which is NULL"
+		                : !done  ? "and room for the completion"
+		                : !items ? "and items"
+		                         : "and at least one item");
+	status = dxi_hub_check_open(peer->hub);
+	for (size_t i = 0; status == DXH_OK && i < count; i++)
+		status = check_item(peer, &items[i]);
+	return status == DXH_OK ? post(peer, items, count, group, done) : status;
+}
+
+dxh_status dxh_post(dxh_peer *peer, const char *subject, const void *body, size_t body_bytes,
+                    int64_t deadline_ns, dxh_completion *done)
+{
+	return dxh_post_batch(peer,
+	                      &(dxh_request_item){.subject = subject,
+	                                          .body = body,
+	                                          .body_bytes = body_bytes,
+	                                          .deadline_ns = deadline_ns},
+	                      1, NULL, done);
+}
+
+dxh_status dxh_post_to(dxh_group *group, dxh_peer *peer, const char *subject, const void *body,
+                       size_t body_bytes, int64_t deadline_ns, dxh_completion *done)
+{
+	if (!group)
+		return dxi_fail(DXH_EINVAL, "the group is NULL");
+	return dxh_post_batch(peer,
+	                      &(dxh_request_item){.subject = subject,
+	                                          .body = body,
+	                                          .body_bytes = body_bytes,
+	                                          .deadline_ns = deadline_ns},
+	                      1, group, done);
+}
+
+dxh_status dxh_request_sync(dxh_peer *peer, const char *subject, const void *body,
+                            size_t body_bytes, int64_t deadline_ns, void *reply,
+                            size_t capacity_bytes, size_t *reply_bytes)
+{
+	dxh_completion done;
+	dxh_reply result;
+	dxh_status status;
+
+	if (!reply && capacity_bytes > 0)
+		return dxi_fail(DXH_EINVAL, "reply is NULL, its capacity %zu", capacity_bytes);
+	if (dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK, "a synchronous request on the I/O thread would wait "
+		                             "for itself: use dxh_post()");
+	status = dxh_post(peer, subject, body, body_bytes, deadline_ns, &done);
+	if (status != DXH_OK)
+		return status;
+	/* The operation's own deadline ends it, so this wait needs none. */
+	status = dxh_await(done, DXH_FOREVER, &result);
+	if (status == DXH_OK) {
+		if (reply_bytes)
+			*reply_bytes = result.body_bytes;
+		if (result.body_bytes > capacity_bytes)
+			status = dxi_fail(DXH_ESIZE,
+			                  "the reply has %zu bytes, there is room for %zu",
+			                  result.body_bytes, capacity_bytes);
+		if (capacity_bytes > 0)
+			memcpy(reply, result.body,
+			       result.body_bytes < capacity_bytes ? result.body_bytes
+			                                          : capacity_bytes);
+	}
+	dxh_release(done);
+	return status;
+}
+
+dxh_status dxh_flush(dxh_peer *peer, dxh_flush_level level, int64_t deadline_ns)
+{
+	dxi_slot *slot;
+	dxi_operation *operation;
+	dxh_completion done;
+	dxh_status status;
+
+	if (!peer || (level != DXH_FLUSH_SENT && level != DXH_FLUSH_REPLIED))
+		return dxi_fail(DXH_EINVAL, "dxh_flush needs a peer and a level");
+	status = dxi_hub_check_process(peer->hub);
+	if (status != DXH_OK)
+		return status;
+	if (dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own sending");
+	slot = dxi_pool_take(peer->hub->pool);
+	if (!slot)
+		return fail_no_slot(peer->hub);
+	operation = dxi_operation_of(slot);
+	*operation = (dxi_operation){.peer = peer,
+	                             .timer.deadline_ns = deadline_ns,
+	                             .kind = level == DXH_FLUSH_SENT ? DXI_OP_FLUSH_SENT
+	                                                             : DXI_OP_FLUSH_REPLIED,
+	                             .post.kind = DXI_TASK_OPERATION,
+	                             .cancel.kind = DXI_TASK_CANCEL};
+	done = dxi_completion_begin(slot, NULL, NULL);
+	dxi_hub_push(peer->hub, &operation->post, &operation->post);
+	status = dxh_await(done, DXH_FOREVER, NULL);
+	dxh_release(done);
+	return status;
+}
+
+/* ---- the I/O thread ------------------------------------------------------------ */
+
+static dxi_operation_list *list_of(dxi_operation *operation)
+{
+	dxh_peer *peer = operation->peer;
+
+	switch ((dxi_place)operation->place) {
+	case DXI_IN_LANE:
+		return &peer->lane;
+	case DXI_IN_SENT:
+		return operation->kind == DXI_OP_REQUEST ? &peer->sent : &peer->flushing;
+	case DXI_IN_FLUSHES:
+		return &peer->flushes;
+	case DXI_NOWHERE:
+		break;
+	}
+	return NULL;
+}
+
+void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dxi_place place)
+{
+	operation->place = (uint8_t)place;
+	operation->previous = list->last;
+	operation->next = NULL;
+	if (list->last)
+		list->last->next = operation;
+	else
+		list->first = operation;
+	list->last = operation;
+	list->count++;
+}
+
+void dxi_operation_remove(dxi_operation *operation)
+{
+	dxi_operation_list *list = list_of(operation);
+
+	if (!list)
+		return;
+	if (operation->previous)
+		operation->previous->next = operation->next;
+	else
+		list->first = operation->next;
+	if (operation->next)
+		operation->next->previous = operation->previous;
+	else
+		list->last = operation->previous;
+	list->count--;
+	operation->place = DXI_NOWHERE;
+}
+
+static void
+count_end(dxi_metrics *metrics, dxh_status status, dxh_certainty certainty, bool is_flush)
+{
+	dxi_count_down(&metrics->open_now, 1);
+	if (certainty == DXH_REPLIED && status != DXH_OK)
+		dxi_count(&metrics->errors, 1);
+	else if (status == DXH_OK)
+		dxi_count(is_flush ? &metrics->flushed : &metrics->done, 1);
+	else if (status == DXH_EEXPIRED)
+		dxi_count(&metrics->expired, 1);
+	else if (status == DXH_ECANCELED)
+		dxi_count(&metrics->canceled, 1);
+	else if (status == DXH_ELOST)
+		dxi_count(&metrics->lost, 1);
+	else if (status == DXH_ECLOSED)
+		dxi_count(&metrics->closed, 1);
+	else
+		dxi_count(&metrics->unsendable, 1);
+}
+
+void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
+{
+	dxh_peer *peer = operation->peer;
+	bool is_request = operation->kind == DXI_OP_REQUEST;
+	void *heap = is_request && operation->payload != operation->inline_bytes
+	                     ? operation->payload
+	                     : NULL;
+
+	dxi_count(&hub->metrics.posted, 1);
+	if (!dxi_completion_claim(dxi_slot_of(operation))) {
+		/* Cancelled on its way: it ended there, only the books are left. The slot
+		 * may be gone; what is needed of it was read before. */
+		free(heap);
+		dxi_count(&hub->metrics.canceled, 1);
+		if (is_request)
+			dxi_credit_give(&peer->requests, 1);
+		return;
+	}
+	dxi_count(&hub->metrics.open_now, 1);
+	if (operation->timer.deadline_ns <= hub->now_ns) {
+		dxi_operation_end(operation, DXH_EEXPIRED, DXH_NOT_SENT, NULL, 0);
+		return;
+	}
+	if (atomic_load_explicit(&hub->state, memory_order_relaxed) == DXI_HUB_CLOSED) {
+		dxi_operation_end(operation, DXH_ECLOSED, DXH_NOT_SENT, NULL, 0);
+		return;
+	}
+	dxi_wheel_arm(&hub->deadlines, &operation->timer, operation->timer.deadline_ns);
+	dxi_peer_take(peer, operation);
+}
+
+/* Where the result lies: in the record itself if it fits, else on the heap. */
+static const void *keep_body(dxi_operation *operation, const void *body, size_t bytes, bool *own)
+{
+	void *copy;
+
+	*own = false;
+	if (bytes == 0)
+		return NULL;
+	if (bytes <= DXI_INLINE_BYTES) {
+		memmove(operation->inline_bytes, body, bytes);
+		return operation->inline_bytes;
+	}
+	copy = malloc(bytes);
+	if (copy)
+		memcpy(copy, body, bytes);
+	*own = copy != NULL;
+	return copy;
+}
+
+void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certainty certainty,
+                       const void *body, size_t body_bytes)
+{
+	dxh_peer *peer = operation->peer;
+	dxh_hub *hub = peer->hub;
+	dxi_slot *slot = dxi_slot_of(operation);
+	bool is_request = operation->kind == DXI_OP_REQUEST;
+	const void *kept;
+	bool own;
+
+	dxi_operation_remove(operation);
+	dxi_wheel_disarm(&hub->deadlines, &operation->timer);
+	free_payload(operation);
+	kept = keep_body(operation, body, body_bytes, &own);
+	if (body_bytes > 0 && !kept) {
+		status = DXH_ENOMEM;
+		body_bytes = 0;
+	}
+	count_end(&hub->metrics, status, certainty, !is_request);
+	if (dxi_completion_complete(slot, status, certainty, kept, body_bytes, own, &hub->wakes))
+		hub->cancels_under_way++;
+	if (is_request)
+		dxi_credit_give(&peer->requests, 1);
+}
+
+void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_certainty certainty,
+                           const char *reason)
+{
+	while (list->first)
+		dxi_operation_end(list->first, status, certainty, reason, strlen(reason));
+}
+
+static dxh_certainty certainty_now(const dxi_operation *operation)
+{
+	return operation->place == DXI_IN_SENT ? DXH_MAYBE_EXECUTED : DXH_NOT_SENT;
+}
+
+void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation)
+{
+	dxi_slot *slot = dxi_slot_of(operation);
+	dxh_peer *peer = operation->peer;
+	uint64_t id = dxi_completion_of(slot) ^ hub->incarnation;
+	bool was_sent = operation->place == DXI_IN_SENT;
+
+	if (!dxi_completion_cancel_seen(slot)) {
+		hub->cancels_under_way--;
+		return;
+	}
+	if (was_sent && operation->kind == DXI_OP_REQUEST)
+		dxi_peer_tell_canceled(peer, id);
+	dxi_operation_end(operation, DXH_ECANCELED, certainty_now(operation), NULL, 0);
+}
+
+size_t dxi_operation_expire(dxh_hub *hub)
+{
+	size_t count = 0;
+	dxi_timer *timer;
+
+	while ((timer = dxi_wheel_expire(&hub->deadlines, hub->now_ns))) {
+		dxi_operation *operation =
+			(dxi_operation *)(void *)((char *)timer - offsetof(dxi_operation, timer));
+
+		dxi_operation_end(operation, DXH_EEXPIRED, certainty_now(operation), NULL, 0);
+		count++;
+	}
+	return count;
+}

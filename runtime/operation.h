@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* The operation: one posted request, or one flush, from post to its end. It lies
+ * in the record of its slot; a small request fits in whole. */
+#ifndef DXI_OPERATION_H
+#define DXI_OPERATION_H
+
+#include "runtime/hub.h"
+
+#include <dxh/message.h>
+
+enum { DXI_INLINE_BYTES = 96 };
+
+typedef enum dxi_place {
+	DXI_NOWHERE,
+	DXI_IN_LANE, /* waiting to be sent */
+	DXI_IN_SENT, /* sent, waiting for the reply */
+	DXI_IN_FLUSHES
+} dxi_place;
+
+typedef enum dxi_operation_kind {
+	DXI_OP_REQUEST,
+	DXI_OP_FLUSH_SENT,
+	DXI_OP_FLUSH_REPLIED
+} dxi_operation_kind;
+
+typedef struct dxi_operation {
+	dxi_task cancel; /* first: see dxi_completion_begin() */
+	dxi_task post;
+	dxh_peer *peer;
+	dxi_timer timer;
+	struct dxi_operation *previous, *next; /* in the list of its place */
+	unsigned char *payload;                /* subject, then body; inline or malloc'd */
+	uint32_t body_bytes;
+	uint8_t subject_bytes;
+	uint8_t kind;
+	uint8_t place;
+	uint8_t unused;
+	union {
+		unsigned char inline_bytes[DXI_INLINE_BYTES];
+		uint64_t flush_after; /* frames queued before this flush */
+	};
+} dxi_operation;
+static_assert(sizeof(dxi_operation) <= DXI_RECORD_BYTES, "an operation fits in its slot");
+
+typedef struct dxi_operation_list {
+	dxi_operation *first, *last;
+	size_t count;
+} dxi_operation_list;
+
+void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dxi_place place);
+
+/* Out of whatever list it is in. */
+void dxi_operation_remove(dxi_operation *operation);
+
+static inline dxi_operation *dxi_operation_of(dxi_slot *slot)
+{
+	return (dxi_operation *)(void *)slot->record;
+}
+
+static inline dxi_slot *dxi_slot_of(dxi_operation *operation)
+{
+	return (dxi_slot *)(void *)((char *)operation - offsetof(dxi_slot, record));
+}
+
+/* I/O thread: the operation has arrived by the queue, or its cancel has. */
+void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation);
+void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation);
+
+/* I/O thread: the terminal event; the operation is gone afterwards. The body is
+ * copied. */
+void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certainty certainty,
+                       const void *body, size_t body_bytes);
+
+/* I/O thread: end all in the list so. */
+void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_certainty certainty,
+                           const char *reason);
+
+/* I/O thread: end what has expired. Returns how many. */
+size_t dxi_operation_expire(dxh_hub *hub);
+
+/* Is this usable as a subject? DXH_EINVAL otherwise; its length. */
+dxh_status dxi_subject_check(const char *subject, size_t *bytes);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* The peer: one service we post to, its lanes, and the life of its connection.
+ *
+ * peer.c holds what users call and what moves through the lanes; reconnect.c the
+ * state of the connection.
+ */
+#ifndef DXI_PEER_H
+#define DXI_PEER_H
+
+#include "queue/credit.h"
+#include "runtime/batch.h"
+#include "runtime/endpoint.h"
+#include "runtime/operation.h"
+
+enum { DXI_CANCELS_MAX = 64 };
+
+/* Told on the I/O thread each time the peer becomes ready. */
+typedef struct dxi_peer_watch {
+	struct dxi_peer_watch *next;
+	void (*ready)(void *context, dxh_peer *peer);
+	void *context;
+} dxi_peer_watch;
+
+struct dxh_peer {
+	/* any thread */
+	dxh_hub *hub;
+	uint64_t id;          /* never used again in this process */
+	uint64_t incarnation; /* by which the service knows this peer, over reconnects */
+	dxh_peer_config config;
+	dxi_credit requests;
+	dxi_batches batches;
+	_Atomic int state; /* dxh_peer_state; written by the I/O thread */
+	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1];
+
+	/* the I/O thread alone */
+	struct dxh_peer *next;
+	dxi_socket *socket; /* NULL between two connections */
+	dxi_tick alarm;     /* next try, or end of patience with a handshake */
+	int64_t backoff_ns;
+	bool hello_sent;
+	bool closing;
+	bool lost; /* the connection ended while the socket was being looked at */
+	dxi_peer_watch *watches;
+
+	dxi_operation_list lane; /* requests to be sent */
+	dxi_operation_list sent; /* requests that wait for their reply */
+	uint32_t window;         /* how many the service lets us have open */
+	uint32_t frame_bytes;    /* a frame is closed at this size, by both sides' wish */
+
+	dxi_batch *first_batch, *last_batch; /* notifications to be sent */
+	uint64_t batches_in, batches_out;    /* through that lane, ever */
+	dxi_operation_list flushes;          /* waiting for batches_out */
+	dxi_operation_list flushing;         /* FLUSH sent, waiting for FLUSHED */
+
+	uint64_t cancels[DXI_CANCELS_MAX]; /* ids to tell the service, a hint */
+	uint32_t cancel_count;
+};
+
+dxh_hub *dxi_peer_hub(dxh_peer *peer);
+
+/* remove: after it returns, ready will not be called. Not on the I/O thread. */
+void dxi_peer_watch_add(dxh_peer *peer, dxi_peer_watch *watch);
+void dxi_peer_watch_remove(dxh_peer *peer, dxi_peer_watch *watch);
+
+/* ---- I/O thread ---- */
+
+/* Into the lanes. */
+void dxi_peer_take(dxh_peer *peer, dxi_operation *operation);
+void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch);
+void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id);
+
+/* Everything that waits or is open ends so; counts what is dropped. */
+void dxi_peer_abandon(dxh_peer *peer, const char *reason);
+
+/* Nothing waits to be sent or answered. */
+bool dxi_peer_is_idle(const dxh_peer *peer);
+
+/* Send and receive what is possible now. Returns the work done. */
+size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send);
+
+/* Take in what the ended connection still held. */
+void dxi_peer_receive_rest(dxh_peer *peer);
+
+/* Close the socket and free the peer. */
+void dxi_peer_free(dxh_peer *peer, int linger_ms);
+
+/* ---- reconnect.c ---- */
+
+/* Begin to connect, and keep at it. */
+void dxi_connection_start(dxh_peer *peer);
+
+/* The socket has work (a dxi_socket_ready). */
+size_t dxi_connection_ready(void *peer, bool can_receive, bool can_send);
+
+/* WELCOME or a refusal came. */
+void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome);
+void dxi_connection_refused(dxh_peer *peer, const dxi_record *error);
+
+/* The other side says that it goes. */
+void dxi_connection_goodbye(dxh_peer *peer);
+
+/* Stop: no socket, no alarm any more. */
+void dxi_connection_stop(dxh_peer *peer, int linger_ms);
+
+#endif

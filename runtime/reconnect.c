@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a peer's connection.
+ *
+ *   start ─> CONNECTING ─ handshake, HELLO, WELCOME ─> READY
+ *               ^   │                                    │
+ *     pause over│   └────────── ended, no answer ────────┤
+ *            WAITING (or REFUSED) <──────────────────────┘
+ *
+ * One socket is one connection. When it ends, what it still held is received
+ * first; then every request that was sent on it ends as lost, for nobody can tell
+ * whether it was executed. What was not sent waits for the next connection.
+ */
+#include "runtime/peer.h"
+
+#include "base/clock.h"
+#include "base/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
+{
+	dxi_peer_watch *watch, *next;
+
+	if (dxh_peer_state_get(peer) == state)
+		return;
+	/* relaxed: see dxh_peer_state_get(). */
+	atomic_store_explicit(&peer->state, state, memory_order_relaxed);
+	if (peer->config.on_state)
+		peer->config.on_state(peer->config.context, peer, state, reason);
+	for (watch = state == DXH_PEER_READY ? peer->watches : NULL; watch; watch = next) {
+		next = watch->next;
+		watch->ready(watch->context, peer);
+	}
+}
+
+static void set_alarm(dxh_peer *peer, int64_t ns)
+{
+	dxi_wheel_arm(&peer->hub->ticks, &peer->alarm.timer, peer->hub->now_ns + ns);
+}
+
+/* Full jitter: after an outage the peers of a service come back spread out. */
+static void schedule_retry(dxh_peer *peer)
+{
+	const dxh_hub_config *config = &peer->hub->config;
+
+	if (peer->backoff_ns < config->reconnect_min_ns)
+		peer->backoff_ns = config->reconnect_min_ns;
+	set_alarm(peer, (int64_t)dxi_hub_random(peer->hub, (uint64_t)peer->backoff_ns));
+	peer->backoff_ns *= 2;
+	if (peer->backoff_ns > config->reconnect_max_ns)
+		peer->backoff_ns = config->reconnect_max_ns;
+}
+
+static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *reason)
+{
+	char text[160];
+
+	if (!peer->socket || peer->lost)
+		return;
+	peer->lost = true; /* what is received now must not come back here */
+	dxi_peer_receive_rest(peer);
+	peer->lost = false;
+	snprintf(text, sizeof text, "%s", reason); /* it may lie in a received frame */
+	dxi_socket_close(peer->socket, 0);
+	peer->socket = NULL;
+	peer->hello_sent = false;
+	peer->cancel_count = 0;
+	dxi_operation_end_all(&peer->sent, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
+	dxi_operation_end_all(&peer->flushing, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
+	dxi_count(&peer->hub->metrics.reconnects, 1);
+	schedule_retry(peer);
+	set_state(peer, state, text);
+}
+
+static void on_event(void *context, dxi_connection_event event, const char *reason)
+{
+	dxh_peer *peer = context;
+
+	if (event == DXI_DISCONNECTED)
+		connection_lost(peer, DXH_PEER_WAITING, reason);
+	else if (peer->socket)
+		dxi_socket_touch(peer->socket); /* to say HELLO */
+}
+
+static void connect_now(dxh_peer *peer)
+{
+	dxi_socket_config config = {.type = DXI_DEALER,
+	                            .ready = dxi_connection_ready,
+	                            .event = on_event,
+	                            .owner = peer};
+	dxh_status status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
+
+	if (status == DXH_OK) {
+		status = dxi_socket_connect(peer->socket, peer->endpoint);
+		if (status != DXH_OK) {
+			dxi_socket_close(peer->socket, 0);
+			peer->socket = NULL;
+		}
+	}
+	if (status != DXH_OK) {
+		schedule_retry(peer);
+		set_state(peer, DXH_PEER_WAITING, dxh_last_error());
+		return;
+	}
+	set_alarm(peer, peer->hub->config.connect_timeout_ns);
+	set_state(peer, DXH_PEER_CONNECTING, "");
+}
+
+static void on_alarm(void *context)
+{
+	dxh_peer *peer = context;
+
+	if (!peer->socket)
+		connect_now(peer);
+	else if (dxh_peer_state_get(peer) != DXH_PEER_READY)
+		connection_lost(peer, DXH_PEER_WAITING, "no handshake within connect_timeout_ns");
+}
+
+void dxi_connection_start(dxh_peer *peer)
+{
+	peer->alarm = (dxi_tick){.fn = on_alarm, .context = peer};
+	connect_now(peer);
+}
+
+/* HELLO is the first record on every connection. */
+static bool say_hello(dxh_peer *peer)
+{
+	dxh_hub *hub = peer->hub;
+	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
+	                   .minor = DXI_PROTOCOL_MINOR,
+	                   .incarnation = peer->incarnation,
+	                   .frame_bytes = hub->config.frame_bytes};
+	unsigned char body[DXI_HELLO_BYTES_MAX];
+	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_FRAME_BYTES_MAX);
+	size_t bytes;
+
+	memcpy(hello.name, hub->name, sizeof hello.name);
+	bytes = dxi_hello_write(&hello, body, sizeof body);
+	dxi_frame_append(&writer,
+	                 &(dxi_record){.kind = DXI_HELLO, .body = body, .body_bytes = bytes});
+	bytes = dxi_frame_end(&writer);
+	if (dxi_socket_send(peer->socket, hub->scratch, bytes) != DXI_SENT_ALL)
+		return false;
+	dxi_count(&hub->metrics.frames_sent, 1);
+	dxi_count(&hub->metrics.records_sent, 1);
+	return true;
+}
+
+size_t dxi_connection_ready(void *context, bool can_receive, bool can_send)
+{
+	dxh_peer *peer = context;
+
+	if (can_send && !peer->hello_sent)
+		peer->hello_sent = say_hello(peer);
+	return dxi_peer_exchange(peer, can_receive, can_send);
+}
+
+void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
+{
+	const dxh_hub *hub = peer->hub;
+	dxi_hello hello;
+
+	if (dxh_peer_state_get(peer) == DXH_PEER_READY)
+		return;
+	if (dxi_hello_read(welcome->body, welcome->body_bytes, &hello) != DXH_OK) {
+		connection_lost(peer, DXH_PEER_REFUSED, dxh_last_error());
+		return;
+	}
+	peer->window = hello.window_records;
+	peer->frame_bytes = hub->config.frame_bytes;
+	peer->backoff_ns = 0;
+	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
+	set_state(peer, DXH_PEER_READY, "");
+	if (peer->socket)
+		dxi_socket_touch(peer->socket); /* what has waited */
+}
+
+void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
+{
+	char reason[160];
+
+	snprintf(reason, sizeof reason, "refused: %.*s",
+	         (int)(error->body_bytes < 128 ? error->body_bytes : 128),
+	         (const char *)error->body);
+	dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
+	connection_lost(peer, error->status == DXH_EVERSION ? DXH_PEER_REFUSED : DXH_PEER_WAITING,
+	                reason);
+}
+
+void dxi_connection_goodbye(dxh_peer *peer)
+{
+	connection_lost(peer, DXH_PEER_WAITING, "the service closed");
+}
+
+static void say_goodbye(dxh_peer *peer)
+{
+	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, DXI_FRAME_BYTES_MAX);
+
+	dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
+	dxi_socket_send(peer->socket, peer->hub->scratch, dxi_frame_end(&writer));
+}
+
+void dxi_connection_stop(dxh_peer *peer, int linger_ms)
+{
+	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
+	if (!peer->socket)
+		return;
+	if (dxh_peer_state_get(peer) == DXH_PEER_READY)
+		say_goodbye(peer);
+	dxi_socket_close(peer->socket, linger_ms);
+	peer->socket = NULL;
+}

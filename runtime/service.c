@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Binding, receiving and answering, as user threads see it. */
+#include "runtime/service.h"
+
+#include "base/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	INBOX_DEFAULT = 8192,
+	INBOX_MAX = 1 << 20,
+	CLIENTS_DEFAULT = 256,
+	CLIENTS_MAX = 65536,
+	WINDOW_DEFAULT = 4096
+};
+
+static dxh_status check_config(dxh_service_config *config)
+{
+	if (config->inbox_max == 0)
+		config->inbox_max = INBOX_DEFAULT;
+	if (config->clients_max == 0)
+		config->clients_max = CLIENTS_DEFAULT;
+	if (config->client_window == 0)
+		config->client_window = WINDOW_DEFAULT;
+	if (config->inbox_max > INBOX_MAX || config->clients_max > CLIENTS_MAX)
+		return dxi_fail(DXH_EINVAL, "inbox_max is at most %d, clients_max %d", INBOX_MAX,
+		                CLIENTS_MAX);
+	return DXH_OK;
+}
+
+static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, dxh_service **made)
+{
+	dxh_service *service = calloc(1, sizeof *service);
+
+	if (!service)
+		return dxi_fail(DXH_ENOMEM, "no memory for a service");
+	service->hub = hub;
+	service->config = *config;
+	service->bucket_count = 16;
+	while (service->bucket_count < config->clients_max)
+		service->bucket_count *= 2;
+	service->inbox = dxi_inbox_open(config->inbox_max);
+	service->buckets = calloc(service->bucket_count, sizeof(dxi_client *));
+	if (service->inbox && service->buckets) {
+		*made = service;
+		return DXH_OK;
+	}
+	dxi_inbox_free(service->inbox);
+	free(service->buckets);
+	free(service);
+	return dxi_fail(DXH_ENOMEM, "no memory for an inbox of %u", config->inbox_max);
+}
+
+struct listen_call {
+	dxh_service *service;
+	const char *endpoint;
+};
+
+static dxh_status listen_on_io_thread(void *context)
+{
+	struct listen_call *call = context;
+	dxh_service *service = call->service;
+	dxh_status status = dxi_service_listen(service, call->endpoint);
+
+	if (status != DXH_OK)
+		return status;
+	service->next = service->hub->services;
+	service->hub->services = service;
+	return DXH_OK;
+}
+
+dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char *endpoint,
+                                  const dxh_service_config *given, dxh_service **service)
+{
+	dxh_service_config config;
+	dxh_service *made = NULL;
+	dxh_status status = dxi_config_read(&config, sizeof config, given, config_bytes);
+
+	if (status == DXH_OK)
+		status = check_config(&config);
+	if (status == DXH_OK && (!hub || !service))
+		status = dxi_fail(DXH_EINVAL,
+		                  "dxh_service_bind needs a hub and room for the service");
+	if (status == DXH_OK)
+		status = dxi_endpoint_check_bind(endpoint, config.insecure);
+	if (status == DXH_OK)
+		status = dxi_hub_check_open(hub);
+	if (status != DXH_OK)
+		return status;
+	if (dxi_endpoint_in_use(endpoint))
+		return dxi_fail(DXH_EBUSY,
+		                "a service listens on '%s' already: stop it, or choose "
+		                "another endpoint",
+		                endpoint);
+	status = make_service(hub, &config, &made);
+	if (status != DXH_OK)
+		return status;
+	status = dxi_hub_call(hub, listen_on_io_thread, &(struct listen_call){made, endpoint});
+	if (status == DXH_OK) {
+		*service = made;
+	} else {
+		dxi_inbox_free(made->inbox);
+		free(made->buckets);
+		free(made);
+	}
+	return status;
+}
+
+static dxh_status detach(void *context)
+{
+	dxh_service *service = context;
+
+	for (dxh_service **at = &service->hub->services; *at; at = &(*at)->next)
+		if (*at == service) {
+			*at = service->next;
+			break;
+		}
+	/* The last answers may leave for so long. */
+	dxi_service_free(service, 200);
+	return DXH_OK;
+}
+
+dxh_status dxh_service_close(dxh_service **service)
+{
+	dxh_service *closing;
+	dxh_status status;
+
+	if (!service || !*service)
+		return dxi_fail(DXH_EINVAL, "the service is closed already, or was never bound");
+	closing = *service;
+	status = dxi_hub_check_process(closing->hub);
+	if (status != DXH_OK)
+		return status;
+	if (dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for worker threads");
+	dxi_inbox_close(closing->inbox);
+	*service = NULL;
+	return dxi_hub_call(closing->hub, detach, closing);
+}
+
+const char *dxh_service_endpoint(const dxh_service *service)
+{
+	return service ? service->endpoint : "";
+}
+
+/* ---- received --------------------------------------------------------------------- */
+
+dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_request **request)
+{
+	dxh_status status;
+	void *item;
+
+	if (!service || !request)
+		return dxi_fail(DXH_EINVAL, "dxh_service_receive needs a service and room for the "
+		                            "request");
+	status = dxi_hub_check_process(service->hub);
+	if (status != DXH_OK)
+		return status;
+	if (dxi_may_not_wait && deadline_ns != DXH_NOW)
+		return dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for requests");
+	for (;;) {
+		dxh_request *received;
+
+		status = dxi_inbox_take(service->inbox, deadline_ns, &item);
+		if (status == DXH_ECLOSED)
+			return dxi_fail(DXH_ECLOSED, "the service is closing");
+		if (status != DXH_OK)
+			return status;
+		received = item;
+		if (received->deadline_ns > dxh_now_ns()) {
+			*request = received;
+			return DXH_OK;
+		}
+		/* Nobody waits for it any more. relaxed: a figure for people. */
+		atomic_fetch_add_explicit(&service->hub->metrics.requests_expired, 1,
+		                          memory_order_relaxed);
+		dxh_request_reject(received, DXH_EEXPIRED, "expired before it was served");
+	}
+}
+
+const char *dxh_request_subject(const dxh_request *request)
+{
+	return (const char *)request->storage;
+}
+
+const void *dxh_request_body(const dxh_request *request, size_t *body_bytes)
+{
+	if (body_bytes)
+		*body_bytes = request->body_bytes;
+	return request->body;
+}
+
+int dxh_request_is_notification(const dxh_request *request)
+{
+	return request->notification;
+}
+
+int64_t dxh_request_budget_ns(const dxh_request *request)
+{
+	if (request->deadline_ns == DXH_FOREVER)
+		return DXH_FOREVER;
+	return request->deadline_ns - dxh_now_ns();
+}
+
+int dxh_request_canceled(const dxh_request *request)
+{
+	return atomic_load_explicit(&request->canceled, memory_order_relaxed);
+}
+
+/* ---- answered ----------------------------------------------------------------------- */
+
+static void give_back(dxh_request *request)
+{
+	dxi_hub_push(request->service->hub, &request->task, &request->task);
+}
+
+/* Copy the answer into the request; it may be part of the request's own body. */
+static bool keep_answer(dxh_request *request, const void *answer, size_t bytes)
+{
+	if (bytes <= request->capacity) {
+		if (bytes > 0)
+			memmove(request->storage, answer, bytes);
+		request->answer = request->storage;
+	} else {
+		request->heap = malloc(bytes);
+		if (!request->heap)
+			return false;
+		memcpy(request->heap, answer, bytes);
+		request->answer = request->heap;
+	}
+	request->answer_bytes = bytes;
+	return true;
+}
+
+static dxh_status
+answer(dxh_request *request, uint8_t kind, dxh_status status, const void *body, size_t body_bytes)
+{
+	dxh_hub *hub = request->service->hub;
+	dxh_status result = dxi_hub_check_process(hub);
+
+	if (result != DXH_OK)
+		return result;
+	if (request->notification) {
+		give_back(request);
+		return dxi_fail(DXH_ESTATE, "a notification has no answer: release it");
+	}
+	if (body_bytes > hub->config.body_bytes_max)
+		result =
+			dxi_fail(DXH_ETOOBIG, "an answer of %zu bytes; this hub sends at most %llu",
+		                 body_bytes, (unsigned long long)hub->config.body_bytes_max);
+	else if (!keep_answer(request, body, body_bytes))
+		result = dxi_fail(DXH_ENOMEM, "no memory for an answer of %zu bytes", body_bytes);
+	request->answer_kind = kind;
+	request->answer_status = status;
+	if (result != DXH_OK) {
+		const char *text = "the service's answer could not be sent";
+
+		request->answer_kind = DXI_ERROR;
+		request->answer_status = result;
+		keep_answer(request, text, strlen(text));
+	}
+	give_back(request);
+	return result;
+}
+
+dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body_bytes)
+{
+	if (!request || (!body && body_bytes > 0))
+		return dxi_fail(DXH_EINVAL, "a reply needs its request, and a body for its length");
+	return answer(request, DXI_REPLY, DXH_OK, body, body_bytes);
+}
+
+dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const char *text)
+{
+	if (!request || status == DXH_OK || status == DXH_EWAIT)
+		return dxi_fail(DXH_EINVAL, "a rejection needs its request, and a status that is "
+		                            "neither DXH_OK nor DXH_EWAIT");
+	return answer(request, DXI_ERROR, status, text ? text : "", text ? strlen(text) : 0);
+}
+
+void dxh_request_release(dxh_request *request)
+{
+	if (!request || dxi_hub_check_process(request->service->hub) != DXH_OK)
+		return;
+	if (request->notification)
+		give_back(request);
+	else
+		dxh_request_reject(request, DXH_EREJECTED, "the service released it unanswered");
+}

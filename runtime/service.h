@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The service: one endpoint we answer on.
+ *
+ * service.c holds what user threads call; clients.c the I/O thread's side: who is
+ * connected, what each has open, and the answers on their way back.
+ */
+#ifndef DXI_SERVICE_H
+#define DXI_SERVICE_H
+
+#include "queue/inbox.h"
+#include "runtime/endpoint.h"
+#include "runtime/hub.h"
+#include "runtime/wire.h"
+
+#include <dxh/message.h>
+
+typedef struct dxi_client dxi_client;
+
+/* A received request or notification; later the carrier of its answer. */
+struct dxh_request {
+	dxi_task task; /* kind DXI_TASK_ANSWER */
+	dxh_service *service;
+	dxi_client *client;                  /* I/O thread; NULL: gone, or a notification */
+	struct dxh_request *previous, *next; /* I/O thread: in a list of the client */
+	uint64_t id;
+	int64_t deadline_ns;
+	_Atomic int canceled; /* relaxed: a hint */
+	bool notification;
+
+	/* received; the user's until answered */
+	const unsigned char *body;
+	size_t body_bytes;
+
+	/* the answer; published by the push on the queue */
+	uint8_t answer_kind; /* dxi_record_kind */
+	dxh_status answer_status;
+	const void *answer;
+	size_t answer_bytes;
+	void *heap; /* holds the answer when storage is too small */
+
+	size_t capacity;
+	unsigned char storage[]; /* subject, NUL, padding, body; later the answer */
+};
+
+typedef struct dxi_request_list {
+	dxh_request *first, *last;
+	size_t count;
+} dxi_request_list;
+
+struct dxh_service {
+	/* any thread */
+	dxh_hub *hub;
+	dxh_service_config config;
+	dxi_inbox *inbox;
+	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as bound */
+
+	/* the I/O thread alone */
+	struct dxh_service *next;
+	dxi_socket *socket;
+	dxi_client **buckets; /* by routing id */
+	uint32_t bucket_count;
+	uint32_t client_count;
+	dxi_client *answering; /* clients whose answers can be tried now */
+	dxi_client *parked;    /* those that were full; tried at the next edge */
+	uint64_t requests_out; /* in the inbox or with the user */
+	bool closed;           /* freed when requests_out comes to 0 */
+	dxh_request *spare;    /* for reuse */
+	uint32_t spare_count;
+};
+
+/* ---- clients.c, all I/O thread ---- */
+
+/* Open the socket and listen. */
+dxh_status dxi_service_listen(dxh_service *service, const char *endpoint);
+
+/* A worker gives a request back, answered, or a notification, read. */
+void dxi_service_take_answer(dxh_request *request);
+
+/* Once a turn: wake workers, send answers. Returns the work done. */
+size_t dxi_service_answer(dxh_service *service);
+
+/* No answer waits to be sent. */
+bool dxi_service_is_idle(const dxh_service *service);
+
+/* Answer everything that is open with DXH_ECLOSED, close the socket; free the
+ * service now, or when the last request of a user has come back. */
+void dxi_service_free(dxh_service *service, int linger_ms);
+
+#endif
