@@ -5,7 +5,9 @@
  * Table 1: up to 16 named zones, the user's own structs. Table 2: a ring of
  * slots with one producer and many consumers, numbered by tickets 0, 1, 2, ...
  *
- * Consumers map the block read-only; the kernel enforces it. No lock is ever
+ * Consumers map the block read-only; the kernel enforces it. Whoever may write
+ * the file can truncate it, which gives SIGBUS to those that have it mapped: give
+ * write permission only to producers. No lock is ever
  * held in the data path: a process killed at any instruction stops nobody. A
  * dead producer's place is taken with dxh_producer_open() by any process that
  * may write the block; consumers stay attached.
@@ -63,15 +65,16 @@ typedef struct dxh_block_config {
 	uint32_t slot_count;   /* items kept: 0 (no ring) or 4 .. 65536 */
 	uint32_t mode;         /* permission bits; 0: 0640 */
 	const char *group;     /* group of the files by name; NULL: the process's */
-	int no_wait;           /* not 0: consumers poll; publishing makes no system call */
+	int no_wait;           /* not 0: consumers poll, publishing makes no system call */
 	int unlink_on_close;   /* not 0: dxh_producer_close() removes the block */
-	int64_t owner_wait_ns; /* how long to wait for a live producer to go (standby) */
+	int64_t owner_wait_ns; /* standby: wait so long for a live producer to go, looking
+	                        * again every 5 ms at the latest */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
  *
- * A takeover needs the same zones, slot and geometry (else DXH_ESCHEMA or
- * DXH_ESIZE, naming the first difference); it redoes the ticket that the dead
+ * A takeover needs the same zones, slot, geometry and no_wait (else DXH_ESCHEMA
+ * or DXH_ESIZE, naming the first difference; mode and group stay as they are); it redoes the ticket that the dead
  * producer left unfinished and goes on. The block's epoch is then one higher.
  * A new block appears under its name whole or not at all. Space is reserved
  * here, so that a full disk is DXH_ENOSPACE now and not a signal later.
@@ -82,7 +85,9 @@ typedef struct dxh_block_config {
  * Returns: DXH_EBUSY naming the live producer; DXH_EINVAL; DXH_ESCHEMA;
  *          DXH_ESIZE; DXH_ENOSPACE with need and have; DXH_EACCESS;
  *          DXH_ECORRUPT when the existing block breaks a rule; DXH_EVERSION;
- *          DXH_ENOTFOUND without the directory; DXH_ESYSTEM; DXH_ENOMEM.
+ *          DXH_ENOTFOUND without the directory; DXH_EUNSUPPORTED when its file
+ *          system has no O_TMPFILE; DXH_EEXIST when a stranger makes the file
+ *          meanwhile; DXH_ELIMIT; DXH_ESYSTEM; DXH_ENOMEM.
  */
 #define dxh_producer_open(...) dxh_producer_open_sized(sizeof(dxh_block_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
@@ -94,8 +99,8 @@ DXH_API DXH_NODISCARD dxh_status dxh_producer_open_sized(size_t config_bytes, co
  * Thread: owner. Sets *producer to NULL; DXH_EINVAL when it is NULL already. */
 DXH_API dxh_status dxh_producer_close(dxh_producer **producer);
 
-/* Remove a block that no producer holds. Attached consumers keep their memory
- * and learn it as DXH_EUNLINKED.
+/* Remove a block that no producer holds, also a corrupt one. Attached consumers
+ * keep their memory and learn it as DXH_EUNLINKED.
  * Thread: any. Returns: DXH_ENOTFOUND; DXH_EBUSY naming the live producer. */
 DXH_API DXH_NODISCARD dxh_status dxh_block_unlink(const char *directory, const char *name);
 
@@ -242,19 +247,25 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
 /* Copy the next item, according to the discipline, into `copy`.
  *
  * Only whole items are ever delivered: what changed during the copy counts as
- * lost. Waiting makes no busy loop.
+ * lost; unless DXH_OK is returned, `copy` may hold anything. Waiting makes no
+ * busy loop: the caller sleeps until the producer wakes it or, with no_wait, in
+ * steps of 50 us to 1.6 ms; ten times a second it asks the kernel whether the
+ * producer lives, and always before DXH_EWAIT (two system calls).
  *
  * Thread:  owner. Units: deadline_ns absolute; DXH_NOW polls.
  * Blocks:  until an item comes, the deadline passes or the producer dies.
  * Returns: DXH_OK: item and copy are filled.
  *          DXH_ELAPPED (follow only): item->lost items, lost_first..lost_last,
- *          were overwritten before they were read; the next call goes on.
+ *          were overwritten before they were read; the next call goes on with
+ *          the oldest item kept. A reader that is overtaken again and again,
+ *          with no item in between, is set ever nearer to the newest one.
  *          DXH_EWAIT: nothing new, the producer lives (or none was ever there).
  *          DXH_EDEAD: nothing new and the producer died. Told once at once, then
  *          at the deadline of each further call, until a successor publishes.
- *          DXH_ECLOSED: nothing new and the producer closed in good order.
- *          DXH_EUNLINKED: the same, and the name was removed: no successor will
- *          come to this memory, attach again by name.
+ *          DXH_ECLOSED: nothing new and the producer closed in good order. Told
+ *          like DXH_EDEAD: once at once, then at each further deadline.
+ *          DXH_EUNLINKED: no producer, and the name was removed: no successor
+ *          will come to this memory, attach again by name. Told at once, always.
  *          DXH_ESIZE: capacity is less than item->bytes; the item is not
  *          consumed. DXH_ESTATE: the block has no ring.
  *          DXH_ECORRUPT: this slot breaks a rule; it is counted as lost and the

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules for configs, each with the sentence that tells how to keep it. */
+#include "shm/config.h"
+
+#include "base/status.h"
+#include "shm/layout.h"
+#include "shm/path.h"
+#include "shm/schema.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { SLOTS_MIN = 4, SLOTS_MAX = 65536 };
+
+uint32_t dxi_zone_count(const dxh_block_config *config)
+{
+	uint32_t count = 0;
+
+	while (count < DXH_ZONES_MAX && config->zones[count].name)
+		count++;
+	return count;
+}
+
+static bool is_text(const char *text, size_t max)
+{
+	size_t length = text ? strnlen(text, max + 1) : max + 1;
+
+	for (size_t i = 0; i < length && length <= max; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return length <= max;
+}
+
+static bool is_name(const char *name)
+{
+	if (!name || !name[0] || !is_text(name, DXH_SCHEMA_NAME_MAX))
+		return false;
+	for (const char *c = name; *c; c++)
+		if (!dxi_is_name_character(*c))
+			return false;
+	return true;
+}
+
+static bool is_alignment(size_t align)
+{
+	return align > 0 && align <= DXI_LAYOUT_ALIGN && (align & (align - 1)) == 0;
+}
+
+static dxh_status check_field(const char *what, const dxh_schema *schema, const dxh_field *field)
+{
+	uint64_t bytes = (uint64_t)field->count * dxh_type_bytes(field->type);
+
+	if (!is_name(field->name))
+		return dxi_fail(DXH_EINVAL,
+		                "%s: a member's name is not 1 to 63 of A-Z a-z 0-9 . _ -", what);
+	if (bytes == 0 || bytes != field->bytes)
+		return dxi_fail(
+			DXH_EINVAL, "%s: member %s: %" PRIu32 " of %s are not %" PRIu32 " bytes",
+			what, field->name, field->count, dxh_type_name(field->type), field->bytes);
+	if (field->offset_bytes + bytes > schema->bytes)
+		return dxi_fail(DXH_EINVAL, "%s: member %s ends behind its struct", what,
+		                field->name);
+	if (field->doc && !is_text(field->doc, DXI_SCHEMA_DOC_MAX))
+		return dxi_fail(DXH_EINVAL, "%s: the doc of %s is not one line of at most %d bytes",
+		                what, field->name, DXI_SCHEMA_DOC_MAX);
+	if (field->unit && !is_text(field->unit, DXI_SCHEMA_UNIT_MAX))
+		return dxi_fail(DXH_EINVAL,
+		                "%s: the unit of %s is not one line of at most %d bytes", what,
+		                field->name, DXI_SCHEMA_UNIT_MAX);
+	return DXH_OK;
+}
+
+static dxh_status check_schema(const char *what, const dxh_schema *schema, size_t bytes)
+{
+	dxh_status status;
+
+	if (!is_name(schema->name))
+		return dxi_fail(DXH_EINVAL,
+		                "%s: the struct's name is not 1 to 63 of A-Z a-z 0-9 . _ -", what);
+	if (schema->bytes != bytes || !is_alignment(schema->align))
+		return dxi_fail(DXH_EINVAL,
+		                "%s: struct %s of %" PRIu32 " bytes aligned to %" PRIu32
+		                " needs as many bytes (not %zu) and alignment 64 or less",
+		                what, schema->name, schema->bytes, schema->align, bytes);
+	if (!schema->fields || schema->field_count == 0 || schema->field_count > DXH_FIELDS_MAX)
+		return dxi_fail(DXH_EINVAL, "%s: struct %s has not 1 to %d members", what,
+		                schema->name, DXH_FIELDS_MAX);
+	for (uint32_t i = 0; i < schema->field_count; i++) {
+		status = check_field(what, schema, &schema->fields[i]);
+		if (status != DXH_OK)
+			return status;
+		if (i > 0 && schema->fields[i].offset_bytes < schema->fields[i - 1].offset_bytes +
+		                                                      schema->fields[i - 1].bytes)
+			return dxi_fail(DXH_EINVAL, "%s: member %s overlaps the one before it",
+			                what, schema->fields[i].name);
+	}
+	return DXH_OK;
+}
+
+static dxh_status check_zone(const dxh_block_config *config, uint32_t index)
+{
+	const dxh_zone_spec *zone = &config->zones[index];
+
+	if (!is_name(zone->name))
+		return dxi_fail(DXH_EINVAL,
+		                "zone %" PRIu32 ": its name is not 1 to 63 of A-Z a-z 0-9 . _ -",
+		                index);
+	for (uint32_t i = 0; i < index; i++)
+		if (strcmp(config->zones[i].name, zone->name) == 0)
+			return dxi_fail(DXH_EINVAL, "two zones have the name \"%s\"", zone->name);
+	if (zone->bytes == 0 || zone->bytes > DXI_PART_BYTES_MAX)
+		return dxi_fail(DXH_EINVAL, "zone \"%s\": %zu bytes, not 1 to 2^40", zone->name,
+		                zone->bytes);
+	if (zone->align != 0 && !is_alignment(zone->align))
+		return dxi_fail(DXH_EINVAL,
+		                "zone \"%s\": alignment %zu is none of 1, 2, 4, 8, 16, 32, 64",
+		                zone->name, zone->align);
+	if (zone->schema && zone->align != zone->schema->align)
+		return dxi_fail(DXH_EINVAL,
+		                "zone \"%s\": alignment %zu, but its struct has %" PRIu32,
+		                zone->name, zone->align, zone->schema->align);
+	return zone->schema ? check_schema(zone->name, zone->schema, zone->bytes) : DXH_OK;
+}
+
+static dxh_status check_slots(const dxh_block_config *config)
+{
+	const dxh_slot_spec *slot = &config->slot;
+
+	if (config->slot_count == 0) {
+		if (slot->bytes != 0 || slot->schema)
+			return dxi_fail(DXH_EINVAL, "slot is set, but slot_count is 0: set it to "
+			                            "4 or more, or leave slot empty");
+		return DXH_OK;
+	}
+	if (config->slot_count < SLOTS_MIN || config->slot_count > SLOTS_MAX)
+		return dxi_fail(DXH_EINVAL, "slot_count %" PRIu32 " is not 0 or %d to %d",
+		                config->slot_count, SLOTS_MIN, SLOTS_MAX);
+	if (slot->bytes == 0 || slot->bytes > DXI_PART_BYTES_MAX)
+		return dxi_fail(DXH_EINVAL, "slot.bytes %zu is not 1 to 2^40", slot->bytes);
+	return slot->schema ? check_schema("the slot", slot->schema, slot->bytes) : DXH_OK;
+}
+
+dxh_status dxi_block_config_check(const dxh_block_config *config)
+{
+	uint32_t zone_count = dxi_zone_count(config);
+	dxh_status status;
+
+	if (zone_count == 0 && config->slot_count == 0)
+		return dxi_fail(DXH_EINVAL, "the block has neither zones nor slots: name a zone "
+		                            "or set slot and slot_count");
+	if (config->mode > 0777 || (config->mode != 0 && (config->mode & 0600) != 0600))
+		return dxi_fail(DXH_EINVAL,
+		                "mode 0%o is not 0600 to 0777: the owner must be able "
+		                "to read and write",
+		                config->mode);
+	if (config->owner_wait_ns < 0)
+		return dxi_fail(DXH_EINVAL, "owner_wait_ns is negative");
+	for (uint32_t i = 0; i < zone_count; i++) {
+		status = check_zone(config, i);
+		if (status != DXH_OK)
+			return status;
+	}
+	return check_slots(config);
+}

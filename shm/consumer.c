@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* Attaching a reader, and the waiting around its looks: asleep on the wake word,
+ * awake ten times a second to see whether the producer still lives.
+ */
+#include "shm/consumer.h"
+
+#include "base/clock.h"
+#include "shm/liveness.h"
+#include "shm/wake.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { LIVENESS_STEP_NS = 100 * DXI_NS_PER_MS };
+
+static const dxh_consumer_config DEFAULTS;
+
+/* ---- opening and closing ---- */
+
+static dxh_status check_config(const dxh_consumer_config *config)
+{
+	if (config->discipline != DXH_FOLLOW && config->discipline != DXH_LATEST)
+		return dxi_fail(DXH_EINVAL, "discipline %d is none", (int)config->discipline);
+	if ((unsigned)config->start > DXH_START_TICKET)
+		return dxi_fail(DXH_EINVAL, "start %d is none", (int)config->start);
+	if (config->start != DXH_START_TICKET && config->start_ticket != 0)
+		return dxi_fail(DXH_EINVAL, "start_ticket is set, start is not DXH_START_TICKET");
+	if (config->start_ticket >= DXI_TICKET_MAX)
+		return dxi_fail(DXH_EINVAL, "start_ticket %" PRIu64 " is beyond any ticket",
+		                config->start_ticket);
+	return DXH_OK;
+}
+
+static dxh_status check_slot(const dxh_slot_spec *expected, const dxi_block *block)
+{
+	uint64_t slot_bytes = dxi_round_up(expected->bytes, DXI_LAYOUT_ALIGN);
+
+	if (!expected->schema && expected->bytes == 0)
+		return DXH_OK;
+	if (block->ring.physical == 0)
+		return dxi_fail(DXH_ESCHEMA, "a slot is expected, the block has only zones");
+	if (expected->schema)
+		return dxi_schema_compare("the slot", expected->schema, &block->schema.slot);
+	if (slot_bytes != block->ring.slot_bytes)
+		return dxi_fail(DXH_ESIZE, "slot capacity: here %" PRIu64 ", in the block %" PRIu64,
+		                slot_bytes, block->ring.slot_bytes);
+	return DXH_OK;
+}
+
+static dxh_status choose_start(dxh_consumer *consumer, const dxh_consumer_config *config)
+{
+	/* Pairs with the release in write.c: the slots below are published. */
+	uint64_t head = atomic_load_explicit(&dxi_block_header(&consumer->block)->head,
+	                                     memory_order_acquire);
+	uint64_t kept = consumer->block.ring.kept;
+
+	if (head >= DXI_TICKET_MAX)
+		return dxi_fail(DXH_ECORRUPT, "offset 384: head %" PRIu64 " is beyond any ticket",
+		                head);
+	switch (config->start) {
+	case DXH_START_OLDEST:
+		consumer->start = head > kept ? head - kept : 0;
+		break;
+	case DXH_START_NEWEST:
+		consumer->start = head > 0 ? head - 1 : 0;
+		break;
+	case DXH_START_NEXT:
+		consumer->start = head;
+		break;
+	case DXH_START_TICKET:
+		consumer->start = config->start_ticket;
+		break;
+	}
+	consumer->next = consumer->start;
+	return DXH_OK;
+}
+
+static dxh_status
+open_consumer(const char *name, const dxh_consumer_config *config, dxh_consumer *consumer)
+{
+	dxi_paths paths;
+	dxh_status status;
+
+	if ((status = check_config(config)) != DXH_OK ||
+	    (status = dxi_paths_of(config->directory, name, &paths)) != DXH_OK ||
+	    (status = dxi_segment_attach(&paths, DXI_ACCESS_READ, config->owner_uid_plus1,
+	                                 &consumer->block)) != DXH_OK)
+		return status;
+	if ((status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
+	    (status = choose_start(consumer, config)) != DXH_OK)
+		dxi_segment_detach(&consumer->block);
+	return status;
+}
+
+dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
+                                   const dxh_consumer_config *config, dxh_consumer **consumer)
+{
+	dxh_consumer_config own = DEFAULTS;
+	dxh_consumer *opened;
+	dxh_status status;
+
+	if (!consumer)
+		return dxi_fail(DXH_EINVAL, "consumer is NULL");
+	*consumer = NULL;
+	status = dxi_config_read(&own, sizeof own, config, config_bytes);
+	if (status != DXH_OK)
+		return status;
+	opened = calloc(1, sizeof *opened);
+	if (!opened)
+		return dxi_fail(DXH_ENOMEM, "no memory for a consumer");
+	opened->process = dxi_process_id();
+	opened->discipline = own.discipline;
+	status = open_consumer(name, &own, opened);
+	if (status != DXH_OK) {
+		free(opened);
+		return status;
+	}
+	*consumer = opened;
+	return DXH_OK;
+}
+
+void dxi_consumer_attach_owner(dxh_consumer *consumer, void (*closing)(void *context),
+                               void *context)
+{
+	consumer->closing = closing;
+	consumer->closing_context = context;
+}
+
+dxh_status dxh_consumer_close(dxh_consumer **consumer)
+{
+	dxh_consumer *closed = consumer ? *consumer : NULL;
+
+	if (!closed)
+		return dxi_fail(DXH_EINVAL, "there is no consumer to close");
+	*consumer = NULL;
+	if (closed->closing)
+		closed->closing(closed->closing_context);
+	dxi_segment_detach(&closed->block);
+	free(closed);
+	return DXH_OK;
+}
+
+/* ---- reading ---- */
+
+/* Has this been told, of this producer? From now on it has. */
+static bool is_told(dxh_consumer *consumer, dxh_status status)
+{
+	uint64_t epoch = atomic_load_explicit(&dxi_block_header(&consumer->block)->producer.epoch,
+	                                      memory_order_acquire);
+	bool told = consumer->told == status && consumer->told_epoch == epoch;
+
+	consumer->told = status;
+	consumer->told_epoch = epoch;
+	return told;
+}
+
+/* Why nothing comes: DXH_EWAIT while the producer lives, or may live. */
+static dxh_status explain(const dxh_consumer *consumer)
+{
+	dxh_liveness producer = dxi_liveness(&consumer->block);
+
+	if (producer == DXH_PRODUCER_ALIVE || producer == DXH_PRODUCER_UNKNOWN)
+		return DXH_EWAIT;
+	if (dxi_segment_is_unlinked(&consumer->block))
+		return DXH_EUNLINKED;
+	return producer == DXH_PRODUCER_DEAD ? DXH_EDEAD : DXH_ECLOSED;
+}
+
+static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
+{
+	const char *name = consumer->block.paths.name;
+	uint32_t pid = atomic_load_explicit(&dxi_block_header(&consumer->block)->producer.pid,
+	                                    memory_order_relaxed);
+
+	switch (why) {
+	case DXH_EDEAD:
+		return dxi_fail(why,
+		                "the producer of \"%s\", pid %" PRIu32
+		                ", died: wait for a successor or start one",
+		                name, pid);
+	case DXH_ECLOSED:
+		return dxi_fail(why, "the producer of \"%s\" closed it", name);
+	case DXH_EUNLINKED:
+		return dxi_fail(why,
+		                "\"%s\" was unlinked while in use (by its producer, rm, or systemd "
+		                "RemoveIPC): attach again by name",
+		                name);
+	default:
+		return dxi_fail(why, "nothing new in \"%s\"", name);
+	}
+}
+
+/* Nothing is there: may the call end, and how? */
+static bool is_over(dxh_consumer *consumer, dxh_status why, int64_t deadline_ns)
+{
+	if (why == DXH_EUNLINKED)
+		return true;
+	if (why != DXH_EWAIT && !is_told(consumer, why))
+		return true;
+	return dxh_now_ns() >= deadline_ns;
+}
+
+dxh_status dxh_read_next(dxh_consumer *consumer, void *copy, size_t capacity_bytes,
+                         int64_t deadline_ns, dxh_item *item)
+{
+	dxh_status status = dxi_consumer_check(consumer), why;
+	unsigned steps = 0;
+	int64_t step_ns;
+	uint32_t seen;
+
+	if (status != DXH_OK)
+		return status;
+	if (!item || (!copy && capacity_bytes > 0))
+		return dxi_fail(DXH_EINVAL, "%s is NULL", item ? "copy" : "item");
+	if (consumer->block.ring.physical == 0)
+		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
+		                consumer->block.paths.name);
+	/* Bounded by the deadline; each turn but the last sleeps. */
+	for (;;) {
+		seen = dxi_wake_seen(&consumer->block);
+		if (dxi_consumer_look(consumer, copy, capacity_bytes, item, &status))
+			return status;
+		why = explain(consumer);
+		/* Its last item may have come between the look and its end. */
+		if (why != DXH_EWAIT &&
+		    dxi_consumer_look(consumer, copy, capacity_bytes, item, &status))
+			return status;
+		if (is_over(consumer, why, deadline_ns))
+			return fail_for_nothing(consumer, why);
+		step_ns = dxh_in_ns(LIVENESS_STEP_NS);
+		dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns,
+		              &steps);
+	}
+}
+
+/* ---- looking ---- */
+
+dxh_status dxh_consumer_stats_get(const dxh_consumer *consumer, dxh_consumer_stats *stats)
+{
+	dxh_status status = dxi_consumer_check(consumer);
+	const struct dxi_layout_header *header;
+	uint64_t head;
+
+	if (status != DXH_OK)
+		return status;
+	if (!stats)
+		return dxi_fail(DXH_EINVAL, "stats is NULL");
+	header = dxi_block_header(&consumer->block);
+	head = atomic_load_explicit(&header->head, memory_order_acquire);
+	*stats = (dxh_consumer_stats){
+		.read = consumer->read,
+		.read_bytes = consumer->read_bytes,
+		.lost = consumer->lost,
+		.skipped = consumer->skipped,
+		.retries = consumer->retries,
+		.corrupt = consumer->corrupt,
+		.lag = head > consumer->next ? head - consumer->next : 0,
+		.next_ticket = consumer->next,
+		.head = head,
+		.epoch = atomic_load_explicit(&header->producer.epoch, memory_order_acquire),
+	};
+	return DXH_OK;
+}
+
+dxh_status dxh_consumer_info(const dxh_consumer *consumer, dxh_block_info *info)
+{
+	dxh_status status = dxi_consumer_check(consumer);
+
+	if (status != DXH_OK)
+		return status;
+	if (!info)
+		return dxi_fail(DXH_EINVAL, "info is NULL");
+	dxi_block_describe(&consumer->block, dxi_liveness(&consumer->block), info);
+	return DXH_OK;
+}
+
+const void *dxh_consumer_schema(const dxh_consumer *consumer, size_t *bytes)
+{
+	if (dxi_consumer_check(consumer) != DXH_OK)
+		return NULL;
+	if (bytes)
+		*bytes = consumer->block.fixed.schema_bytes;
+	return consumer->block.schema_bytes;
+}

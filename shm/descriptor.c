@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* A list of the guarded descriptors, and the fork handlers that walk it. The
+ * mutex is held while one is opened and listed, and across fork(), so that no
+ * child can be born with a descriptor that is not yet on the list.
+ */
+#include "shm/descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static int *listed;
+static size_t listed_count, listed_capacity;
+static int handlers_error;
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+static void after_fork_in_child(void)
+{
+	for (size_t i = 0; i < listed_count; i++)
+		close(listed[i]);
+	listed_count = 0;
+	pthread_mutex_unlock(&mutex);
+}
+
+static void install_handlers(void)
+{
+	handlers_error = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+int dxi_descriptor_open(const char *path, int flags, mode_t mode)
+{
+	int fd;
+
+	/* Ends when no signal comes in between. */
+	do
+		fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
+	while (fd == -1 && errno == EINTR);
+	return fd;
+}
+
+static bool reserve_one(void)
+{
+	size_t wanted = listed_capacity ? 2 * listed_capacity : 16;
+	int *larger;
+
+	if (listed_count < listed_capacity)
+		return true;
+	larger = realloc(listed, wanted * sizeof *larger);
+	if (!larger)
+		return false;
+	listed = larger;
+	listed_capacity = wanted;
+	return true;
+}
+
+int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode)
+{
+	int fd = -1, error = 0;
+
+	pthread_once(&once, install_handlers);
+	if (handlers_error != 0) {
+		errno = handlers_error;
+		return -1;
+	}
+	pthread_mutex_lock(&mutex);
+	if (reserve_one())
+		fd = dxi_descriptor_open(path, flags, mode);
+	else
+		errno = ENOMEM;
+	if (fd == -1)
+		error = errno;
+	else
+		listed[listed_count++] = fd;
+	pthread_mutex_unlock(&mutex);
+	if (fd == -1)
+		errno = error;
+	return fd;
+}
+
+void dxi_descriptor_close_guarded(int fd)
+{
+	pthread_mutex_lock(&mutex);
+	for (size_t i = 0; i < listed_count; i++)
+		if (listed[i] == fd) {
+			listed[i] = listed[--listed_count];
+			close(fd);
+			break;
+		}
+	/* The list is not worth keeping for nobody. */
+	if (listed_count == 0) {
+		free(listed);
+		listed = NULL;
+		listed_capacity = 0;
+	}
+	pthread_mutex_unlock(&mutex);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptors that carry a lock and that a child of fork() must not keep.
+ *
+ * An open-file-description lock lives until the last copy of its descriptor is
+ * closed. A child that inherits one would keep a dead producer "alive", so the
+ * child closes exactly these, and nothing else. Children made by a raw clone()
+ * or vfork() that do not exec are not covered.
+ */
+#ifndef DXI_DESCRIPTOR_H
+#define DXI_DESCRIPTOR_H
+
+#include <sys/types.h>
+
+/* open(2), with O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK added (a FIFO must not hold
+ * us up) and EINTR retried; -1 and errno on failure. */
+int dxi_descriptor_open(const char *path, int flags, mode_t mode);
+
+/* The same, and from now on closed in every child. */
+int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode);
+
+/* Close a guarded one. In a child, where it is closed already, nothing. */
+void dxi_descriptor_close_guarded(int fd);
+
+#endif

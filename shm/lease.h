@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is the producer? The kernel's open-file-description locks say it: they die
+ * with the process, at once, and cannot be left behind.
+ *
+ * The authority is byte 0 of NAME.lock, which only the owner may open. Byte 0 of
+ * the data file is locked too, as a beacon for consumers of other users.
+ */
+#ifndef DXI_LEASE_H
+#define DXI_LEASE_H
+
+#include "shm/path.h"
+
+/* The producer's lock; held while fd != -1. */
+typedef struct dxi_lease {
+	int fd;
+} dxi_lease;
+
+/* Take the lock, waiting up to `wait_ns` for a living holder. A wait looks again
+ * in steps of at most 5 ms, because the kernel's own wait has no time-out.
+ * Returns: DXH_EBUSY (without words: the caller knows the holder); DXH_EACCESS;
+ *          DXH_ENOTFOUND without the directory; DXH_ELIMIT; DXH_ESYSTEM. */
+dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *lease);
+
+/* Also take the byte of recovery, which has to be held to remove the file; `try`
+ * without words. */
+dxh_status dxi_lease_take_recovery(const dxi_lease *lease);
+bool dxi_lease_try_recovery(const dxi_lease *lease);
+
+/* Unlock; nothing in a forked child, which never had the lock. */
+void dxi_lease_release(dxi_lease *lease);
+
+/* Lock byte 0 of the data file. False: some reader squats on it, which stops
+ * nobody, but leaves consumers unsure. */
+bool dxi_beacon_light(int data_fd);
+
+void dxi_beacon_extinguish(int data_fd);
+
+typedef enum dxi_beacon {
+	DXI_BEACON_LIT,     /* a producer lives */
+	DXI_BEACON_DARK,    /* none does */
+	DXI_BEACON_SQUATTED /* a reader holds the byte: no way to tell */
+} dxi_beacon;
+
+/* Works on a descriptor opened for reading. */
+dxi_beacon dxi_beacon_query(int data_fd);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* From the name of a block to the files it lies in. */
+#ifndef DXI_PATH_H
+#define DXI_PATH_H
+
+#include <dxh/block.h>
+
+#include <stdbool.h>
+
+enum { DXI_PATH_BYTES = 512 };
+
+typedef struct dxi_paths {
+	char name[DXH_BLOCK_NAME_MAX + 1];
+	char directory[DXI_PATH_BYTES];
+	char data[DXI_PATH_BYTES]; /* NAME.dxh */
+	char lock[DXI_PATH_BYTES]; /* NAME.lock */
+} dxi_paths;
+
+/* Returns: DXH_EINVAL for a name or a directory that cannot be one. */
+dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *paths);
+
+/* May this stand in a name: A-Z a-z 0-9 . _ - */
+bool dxi_is_name_character(char c);
+
+#endif

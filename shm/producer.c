@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Becoming the producer of a block, and ceasing to be it. */
+#include "shm/producer.h"
+
+#include "shm/config.h"
+#include "shm/counter.h"
+#include "shm/liveness.h"
+#include "shm/takeover.h"
+#include "shm/unlink.h"
+#include "shm/wake.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Same tables, same capacities, same way of waking? */
+static dxh_status compare(const dxh_block_config *config, const dxi_block *block)
+{
+	uint64_t slot_bytes = dxi_round_up(config->slot.bytes, DXI_LAYOUT_ALIGN);
+	uint32_t wake_mode = config->no_wait ? DXI_WAKE_NONE : DXI_WAKE_ALWAYS;
+	dxh_status status = dxi_schema_compare_config(config, &block->schema);
+
+	if (status != DXH_OK)
+		return status;
+	if (config->slot_count != block->ring.kept)
+		return dxi_fail(DXH_ESIZE, "slot_count: here %" PRIu32 ", in the block %" PRIu32,
+		                config->slot_count, block->ring.kept);
+	if (config->slot_count > 0 && slot_bytes != block->ring.slot_bytes)
+		return dxi_fail(DXH_ESIZE, "slot capacity: here %" PRIu64 ", in the block %" PRIu64,
+		                slot_bytes, block->ring.slot_bytes);
+	if (wake_mode != block->fixed.wake_mode)
+		return dxi_fail(DXH_ESCHEMA, "no_wait: here %s, in the block %s",
+		                config->no_wait ? "set" : "not set",
+		                config->no_wait ? "not set" : "set");
+	return DXH_OK;
+}
+
+/* Nobody lives who could need these bytes, so the way out can be said. */
+static dxh_status advise_unlink(dxh_status status, const char *name)
+{
+	char why[256];
+
+	snprintf(why, sizeof why, "%s", strchr(dxh_last_error(), ':') + 2);
+	return dxi_fail(status, "%s. No producer lives: dxh_block_unlink() removes \"%s\"", why,
+	                name);
+}
+
+static dxh_status take_over(dxh_producer *producer, const dxh_block_config *config)
+{
+	dxi_block *block = &producer->block;
+	dxh_status status = compare(config, block);
+
+	if (status != DXH_OK)
+		return status;
+	producer->beacon_is_lit = dxi_beacon_light(block->fd);
+	return dxi_takeover(block, producer->beacon_is_lit, &producer->next_ticket);
+}
+
+static dxh_status
+create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *config)
+{
+	dxi_block *block = &producer->block;
+	dxh_status status = dxi_segment_create(paths, config, block);
+
+	if (status != DXH_OK)
+		return status;
+	producer->beacon_is_lit = dxi_beacon_light(block->fd);
+	dxi_producer_state_open(block, producer->beacon_is_lit);
+	return dxi_segment_link(block);
+}
+
+static dxh_status
+attach_or_create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *config)
+{
+	dxh_status status = dxi_segment_attach(paths, DXI_ACCESS_WRITE, 0, &producer->block);
+
+	if (status == DXH_OK)
+		status = take_over(producer, config);
+	else if (status == DXH_ENOTFOUND)
+		status = create(producer, paths, config);
+	if (status == DXH_ECORRUPT || status == DXH_EVERSION)
+		return advise_unlink(status, paths->name);
+	return status;
+}
+
+static dxh_status
+open_producer(const char *name, const dxh_block_config *config, dxh_producer *producer)
+{
+	dxi_paths paths;
+	dxh_status status;
+
+	if ((status = dxi_block_config_check(config)) != DXH_OK ||
+	    (status = dxi_paths_of(config->directory, name, &paths)) != DXH_OK)
+		return status;
+	status = dxi_lease_take(&paths, config->owner_wait_ns, &producer->lease);
+	if (status == DXH_EBUSY)
+		return dxi_fail_busy(&paths);
+	if (status != DXH_OK)
+		return status;
+	status = attach_or_create(producer, &paths, config);
+	if (status != DXH_OK) {
+		dxi_segment_detach(&producer->block);
+		dxi_lock_tidy(&paths, &producer->lease);
+		dxi_lease_release(&producer->lease);
+		return status;
+	}
+	if (!producer->beacon_is_lit)
+		dxi_log(DXH_LOG_WARNING,
+		        "block %s: a reader holds a lock on the data file, so consumers cannot "
+		        "tell whether this producer lives",
+		        paths.name);
+	return DXH_OK;
+}
+
+dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
+                                   const dxh_block_config *config, dxh_producer **producer)
+{
+	dxh_block_config own;
+	dxh_producer *opened;
+	dxh_status status;
+
+	if (!config || !producer)
+		return dxi_fail(DXH_EINVAL, "%s is NULL", config ? "producer" : "config");
+	*producer = NULL;
+	status = dxi_config_read(&own, sizeof own, config, config_bytes);
+	if (status != DXH_OK)
+		return status;
+	opened = calloc(1, sizeof *opened);
+	if (!opened)
+		return dxi_fail(DXH_ENOMEM, "no memory for a producer");
+	opened->process = dxi_process_id();
+	opened->block.fd = -1;
+	opened->lease.fd = -1;
+	opened->unlink_on_close = own.unlink_on_close != 0;
+	opened->refreshed_ns = dxh_now_ns();
+	status = open_producer(name, &own, opened);
+	if (status != DXH_OK) {
+		free(opened);
+		return status;
+	}
+	*producer = opened;
+	return DXH_OK;
+}
+
+void dxi_producer_attach_owner(dxh_producer *producer, void (*closing)(void *context),
+                               void *context)
+{
+	producer->closing = closing;
+	producer->closing_context = context;
+}
+
+/* The part of closing that others can see; not for a child of fork(). */
+static dxh_status leave_block(dxh_producer *producer)
+{
+	dxi_block *block = &producer->block;
+	dxh_status status = DXH_OK;
+
+	if (producer->write_open) {
+		dxh_write_slot open = {.producer = producer, .ticket = producer->next_ticket};
+
+		dxh_write_abort(&open);
+	}
+	if (producer->unlink_on_close)
+		status = dxi_block_remove(&block->paths, &producer->lease);
+	/* Behind all that was published. Pairs with the acquire in
+	 * dxi_liveness(). */
+	atomic_store_explicit(&dxi_block_header(block)->producer.state, DXI_STATE_CLOSED,
+	                      memory_order_release);
+	return status;
+}
+
+dxh_status dxh_producer_close(dxh_producer **producer)
+{
+	dxh_producer *closed = producer ? *producer : NULL;
+	dxh_status status = DXH_OK;
+	bool is_ours;
+
+	if (!closed)
+		return dxi_fail(DXH_EINVAL, "there is no producer to close");
+	*producer = NULL;
+	if (closed->closing)
+		closed->closing(closed->closing_context);
+	is_ours = closed->process == dxi_process_id();
+	if (is_ours)
+		status = leave_block(closed);
+	if (is_ours) {
+		/* Before the wake, so that who wakes sees it, and before the
+		 * lock is free, so that a successor can light its own. */
+		dxi_beacon_extinguish(closed->block.fd);
+		dxi_wake(&closed->block);
+	}
+	dxi_segment_detach(&closed->block);
+	dxi_lease_release(&closed->lease);
+	free(closed);
+	return status;
+}
+
+dxh_status dxh_producer_stats_get(const dxh_producer *producer, dxh_producer_stats *stats)
+{
+	dxh_status status = dxi_producer_check(producer);
+	const struct dxi_layout_counters *counters;
+
+	if (status != DXH_OK)
+		return status;
+	if (!stats)
+		return dxi_fail(DXH_EINVAL, "stats is NULL");
+	counters = &dxi_block_header(&producer->block)->counters;
+	*stats = (dxh_producer_stats){
+		.items = dxi_counter_get(&counters->items),
+		.bytes = dxi_counter_get(&counters->bytes),
+		.aborted = dxi_counter_get(&counters->aborted),
+		.wakes = dxi_counter_get(&counters->wakes),
+		.next_ticket = producer->next_ticket,
+		.write_max_ns = dxi_counter_get(&counters->write_max_ns),
+		.epoch = dxi_counter_get(&dxi_block_header(&producer->block)->producer.epoch),
+		.block_bytes = producer->block.bytes,
+	};
+	return DXH_OK;
+}
+
+dxh_status dxh_producer_info(const dxh_producer *producer, dxh_block_info *info)
+{
+	dxh_status status = dxi_producer_check(producer);
+
+	if (status != DXH_OK)
+		return status;
+	if (!info)
+		return dxi_fail(DXH_EINVAL, "info is NULL");
+	dxi_block_describe(&producer->block, DXH_PRODUCER_ALIVE, info);
+	return DXH_OK;
+}
+
+const void *dxh_producer_schema(const dxh_producer *producer, size_t *bytes)
+{
+	if (dxi_producer_check(producer) != DXH_OK)
+		return NULL;
+	if (bytes)
+		*bytes = producer->block.fixed.schema_bytes;
+	return producer->block.schema_bytes;
+}

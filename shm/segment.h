@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The data file of a block: made whole or not at all, mapped, and checked down to
+ * the last offset before anybody uses it.
+ */
+#ifndef DXI_SEGMENT_H
+#define DXI_SEGMENT_H
+
+#include "shm/geometry.h"
+#include "shm/path.h"
+#include "shm/slot.h"
+
+/* A mapped block. What decides about addresses is private and checked; of the
+ * mapping only words that may hold anything are read.
+ *
+ * A file that is truncated while it is mapped gives SIGBUS: whoever may write
+ * the file can do that, and nothing here guards against it. */
+typedef struct dxi_block {
+	dxi_paths paths;
+	int fd;
+	bool writable;
+	unsigned char *base;
+	size_t bytes;
+	struct dxi_layout_header fixed; /* its first 256 bytes never change */
+	struct dxi_layout_zone zones[DXH_ZONES_MAX];
+	unsigned char *schema_bytes;
+	dxi_schema schema;
+	dxi_ring ring;
+} dxi_block;
+
+static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)
+{
+	return (struct dxi_layout_header *)block->base;
+}
+
+/* Make a file without a name, reserve its space, map and fill it.
+ * Owner: dxi_segment_detach(). Returns: as dxh_producer_open(). */
+dxh_status
+dxi_segment_create(const dxi_paths *paths, const dxh_block_config *config, dxi_block *block);
+
+/* Give it its name. From here on others see it. Returns: DXH_EEXIST. */
+dxh_status dxi_segment_link(dxi_block *block);
+
+typedef enum dxi_access { DXI_ACCESS_READ, DXI_ACCESS_WRITE } dxi_access;
+
+/* Map an existing block. Accepts files of the caller, of root and, with
+ * owner_uid_plus1 > 0, of that user.
+ * Owner: dxi_segment_detach(). Returns: as dxh_consumer_open(). */
+dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
+                              dxi_block *block);
+
+/* Also of one that is half made. */
+void dxi_segment_detach(dxi_block *block);
+
+/* Was the file's last name removed? */
+bool dxi_segment_is_unlinked(const dxi_block *block);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Writer: odd, fence, payload, even. Reader: even, payload, fence, same even. */
+#include "shm/slot.h"
+
+#include "shm/copy.h"
+
+/* From here on libc's memcpy may use non-temporal stores, which a release store
+ * does not wait for on x86: these slots get stronger fences. */
+enum { STREAMING_BYTES = 256 * 1024 };
+
+static uint64_t writing(uint64_t ticket)
+{
+	return 2 * ticket + 1;
+}
+
+static uint64_t published(uint64_t ticket)
+{
+	return 2 * ticket + 2;
+}
+
+struct dxi_layout_slot *dxi_slot_at(const dxi_ring *ring, uint64_t ticket)
+{
+	return (struct dxi_layout_slot *)(ring->slots +
+	                                  ticket % ring->physical * ring->stride_bytes);
+}
+
+static unsigned char *payload_of(struct dxi_layout_slot *slot)
+{
+	return (unsigned char *)slot + DXI_LAYOUT_SLOT_HEADER_BYTES;
+}
+
+void *dxi_slot_begin(const dxi_ring *ring, uint64_t ticket)
+{
+	struct dxi_layout_slot *slot = dxi_slot_at(ring, ticket);
+
+	/* relaxed: ordered before the payload by the fence below. */
+	atomic_store_explicit(&slot->seq, writing(ticket), memory_order_relaxed);
+	if (ring->slot_bytes >= STREAMING_BYTES)
+		/* A release fence is no instruction on x86; streaming stores
+		 * of the payload would pass the odd mark without this. */
+		atomic_thread_fence(memory_order_seq_cst);
+	else
+		/* Orders the odd mark before the payload. Pairs with the
+		 * acquire fence in dxi_slot_read(). */
+		atomic_thread_fence(memory_order_release);
+	return payload_of(slot);
+}
+
+/* Streaming stores become visible before the even mark. */
+static void drain_streaming_stores(void)
+{
+#ifdef __SSE__
+	__builtin_ia32_sfence();
+#endif
+}
+
+void dxi_slot_commit(const dxi_ring *ring, uint64_t ticket, size_t bytes, uint32_t flags,
+                     int64_t timestamp_ns)
+{
+	struct dxi_layout_slot *slot = dxi_slot_at(ring, ticket);
+
+	/* relaxed: like the payload, published by seq below. */
+	atomic_store_explicit(&slot->length, bytes, memory_order_relaxed);
+	atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
+	atomic_store_explicit(&slot->schema_version, 1, memory_order_relaxed);
+	atomic_store_explicit(&slot->timestamp_ns, timestamp_ns, memory_order_relaxed);
+	if (ring->slot_bytes >= STREAMING_BYTES)
+		drain_streaming_stores();
+	/* Publishes the slot. Pairs with the acquire in dxi_slot_read(). */
+	atomic_store_explicit(&slot->seq, published(ticket), memory_order_release);
+}
+
+dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,
+                             size_t capacity_bytes, dxi_slot_content *content)
+{
+	struct dxi_layout_slot *slot = dxi_slot_at(ring, ticket);
+	uint32_t flags;
+
+	/* Pairs with the release in dxi_slot_commit(). */
+	content->seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
+	content->rule = NULL;
+	if (content->seq < published(ticket))
+		return DXI_SLOT_NOT_YET;
+	if (content->seq > published(ticket))
+		return DXI_SLOT_LAPPED;
+
+	/* relaxed: believed only if seq is still the same behind the fence. */
+	content->bytes = atomic_load_explicit(&slot->length, memory_order_relaxed);
+	flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+	content->timestamp_ns = atomic_load_explicit(&slot->timestamp_ns, memory_order_relaxed);
+	if (content->bytes <= ring->slot_bytes && content->bytes <= capacity_bytes &&
+	    !(flags & DXI_SLOT_ABORTED))
+		dxi_copy_out(copy, payload_of(slot), content->bytes);
+
+	/* If the copy saw one byte of a later ticket, the load behind this
+	 * fence sees that ticket's odd mark. Pairs with the release fence in
+	 * dxi_slot_begin(). */
+	atomic_thread_fence(memory_order_acquire);
+	/* "Even and unchanged" would not do: only this ticket's own even mark. */
+	if (atomic_load_explicit(&slot->seq, memory_order_relaxed) != published(ticket))
+		return DXI_SLOT_TORN;
+
+	if (content->bytes > ring->slot_bytes)
+		content->rule = "the length is larger than the slot";
+	else if (flags & DXI_SLOT_FLAGS_REQUIRED & ~(uint32_t)DXI_SLOT_FLAGS_KNOWN)
+		content->rule = "a flag that must be understood is not known";
+	if (content->rule)
+		return DXI_SLOT_BROKEN;
+	if (flags & DXI_SLOT_ABORTED)
+		return DXI_SLOT_IS_SKIPPED;
+	return content->bytes > capacity_bytes ? DXI_SLOT_IS_LONGER : DXI_SLOT_IS_WHOLE;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Limits are asked for first: a reservation that fails halfway would have filled
+ * the file system for a moment, and RLIMIT_FSIZE answers with a signal.
+ */
+#include "shm/space.h"
+
+#include "base/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* Free bytes; UINT64_MAX when the file system does not tell (a tmpfs of size 0). */
+static uint64_t bytes_free(int fd)
+{
+	struct statvfs found;
+	uint64_t bytes;
+
+	if (fstatvfs(fd, &found) == -1 || found.f_blocks == 0 ||
+	    __builtin_mul_overflow((uint64_t)found.f_bavail, (uint64_t)found.f_frsize, &bytes))
+		return UINT64_MAX;
+	return bytes;
+}
+
+static dxh_status fail_for_space(const char *directory, uint64_t need, uint64_t have)
+{
+	return dxi_fail(DXH_ENOSPACE,
+	                "the block needs %" PRIu64 " bytes, %s has %" PRIu64
+	                " free: make slots smaller or fewer, or enlarge the file system",
+	                need, directory, have);
+}
+
+dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes)
+{
+	struct rlimit limit;
+	int error;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    bytes > limit.rlim_cur)
+		return dxi_fail(DXH_ENOSPACE,
+		                "the block needs %" PRIu64 " bytes, this process may write files "
+		                "of %ju (RLIMIT_FSIZE, ulimit -f)",
+		                bytes, (uintmax_t)limit.rlim_cur);
+	if (bytes > bytes_free(fd))
+		return fail_for_space(directory, bytes, bytes_free(fd));
+	/* Ends when no signal comes in between. It returns the error. */
+	do
+		error = posix_fallocate(fd, 0, (off_t)bytes);
+	while (error == EINTR);
+	if (error == ENOSPC || error == EFBIG || error == EDQUOT)
+		return fail_for_space(directory, bytes, bytes_free(fd));
+	if (error != 0)
+		return dxi_fail_errno(error, "reserving %" PRIu64 " bytes in %s", bytes, directory);
+	return DXH_OK;
+}
+
+static dxh_status find_group(const char *name, gid_t *gid)
+{
+	char buffer[4096];
+	struct group group, *found = NULL;
+	int error = getgrnam_r(name, &group, buffer, sizeof buffer, &found);
+
+	if (error != 0)
+		return dxi_fail_errno(error, "looking up the group \"%s\"", name);
+	if (!found)
+		return dxi_fail(DXH_EINVAL, "there is no group \"%s\"", name);
+	*gid = group.gr_gid;
+	return DXH_OK;
+}
+
+dxh_status dxi_access_set(int fd, const char *path, uint32_t mode, const char *group)
+{
+	dxh_status status;
+	gid_t gid;
+
+	if (group) {
+		status = find_group(group, &gid);
+		if (status != DXH_OK)
+			return status;
+		if (fchown(fd, (uid_t)-1, gid) == -1)
+			return dxi_fail_errno(errno, "giving %s to the group \"%s\"", path, group);
+	}
+	/* After fchown(), which may clear bits. */
+	if (fchmod(fd, mode ? (mode_t)mode : 0640) == -1)
+		return dxi_fail_errno(errno, "setting the mode of %s", path);
+	return DXH_OK;
+}

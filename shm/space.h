@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Room and rights of a new file, settled on its descriptor before it has a name:
+ * never through the umask, which belongs to the whole process.
+ */
+#ifndef DXI_SPACE_H
+#define DXI_SPACE_H
+
+#include <dxh/base.h>
+
+/* Reserve every byte now, so that a full file system is an error here and not a
+ * signal at some later store.
+ * Returns: DXH_ENOSPACE with need and have; DXH_ESYSTEM. */
+dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes);
+
+/* Set mode (0: 0640) and group (NULL: as it is).
+ * Returns: DXH_EINVAL for a group that does not exist; DXH_EACCESS. */
+dxh_status dxi_access_set(int fd, const char *path, uint32_t mode, const char *group);
+
+#endif

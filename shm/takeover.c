@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* The tickets in the slots are the journal: the largest seq tells all. An odd one
+ * is never made even, because that would publish what was torn; its ticket is
+ * written again.
+ */
+#include "shm/takeover.h"
+
+#include "base/status.h"
+#include "shm/counter.h"
+#include "shm/identity.h"
+#include "shm/wake.h"
+
+#include <inttypes.h>
+
+static uint64_t seq_of(const dxi_block *block, uint64_t index)
+{
+	/* Pairs with the release in dxi_slot_commit(), of whoever died. */
+	return atomic_load_explicit(&dxi_slot_at(&block->ring, index)->seq, memory_order_acquire);
+}
+
+static dxh_status refuse(const dxi_block *block, uint64_t index, const char *rule)
+{
+	return dxi_fail(DXH_ECORRUPT, "offset %" PRIu64 ": slot %" PRIu64 ": %s",
+	                block->fixed.slots_offset + index * block->ring.stride_bytes, index, rule);
+}
+
+/* 2t+1 and 2t+2 both belong to ticket t; seq is not 0. */
+static uint64_t ticket_of(uint64_t seq)
+{
+	return (seq - 1) / 2;
+}
+
+static dxh_status find_largest(const dxi_block *block, uint64_t *largest)
+{
+	*largest = 0;
+	for (uint64_t i = 0; i < block->ring.physical; i++) {
+		uint64_t seq = seq_of(block, i);
+
+		if (seq == 0)
+			continue;
+		if (ticket_of(seq) >= DXI_TICKET_MAX)
+			return refuse(block, i, "seq is beyond any ticket");
+		if (ticket_of(seq) % block->ring.physical != i)
+			return refuse(block, i, "seq is of a ticket that belongs elsewhere");
+		if (seq > *largest)
+			*largest = seq;
+	}
+	return DXH_OK;
+}
+
+/* All others hold the tickets right before the largest, all published. */
+static dxh_status check_others(const dxi_block *block, uint64_t largest)
+{
+	uint64_t physical = block->ring.physical;
+
+	for (uint64_t i = 0; i < physical && largest > 0; i++) {
+		uint64_t seq = seq_of(block, i);
+
+		if (seq == largest)
+			continue;
+		if (seq % 2 == 1)
+			return refuse(block, i, "being written, but not the newest");
+		if (seq == 0 ? ticket_of(largest) >= i
+		             : ticket_of(seq) + physical <= ticket_of(largest))
+			return refuse(block, i, "seq is older than the ring goes back");
+	}
+	return DXH_OK;
+}
+
+static dxh_status repair_head(dxi_block *block, uint64_t next)
+{
+	_Atomic uint64_t *head = &dxi_block_header(block)->head;
+	uint64_t found = atomic_load_explicit(head, memory_order_acquire);
+
+	if (found > next)
+		return dxi_fail(DXH_ECORRUPT,
+		                "offset 384: head %" PRIu64 " is ahead of the slots (%" PRIu64 ")",
+		                found, next);
+	/* The dead one had published the slot and not yet this. Pairs with the
+	 * acquire of readers. */
+	if (found < next)
+		atomic_store_explicit(head, next, memory_order_release);
+	return DXH_OK;
+}
+
+void dxi_producer_state_open(dxi_block *block, bool beacon_is_lit)
+{
+	struct dxi_layout_header *header = dxi_block_header(block);
+
+	dxi_identity_write(&header->producer);
+	/* relaxed: shown to humans. */
+	atomic_store_explicit(&header->clock_offset_ns, dxi_clock_offset_ns(),
+	                      memory_order_relaxed);
+	/* Behind epoch: who reads this state and then the old epoch knows that
+	 * it looked in between. Pairs with the acquire in dxi_liveness(). */
+	atomic_store_explicit(&header->producer.state,
+	                      beacon_is_lit ? DXI_STATE_OPEN : DXI_STATE_UNLIT,
+	                      memory_order_release);
+}
+
+dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_ticket)
+{
+	struct dxi_layout_header *header = dxi_block_header(block);
+	uint64_t largest = 0, epoch, head;
+	dxh_status status;
+
+	*next_ticket = 0;
+	head = atomic_load_explicit(&header->head, memory_order_acquire);
+	if (block->ring.physical > 0) {
+		if ((status = find_largest(block, &largest)) != DXH_OK ||
+		    (status = check_others(block, largest)) != DXH_OK)
+			return status;
+		/* Odd 2t+1: t again; even 2t+2: t+1. */
+		*next_ticket = largest / 2;
+		status = repair_head(block, *next_ticket);
+		if (status != DXH_OK)
+			return status;
+	}
+	epoch = atomic_load_explicit(&header->producer.epoch, memory_order_relaxed);
+	/* Pairs with the acquire of readers. */
+	atomic_store_explicit(&header->producer.epoch, epoch + 1, memory_order_release);
+	dxi_producer_state_open(block, beacon_is_lit);
+	if (largest % 2 == 1 || head != *next_ticket)
+		dxi_counter_add(&header->counters.recoveries, 1);
+	dxi_wake(block);
+	return DXH_OK;
+}

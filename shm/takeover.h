@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Going on where a dead producer stopped. */
+#ifndef DXI_TAKEOVER_H
+#define DXI_TAKEOVER_H
+
+#include "shm/segment.h"
+
+/* Under the producer's lock: find the next ticket, repair head, count the epoch
+ * and wake everybody. May itself be killed at any point and run again.
+ * Returns: DXH_ECORRUPT with offset and rule, and then nothing is changed. */
+dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_ticket);
+
+/* The state of a producer that begins, also with a new block. */
+void dxi_producer_state_open(dxi_block *block, bool beacon_is_lit);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Nothing of the data file is trusted here, so that a corrupt one can go too. */
+#include "shm/unlink.h"
+
+#include "base/status.h"
+#include "shm/descriptor.h"
+#include "shm/layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+dxh_status dxi_fail_busy(const dxi_paths *paths)
+{
+	uint32_t magic = 0, pid = 0;
+	int fd = dxi_descriptor_open(paths->data, O_RDONLY, 0);
+
+	/* Only words for a message: what cannot be read is left out. */
+	if (fd != -1) {
+		if (pread(fd, &magic, sizeof magic, 0) != sizeof magic ||
+		    pread(fd, &pid, sizeof pid, offsetof(struct dxi_layout_header, producer.pid)) !=
+		            sizeof pid)
+			magic = 0;
+		close(fd);
+	}
+	if (magic != DXI_LAYOUT_MAGIC)
+		return dxi_fail(DXH_EBUSY, "a producer that is just starting holds \"%s\": retry",
+		                paths->name);
+	return dxi_fail(DXH_EBUSY,
+	                "a living producer, pid %" PRIu32 ", holds \"%s\": stop it, or wait with "
+	                "owner_wait_ns",
+	                pid, paths->name);
+}
+
+dxh_status dxi_block_remove(const dxi_paths *paths, const dxi_lease *lease)
+{
+	dxh_status status = dxi_lease_take_recovery(lease);
+	int error = 0;
+
+	if (status != DXH_OK)
+		return status;
+	if (unlink(paths->data) == -1)
+		error = errno;
+	if (error != 0 && error != ENOENT)
+		return dxi_fail_errno(error, "removing %s", paths->data);
+	/* While both bytes are held: whoever waits for one of them finds that
+	 * the file is no longer at its path, and begins anew. */
+	if (unlink(paths->lock) == -1)
+		return dxi_fail_errno(errno, "removing %s", paths->lock);
+	if (error == ENOENT)
+		return dxi_fail(DXH_ENOTFOUND, "no block \"%s\": there is no %s", paths->name,
+		                paths->data);
+	return DXH_OK;
+}
+
+void dxi_lock_tidy(const dxi_paths *paths, const dxi_lease *lease)
+{
+	struct stat found;
+
+	/* What cannot be removed is in nobody's way. */
+	if (lstat(paths->data, &found) == -1 && errno == ENOENT && dxi_lease_try_recovery(lease))
+		unlink(paths->lock);
+}
+
+dxh_status dxh_block_unlink(const char *directory, const char *name)
+{
+	struct stat found;
+	dxi_paths paths;
+	dxi_lease lease;
+	dxh_status status = dxi_paths_of(directory, name, &paths);
+
+	if (status != DXH_OK)
+		return status;
+	/* Before a lock file is made for nothing. */
+	if (lstat(paths.data, &found) == -1 && errno == ENOENT && lstat(paths.lock, &found) == -1 &&
+	    errno == ENOENT)
+		return dxi_fail(DXH_ENOTFOUND, "no block \"%s\": there is no %s", name, paths.data);
+	status = dxi_lease_take(&paths, 0, &lease);
+	if (status == DXH_EBUSY)
+		return dxi_fail_busy(&paths);
+	if (status != DXH_OK)
+		return status;
+	status = dxi_block_remove(&paths, &lease);
+	dxi_lease_release(&lease);
+	return status;
+}
