@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* What producers, consumers and the broker say to each other: each message as a
+ * struct, written as a MessagePack map and read back from anybody's bytes.
+ *
+ * Pure. A writer returns the bytes written, 0 when they do not fit. A reader of
+ * requests refuses with DXH_EINVAL, one of answers with DXH_EPROTO, both naming
+ * the key. docs/wire-format.md lists all keys.
+ */
+#ifndef DXI_MESSAGE_H
+#define DXI_MESSAGE_H
+
+#include <dxh/channel.h>
+
+#include <stdbool.h>
+
+#define DXI_SUBJECT_REGISTER "channel.register"
+#define DXI_SUBJECT_DEREGISTER "channel.deregister"
+#define DXI_SUBJECT_DISCOVER "channel.discover"
+#define DXI_SUBJECT_LIST "channel.list"
+#define DXI_SUBJECT_HEARTBEAT "presence.heartbeat"
+
+enum {
+	DXI_SCHEMA_WIRE_MAX = 256 * 1024, /* of a schema in channel.register */
+	DXI_LIST_PAGE_MAX = 64,           /* channels in one answer to channel.list */
+	DXI_CHANNEL_WIRE_MAX = 1024,      /* one channel in an answer never needs more */
+	DXI_CLAIM_WIRE_MAX = 1024,        /* a claim, besides its schema */
+	DXI_SMALL_WIRE_MAX = 256,         /* any other message but an answer to list */
+	DXI_LIST_WIRE_MAX = 64 + DXI_LIST_PAGE_MAX * DXI_CHANNEL_WIRE_MAX
+};
+
+/* channel.register: a producer claims a name. The hash and the number of zones
+ * in `info` are the reader's own findings in the schema. */
+typedef struct dxi_claim {
+	dxh_channel_info info; /* without state and reason */
+	uint64_t stall_ms;     /* see dxi_presence; 0: never hung */
+	const void *schema;    /* as it lies in the block */
+	size_t schema_bytes;
+} dxi_claim;
+
+size_t dxi_claim_write(const dxi_claim *claim, void *bytes, size_t capacity);
+/* Returns: DXH_EINVAL naming the key; DXH_ESCHEMA when the hash sent is not that
+ * of the schema sent. */
+dxh_status dxi_claim_read(const void *bytes, size_t length, dxi_claim *claim);
+
+/* The answer to it: how to stay registered. */
+typedef struct dxi_terms {
+	uint32_t beat_ms;
+	uint32_t beats_missed;
+} dxi_terms;
+
+size_t dxi_terms_write(const dxi_terms *terms, void *bytes, size_t capacity);
+dxh_status dxi_terms_read(const void *bytes, size_t length, dxi_terms *terms);
+
+/* channel.deregister and presence.heartbeat: one producer speaks of its channel. */
+typedef struct dxi_owner {
+	char channel[DXH_CHANNEL_NAME_MAX + 1];
+	uint64_t producer;
+	int64_t pid;       /* deregister only */
+	uint64_t progress; /* heartbeat only */
+} dxi_owner;
+
+size_t dxi_deregister_write(const dxi_owner *owner, void *bytes, size_t capacity);
+dxh_status dxi_deregister_read(const void *bytes, size_t length, dxi_owner *owner);
+size_t dxi_heartbeat_write(const dxi_owner *owner, void *bytes, size_t capacity);
+dxh_status dxi_heartbeat_read(const void *bytes, size_t length, dxi_owner *owner);
+
+/* channel.discover, and the answer: one channel; of one that is not found only
+ * name and state. */
+size_t dxi_discover_write(const char *channel, void *bytes, size_t capacity);
+dxh_status
+dxi_discover_read(const void *bytes, size_t length, char channel[DXH_CHANNEL_NAME_MAX + 1]);
+size_t dxi_channel_write(const dxh_channel_info *info, void *bytes, size_t capacity);
+dxh_status dxi_channel_read(const void *bytes, size_t length, dxh_channel_info *info);
+
+/* channel.list: a page of the channels behind a name. */
+typedef struct dxi_list_request {
+	char after[DXH_CHANNEL_NAME_MAX + 1]; /* "": from the first */
+	uint32_t max;
+} dxi_list_request;
+
+size_t dxi_list_request_write(const dxi_list_request *request, void *bytes, size_t capacity);
+dxh_status dxi_list_request_read(const void *bytes, size_t length, dxi_list_request *request);
+
+/* The answer: `count` channels, how many the broker knows in all, and whether
+ * there are more behind the last of these. */
+typedef struct dxi_list_page {
+	size_t count;
+	uint64_t total;
+	bool more;
+} dxi_list_page;
+
+size_t dxi_list_write(const dxi_list_page *page, const dxh_channel_info *channels, void *bytes,
+                      size_t capacity);
+/* Fills at most `max` channels; page->count says how many. */
+dxh_status dxi_list_read(const void *bytes, size_t length, dxi_list_page *page,
+                         dxh_channel_info *channels, size_t max);
+
+/* 1..63 characters of A-Z a-z 0-9 . _ - / that do not begin with '.' or '/'. */
+bool dxi_channel_name_ok(const char *name);
+
+#endif

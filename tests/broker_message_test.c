@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT */
+/* The messages of the broker: what is written is read, each key is wanted, and
+ * no bytes whatever do more than be refused. */
+#include "runtime/broker/message.h"
+
+#include "base/hash.h"
+#include "base/pack.h"
+
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned char buffer[DXI_LIST_WIRE_MAX];
+static unsigned char schema[256];
+static size_t schema_bytes;
+
+/* {name: "t", zones: [nil x count]} is all that the broker looks for. */
+static void write_schema(size_t zones)
+{
+	dxi_writer writer = dxi_writer_of(schema, sizeof schema);
+
+	dxi_write_map(&writer, 2);
+	dxi_write_text(&writer, "name");
+	dxi_write_text(&writer, "t");
+	dxi_write_text(&writer, "zones");
+	dxi_write_array(&writer, zones);
+	for (size_t i = 0; i < zones; i++)
+		dxi_write_nil(&writer);
+	schema_bytes = writer.used;
+}
+
+static dxh_channel_info example_info(void)
+{
+	dxh_channel_info info = {.state = DXH_CHANNEL_PENDING,
+	                         .producer_uid = UINT64_MAX - 1,
+	                         .producer_pid = 4711,
+	                         .epoch = 3,
+	                         .slot_bytes = UINT64_C(1) << 33,
+	                         .slot_count = 8,
+	                         .zone_count = 3};
+
+	snprintf(info.name, sizeof info.name, "camera/front");
+	snprintf(info.directory, sizeof info.directory, "/dev/shm");
+	snprintf(info.endpoint, sizeof info.endpoint, "ipc://@camera");
+	snprintf(info.reason, sizeof info.reason, "no beat");
+	memset(info.block_uuid, 0x11, sizeof info.block_uuid);
+	memset(info.schema_hash, 0x22, sizeof info.schema_hash);
+	return info;
+}
+
+static dxi_claim example_claim(void)
+{
+	dxi_claim claim = {.info = example_info(), .stall_ms = 900};
+
+	write_schema(3);
+	claim.schema = schema;
+	claim.schema_bytes = schema_bytes;
+	dxi_hash(schema, schema_bytes, claim.info.schema_hash);
+	return claim;
+}
+
+static size_t write_claim(const dxi_claim *claim)
+{
+	size_t length = dxi_claim_write(claim, buffer, sizeof buffer);
+
+	cr_assert_gt(length, 0);
+	return length;
+}
+
+/* ---- there and back ---- */
+
+Test(broker_message, a_claim_is_read_as_it_was_written, .timeout = 5)
+{
+	dxi_claim in = example_claim(), out;
+
+	cr_assert_eq(dxi_claim_read(buffer, write_claim(&in), &out), DXH_OK, "%s",
+	             dxh_last_error());
+	in.info.state = DXH_CHANNEL_NOT_FOUND; /* neither of them travels */
+	memset(in.info.reason, 0, sizeof in.info.reason);
+	cr_expect_eq(memcmp(&in.info, &out.info, sizeof in.info), 0);
+	cr_expect_eq(out.stall_ms, 900);
+	cr_expect_eq(out.schema_bytes, schema_bytes);
+	cr_expect_eq(memcmp(out.schema, schema, schema_bytes), 0);
+}
+
+Test(broker_message, a_channel_is_read_as_it_was_written, .timeout = 5)
+{
+	dxh_channel_info in = example_info(), out;
+	size_t length = dxi_channel_write(&in, buffer, sizeof buffer);
+
+	cr_assert_eq(dxi_channel_read(buffer, length, &out), DXH_OK, "%s", dxh_last_error());
+	cr_expect_eq(memcmp(&in, &out, sizeof in), 0);
+}
+
+Test(broker_message, of_a_channel_not_found_only_its_name_is_told, .timeout = 5)
+{
+	dxh_channel_info in = example_info(), out;
+	size_t length;
+
+	in.state = DXH_CHANNEL_NOT_FOUND;
+	length = dxi_channel_write(&in, buffer, sizeof buffer);
+	cr_assert_eq(dxi_channel_read(buffer, length, &out), DXH_OK);
+	cr_expect_eq(out.state, DXH_CHANNEL_NOT_FOUND);
+	cr_expect_str_eq(out.name, "camera/front");
+	cr_expect_str_empty(out.directory);
+}
+
+Test(broker_message, the_small_ones_are_read_as_they_were_written, .timeout = 5)
+{
+	dxi_owner owner = {.channel = "a", .producer = 5, .pid = 6}, owner_read;
+	dxi_owner beat = {.channel = "a", .producer = 5, .progress = UINT64_MAX}, beat_read;
+	dxi_terms terms = {.beat_ms = 500, .beats_missed = 10}, terms_read;
+	dxi_list_request list = {.after = "m", .max = 7}, list_read;
+	char channel[DXH_CHANNEL_NAME_MAX + 1];
+
+	cr_assert_eq(dxi_deregister_read(buffer,
+	                                 dxi_deregister_write(&owner, buffer, sizeof buffer),
+	                                 &owner_read),
+	             DXH_OK);
+	cr_expect_eq(memcmp(&owner, &owner_read, sizeof owner), 0);
+	cr_assert_eq(dxi_heartbeat_read(buffer, dxi_heartbeat_write(&beat, buffer, sizeof buffer),
+	                                &beat_read),
+	             DXH_OK);
+	cr_expect_eq(memcmp(&beat, &beat_read, sizeof beat), 0);
+	cr_assert_eq(
+		dxi_terms_read(buffer, dxi_terms_write(&terms, buffer, sizeof buffer), &terms_read),
+		DXH_OK);
+	cr_expect_eq(memcmp(&terms, &terms_read, sizeof terms), 0);
+	cr_assert_eq(dxi_list_request_read(buffer,
+	                                   dxi_list_request_write(&list, buffer, sizeof buffer),
+	                                   &list_read),
+	             DXH_OK);
+	cr_expect_eq(memcmp(&list, &list_read, sizeof list), 0);
+	cr_assert_eq(dxi_discover_read(buffer, dxi_discover_write("b/c", buffer, sizeof buffer),
+	                               channel),
+	             DXH_OK);
+	cr_expect_str_eq(channel, "b/c");
+}
+
+Test(broker_message, the_longest_of_each_fits_its_bound_and_is_canonical, .timeout = 5)
+{
+	static dxh_channel_info channels[DXI_LIST_PAGE_MAX];
+	dxi_list_page page = {.count = DXI_LIST_PAGE_MAX, .total = UINT64_MAX, .more = true}, read;
+	dxi_scan_limits canonical = {.elements_max = 4096, .canonical = true};
+	dxh_channel_info *first = &channels[0];
+	dxi_claim claim = {.schema = "", .schema_bytes = 0, .stall_ms = UINT32_MAX};
+	size_t length;
+
+	memset(channels, 0xff, sizeof channels);
+	memset(first->name, 'n', sizeof first->name - 1);
+	memset(first->directory, '/', sizeof first->directory - 1);
+	memset(first->endpoint, 'e', sizeof first->endpoint - 1);
+	memset(first->reason, 'r', sizeof first->reason - 1);
+	first->name[sizeof first->name - 1] = first->directory[sizeof first->directory - 1] = 0;
+	first->endpoint[sizeof first->endpoint - 1] = first->reason[sizeof first->reason - 1] = 0;
+	first->state = DXH_CHANNEL_PENDING;
+	first->producer_pid = INT32_MAX;
+	for (size_t i = 1; i < DXI_LIST_PAGE_MAX; i++)
+		channels[i] = *first;
+	claim.info = *first;
+
+	length = dxi_channel_write(first, buffer, DXI_CHANNEL_WIRE_MAX);
+	cr_assert_gt(length, 0);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+	length = dxi_claim_write(&claim, buffer, DXI_CLAIM_WIRE_MAX);
+	cr_assert_gt(length, 0);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+	length = dxi_list_write(&page, channels, buffer, DXI_LIST_WIRE_MAX);
+	cr_assert_gt(length, 0);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+	memset(channels, 0, sizeof channels);
+	cr_expect_eq(dxi_list_read(buffer, length, &read, channels, DXI_LIST_PAGE_MAX), DXH_OK);
+	cr_expect_eq(read.count, DXI_LIST_PAGE_MAX);
+	cr_expect_eq(channels[63].producer_pid, INT32_MAX);
+}
+
+Test(broker_message, a_longer_page_than_there_is_room_for_is_cut_and_says_more, .timeout = 5)
+{
+	dxh_channel_info in[3] = {example_info(), example_info(), example_info()}, out[2];
+	dxi_list_page page = {.count = 3, .total = 3}, read;
+	size_t length = dxi_list_write(&page, in, buffer, sizeof buffer);
+
+	cr_assert_eq(dxi_list_read(buffer, length, &read, out, 2), DXH_OK);
+	cr_expect_eq(read.count, 2);
+	cr_expect(read.more);
+	cr_expect_eq(read.total, 3);
+}
+
+/* ---- refusals ---- */
+
+/* Damage one value of a written map, found by its key: the type byte behind the
+ * key becomes nil's, which no key may hold. */
+static void spoil(unsigned char *bytes, size_t length, const char *key)
+{
+	unsigned char *at = memmem(bytes, length, key, strlen(key));
+
+	while (at[-1] != (0xa0 | strlen(key))) /* the whole key, not its end */
+		at = memmem(at + 1, (size_t)(bytes + length - at - 1), key, strlen(key));
+	at[strlen(key)] = 0xc0;
+}
+
+static void rename_key(unsigned char *bytes, size_t length, const char *key)
+{
+	unsigned char *at = memmem(bytes, length, key, strlen(key));
+
+	while (at[-1] != (0xa0 | strlen(key)))
+		at = memmem(at + 1, (size_t)(bytes + length - at - 1), key, strlen(key));
+	at[0] ^= 0x20;
+}
+
+Test(broker_message, a_claim_without_a_key_is_refused_naming_it, .timeout = 5)
+{
+	static const char *const keys[] = {"channel",    "directory", "epoch",       "pid",
+	                                   "producer",   "schema",    "schema_hash", "slot_bytes",
+	                                   "slot_count", "uuid"};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		dxi_claim claim = example_claim(), read;
+		size_t length = write_claim(&claim);
+		char says[64];
+
+		rename_key(buffer, length, keys[i]);
+		snprintf(says, sizeof says, "channel.register: key '%s' is missing", keys[i]);
+		cr_expect_eq(dxi_claim_read(buffer, length, &read), DXH_EINVAL);
+		cr_expect(strstr(dxh_last_error(), says), "%s", dxh_last_error());
+	}
+}
+
+Test(broker_message, a_claim_may_leave_out_endpoint_and_stall_ms, .timeout = 5)
+{
+	dxi_claim claim = example_claim(), read;
+	size_t length = write_claim(&claim);
+
+	rename_key(buffer, length, "endpoint");
+	rename_key(buffer, length, "stall_ms");
+	cr_expect_eq(dxi_claim_read(buffer, length, &read), DXH_OK, "%s", dxh_last_error());
+	cr_expect_str_empty(read.info.endpoint);
+	cr_expect_eq(read.stall_ms, 0);
+}
+
+Test(broker_message, a_value_of_another_type_is_refused_naming_the_key, .timeout = 5)
+{
+	dxi_owner owner = {.channel = "a", .producer = 5, .pid = 6}, read;
+	size_t length = dxi_deregister_write(&owner, buffer, sizeof buffer);
+
+	/* 5 and 6 are one byte each, so nil in their place keeps the map whole. */
+	spoil(buffer, length, "producer");
+	cr_expect_eq(dxi_deregister_read(buffer, length, &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "channel.deregister: key 'producer' is no unsigned"));
+	length = dxi_deregister_write(&owner, buffer, sizeof buffer);
+	spoil(buffer, length, "pid");
+	cr_expect_eq(dxi_deregister_read(buffer, length, &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "channel.deregister: key 'pid' is no unsigned"));
+}
+
+Test(broker_message, names_that_are_no_channel_names_are_refused, .timeout = 5)
+{
+	static const char *const bad[] = {
+		"",
+		".",
+		"/",
+		".a",
+		"/a",
+		"a b",
+		"a\n",
+		"ä",
+		"a:b",
+
+		"01234567890123456789012345678901234567890123456789012345678901234"};
+	static const char *const good[] = {
+		"a",
+		"a/b",
+		"A-Z_0.9",
+		"a.",
+		"a/",
+
+		"012345678901234567890123456789012345678901234567890123456789012"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char channel[DXH_CHANNEL_NAME_MAX + 1];
+		size_t length = dxi_discover_write(bad[i], buffer, sizeof buffer);
+
+		cr_expect_not(dxi_channel_name_ok(bad[i]));
+		cr_expect_eq(dxi_discover_read(buffer, length, channel), DXH_EINVAL, "'%s'",
+		             bad[i]);
+		cr_expect(strstr(dxh_last_error(), "key 'channel'"));
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		cr_expect(dxi_channel_name_ok(good[i]), "'%s'", good[i]);
+}
+
+Test(broker_message, a_directory_must_be_absolute, .timeout = 5)
+{
+	dxi_claim claim = example_claim(), read;
+
+	snprintf(claim.info.directory, sizeof claim.info.directory, "shm");
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "key 'directory' is no absolute path"));
+}
+
+Test(broker_message, a_hash_of_other_bytes_is_refused, .timeout = 5)
+{
+	dxi_claim claim = example_claim(), read;
+
+	claim.info.schema_hash[31] ^= 1;
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_ESCHEMA);
+	cr_expect(strstr(dxh_last_error(), "'schema_hash'"));
+}
+
+Test(broker_message, a_schema_that_is_none_is_refused_although_its_hash_is_right, .timeout = 5)
+{
+	static const char *const bad[] = {"", "\xc0", "\x80", "\xdf\xff\xff\xff\xff",
+	                                  "\x81\xa5zones\xc0"};
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		dxi_claim claim = example_claim(), read;
+
+		claim.schema = bad[i];
+		claim.schema_bytes = strlen(bad[i]);
+		dxi_hash(claim.schema, claim.schema_bytes, claim.info.schema_hash);
+		cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+		cr_expect(strstr(dxh_last_error(), "schema"), "%s", dxh_last_error());
+	}
+}
+
+Test(broker_message, more_zones_than_a_block_can_have_are_refused, .timeout = 5)
+{
+	dxi_claim claim = example_claim(), read;
+
+	write_schema(DXH_ZONES_MAX + 1);
+	claim.schema_bytes = schema_bytes;
+	dxi_hash(schema, schema_bytes, claim.info.schema_hash);
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "more than 16 zones"));
+}
+
+Test(broker_message, terms_without_an_interval_are_refused, .timeout = 5)
+{
+	dxi_terms terms = {0}, read;
+	size_t length = dxi_terms_write(&terms, buffer, sizeof buffer);
+
+	cr_expect_eq(dxi_terms_read(buffer, length, &read), DXH_EPROTO);
+	cr_expect(strstr(dxh_last_error(), "'beat_ms'"));
+}
+
+/* ---- any bytes ---- */
+
+/* splitmix64: the same numbers in every run. */
+static uint64_t random_state;
+
+static uint64_t random_u64(void)
+{
+	uint64_t z = random_state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+/* Each reader at the same bytes: whatever they are, each refuses or reads. */
+static void read_as_anything(const unsigned char *bytes, size_t length)
+{
+	dxh_channel_info channels[2];
+	char channel[DXH_CHANNEL_NAME_MAX + 1];
+	dxi_list_request request;
+	dxi_list_page page;
+	dxi_claim claim;
+	dxi_terms terms;
+	dxi_owner owner;
+
+	(void)dxi_claim_read(bytes, length, &claim);
+	(void)dxi_terms_read(bytes, length, &terms);
+	(void)dxi_deregister_read(bytes, length, &owner);
+	(void)dxi_heartbeat_read(bytes, length, &owner);
+	(void)dxi_discover_read(bytes, length, channel);
+	(void)dxi_channel_read(bytes, length, channels);
+	(void)dxi_list_request_read(bytes, length, &request);
+	if (dxi_list_read(bytes, length, &page, channels, 2) == DXH_OK)
+		cr_assert_leq(page.count, 2);
+}
+
+static size_t write_any(unsigned which)
+{
+	dxh_channel_info channels[2] = {example_info(), example_info()};
+	dxi_list_page page = {.count = 2, .total = 2};
+	dxi_claim claim = example_claim();
+
+	switch (which) {
+	case 0:
+		return dxi_claim_write(&claim, buffer, sizeof buffer);
+	case 1:
+		return dxi_channel_write(channels, buffer, sizeof buffer);
+	default:
+		return dxi_list_write(&page, channels, buffer, sizeof buffer);
+	}
+}
+
+Test(broker_message, no_bytes_do_more_than_be_refused, .timeout = 60)
+{
+	random_state = 5;
+	for (unsigned round = 0; round < 30000; round++) {
+		size_t length = write_any(round % 3);
+		size_t cut = random_u64() % 4 ? length : random_u64() % length;
+		unsigned char *exact = malloc(cut + 1);
+
+		memcpy(exact, buffer, cut);
+		for (uint64_t hits = random_u64() % 4; hits > 0 && cut > 0; hits--)
+			exact[random_u64() % cut] = (unsigned char)random_u64();
+		read_as_anything(exact, cut);
+		free(exact);
+	}
+}
