@@ -186,9 +186,10 @@ dxh_status dxh_group_wait(dxh_group *group, size_t min, dxh_event *events, size_
 			return *count > 0 ? DXH_OK
 			                  : dxi_fail(DXH_EEMPTY, "nothing of this group is "
 			                                         "outstanding: post to it first");
-		if (!in_time)
+		/* Armed on return, so that the descriptor tells of what comes next. */
+		if (!in_time && dxi_queue_arm(&group->done))
 			return DXH_EWAIT;
-		in_time = sleep_until(group, deadline_ns);
+		in_time = in_time && sleep_until(group, deadline_ns);
 	}
 }
 
