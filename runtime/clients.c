@@ -624,6 +624,8 @@ dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
 	                         sizeof service->endpoint);
 	if (status != DXH_OK)
 		dxi_socket_close(service->socket, 0);
+	else
+		service->file = dxi_endpoint_file_of(service->endpoint);
 	return status;
 }
 
@@ -694,6 +696,7 @@ void dxi_service_free(dxh_service *service, int linger_ms)
 		while (service->buckets[i])
 			drop_client(service->buckets[i]);
 	dxi_socket_close(service->socket, linger_ms);
+	dxi_endpoint_file_remove(service->endpoint, service->file);
 	service->socket = NULL;
 	service->closed = true;
 	free_when_unused(service);

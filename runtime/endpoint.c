@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -110,15 +111,23 @@ dxh_status dxi_endpoint_check_bind(const char *endpoint, bool insecure)
 	return DXH_OK;
 }
 
-bool dxi_endpoint_in_use(const char *endpoint)
+/* The path in the file system, NULL when there is none. */
+static const char *path_of(const char *endpoint)
 {
 	const char *path = after(endpoint, "ipc://");
+
+	return path && *path != '@' ? path : NULL;
+}
+
+bool dxi_endpoint_in_use(const char *endpoint)
+{
+	const char *path = path_of(endpoint);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	bool in_use;
 	int fd;
 
 	/* An abstract name cannot be taken over: bind itself refuses. */
-	if (!path || *path == '@' || strlen(path) >= sizeof address.sun_path)
+	if (!path || strlen(path) >= sizeof address.sun_path)
 		return false;
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -127,4 +136,22 @@ bool dxi_endpoint_in_use(const char *endpoint)
 	in_use = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
 	close(fd);
 	return in_use;
+}
+
+dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint)
+{
+	const char *path = path_of(endpoint);
+	struct stat found;
+
+	if (!path || lstat(path, &found) == -1 || !S_ISSOCK(found.st_mode))
+		return (dxi_endpoint_file){.inode = 0};
+	return (dxi_endpoint_file){.device = found.st_dev, .inode = found.st_ino};
+}
+
+void dxi_endpoint_file_remove(const char *endpoint, dxi_endpoint_file file)
+{
+	dxi_endpoint_file now = dxi_endpoint_file_of(endpoint);
+
+	if (file.inode != 0 && now.inode == file.inode && now.device == file.device)
+		unlink(path_of(endpoint));
 }

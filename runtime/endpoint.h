@@ -7,6 +7,7 @@
 #include <dxh/base.h>
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum { DXI_ENDPOINT_BYTES_MAX = 255 };
 
@@ -19,5 +20,15 @@ dxh_status dxi_endpoint_check_bind(const char *endpoint, bool insecure);
 
 /* Does somebody listen on this ipc path? ZeroMQ would take the path from it. */
 bool dxi_endpoint_in_use(const char *endpoint);
+
+/* The socket file that a bind has made, to be removed at the end: ZeroMQ leaves
+ * it. Nothing is removed that somebody else has put there since. */
+typedef struct dxi_endpoint_file {
+	dev_t device;
+	ino_t inode; /* 0: no file */
+} dxi_endpoint_file;
+
+dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint);
+void dxi_endpoint_file_remove(const char *endpoint, dxi_endpoint_file file);
 
 #endif

@@ -38,8 +38,8 @@ struct dxh_peer {
 	dxi_tick alarm;     /* next try, or end of patience with a handshake */
 	int64_t backoff_ns;
 	bool hello_sent;
-	bool closing;
-	bool lost; /* the connection ended while the socket was being looked at */
+	bool refusal_logged; /* since it was ready last */
+	bool lost;           /* the connection ended while the socket was being looked at */
 	dxi_peer_watch *watches;
 
 	dxi_operation_list lane; /* requests to be sent */

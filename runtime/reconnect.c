@@ -170,6 +170,7 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	peer->window = hello.window_records;
 	peer->frame_bytes = hub->config.frame_bytes;
 	peer->backoff_ns = 0;
+	peer->refusal_logged = false;
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
 	set_state(peer, DXH_PEER_READY, "");
 	if (peer->socket)
@@ -183,7 +184,9 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
 	snprintf(reason, sizeof reason, "refused: %.*s",
 	         (int)(error->body_bytes < 128 ? error->body_bytes : 128),
 	         (const char *)error->body);
-	dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
+	if (!peer->refusal_logged)
+		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
+	peer->refusal_logged = true;
 	connection_lost(peer, error->status == DXH_EVERSION ? DXH_PEER_REFUSED : DXH_PEER_WAITING,
 	                reason);
 }

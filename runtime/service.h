@@ -57,6 +57,7 @@ struct dxh_service {
 	/* the I/O thread alone */
 	struct dxh_service *next;
 	dxi_socket *socket;
+	dxi_endpoint_file file;
 	dxi_client **buckets; /* by routing id */
 	uint32_t bucket_count;
 	uint32_t client_count;

@@ -179,7 +179,6 @@ static void configure(dxi_socket *socket)
 	int64_t message_max = DXI_MESSAGE_BYTES_MAX;
 
 	set_option(zmq, ZMQ_LINGER, 0);
-	set_option(zmq, ZMQ_IPV6, 1);
 	set_option(zmq, ZMQ_SNDHWM, SEND_FRAMES);
 	set_option(zmq, ZMQ_RCVHWM, RECEIVE_FRAMES);
 	zmq_setsockopt(zmq, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
@@ -270,6 +269,7 @@ void dxi_socket_close(dxi_socket *socket, int linger_ms)
 
 dxh_status dxi_socket_connect(dxi_socket *socket, const char *endpoint)
 {
+	set_option(socket->data.zmq, ZMQ_IPV6, 1);
 	if (zmq_connect(socket->data.zmq, endpoint) == 0)
 		return DXH_OK;
 	return dxi_fail(DXH_EINVAL, "cannot connect to '%s': %s", endpoint,
@@ -278,8 +278,12 @@ dxh_status dxi_socket_connect(dxi_socket *socket, const char *endpoint)
 
 dxh_status dxi_socket_bind(dxi_socket *socket, const char *endpoint, char *bound, size_t capacity)
 {
+	/* Also on IPv6 where the address says so or is any; an IPv4 address would
+	 * otherwise be bound, and shown, in its IPv6 form. */
+	bool any_family = strstr(endpoint, "//[") || strstr(endpoint, "//*");
 	int error;
 
+	set_option(socket->data.zmq, ZMQ_IPV6, any_family);
 	if (zmq_bind(socket->data.zmq, endpoint) == 0) {
 		zmq_getsockopt(socket->data.zmq, ZMQ_LAST_ENDPOINT, bound, &capacity);
 		return DXH_OK;
