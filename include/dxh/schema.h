@@ -160,7 +160,7 @@ enum { DXH_FIELDS_MAX = 32, DXH_SCHEMA_NAME_MAX = 63 };
 #define DXI_ATOMIC_CASE_(type, code) _Atomic(type) *: 1,
 #define DXI_TYPE_(member) _Generic((member), DXI_TYPE_LIST_(DXI_TYPE_CASE_) default: DXH_TYPE_BYTES)
 #define DXI_ELEMENT_BYTES_(member)                                                                 \
-	_Generic((member), DXI_TYPE_LIST_(DXI_BYTES_CASE_) default: (size_t)1)
+	(_Generic((member), DXI_TYPE_LIST_(DXI_BYTES_CASE_) default: (size_t)1))
 #define DXI_ATOMIC_(member)                                                                        \
 	(_Generic(&(member), DXI_TYPE_LIST_(DXI_ATOMIC_CASE_) default: 0) |                        \
 	 _Generic((member), DXI_TYPE_LIST_(DXI_ATOMIC_CASE_) default: 0))
