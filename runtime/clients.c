@@ -3,8 +3,10 @@
  * their answers. Whatever a client sends is bounded here before it takes memory. */
 #include "runtime/service.h"
 
+#include "base/futex.h"
 #include "base/status.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +156,16 @@ static void dequeue(dxi_client *client)
 	client->queued = QUEUED_NOWHERE;
 }
 
+/* Whoever closes the service waits for its clients to leave. */
+static void tell_if_deserted(dxh_service *service)
+{
+	if (!service->leaving || service->client_count > 0)
+		return;
+	/* release: the wait of the closing thread ends; it reads nothing else. */
+	atomic_store_explicit(&service->deserted, 1, memory_order_release);
+	dxi_futex_wake(&service->deserted, INT_MAX, DXI_FUTEX_PRIVATE);
+}
+
 /* The client is gone: nobody reads its answers. */
 static void drop_client(dxi_client *client)
 {
@@ -178,6 +190,7 @@ static void drop_client(dxi_client *client)
 	}
 	service->client_count--;
 	free(client);
+	tell_if_deserted(service);
 }
 
 /* ---- answers ------------------------------------------------------------------------ */
@@ -422,6 +435,10 @@ static void take_hello(dxh_service *service, const dxi_message *message, const d
 	}
 	if (old)
 		drop_client(old);
+	if (service->leaving) {
+		refuse_hello(service, message, DXH_ECLOSED, "the service is closing");
+		return;
+	}
 	/* The same client on a new connection: its old one is dead. */
 	old = find_incarnation(service, hello.incarnation);
 	if (old)
@@ -471,6 +488,10 @@ static void take_request(dxi_client *client, const dxi_record *record)
 	if (record->body_bytes > service->hub->config.body_bytes_max) {
 		refuse(client, record, DXH_ETOOBIG,
 		       "the body exceeds the service's body_bytes_max");
+		return;
+	}
+	if (service->leaving) {
+		refuse(client, record, DXH_ECLOSED, "the service was closed");
 		return;
 	}
 	if (client->open.count >= service->config.client_window) {
@@ -660,13 +681,29 @@ void dxi_service_take_answer(dxh_request *request)
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
+/* Answer what is open; the request itself stays with who has it. */
 static void answer_closed(dxi_client *client)
 {
 	const char *text = "the service was closed";
+	dxh_request *request;
 
-	for (dxh_request *request = client->open.first; request; request = request->next)
+	while ((request = client->open.first)) {
+		list_remove(&client->open, request);
+		request->client = NULL;
+		atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
 		answer_now(client, DXI_ERROR, request->id, DXH_ECLOSED, text, strlen(text));
+	}
 	answer_now(client, DXI_GOODBYE, 0, DXH_OK, NULL, 0);
+}
+
+void dxi_service_say_farewell(dxh_service *service)
+{
+	service->leaving = true;
+	for (uint32_t i = 0; i < service->bucket_count; i++)
+		for (dxi_client *client = service->buckets[i]; client;
+		     client = client->next_in_bucket)
+			answer_closed(client);
+	tell_if_deserted(service);
 }
 
 static void free_inbox_rest(dxh_service *service)
@@ -675,22 +712,12 @@ static void free_inbox_rest(dxh_service *service)
 
 	while ((request = dxi_inbox_rest(service->inbox))) {
 		service->requests_out--;
-		if (request->client)
-			list_remove(&request->client->open, request);
 		free_request(request);
 	}
 }
 
 void dxi_service_free(dxh_service *service, int linger_ms)
 {
-	for (uint32_t i = 0; i < service->bucket_count; i++)
-		for (dxi_client *client = service->buckets[i]; client;
-		     client = client->next_in_bucket)
-			answer_closed(client);
-	unpark(service);
-	/* Each round sends a frame, parks, or drops; what is full by now is lost. */
-	while (dxi_service_answer(service) > 0)
-		;
 	free_inbox_rest(service);
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		while (service->buckets[i])

@@ -428,9 +428,8 @@ dxh_status dxh_hub_close(dxh_hub **hub)
 	}
 	if (dxi_may_not_wait)
 		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own end");
-	/* Threads that wait in receive() leave before their inbox goes. */
 	for (dxh_service *service = closing->services; service; service = service->next)
-		dxi_inbox_close(service->inbox);
+		dxi_service_take_leave(service);
 	(void)dxi_hub_call(closing, shut_down, closing);
 	pthread_join(closing->thread, NULL);
 	free_hub(closing);

@@ -18,6 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long a last GOODBYE may take to leave. */
+enum { GOODBYE_LINGER_MS = 100 };
+
 static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 {
 	dxi_peer_watch *watch, *next;
@@ -52,6 +55,14 @@ static void schedule_retry(dxh_peer *peer)
 		peer->backoff_ns = config->reconnect_max_ns;
 }
 
+static void hang_up(dxh_peer *peer, int linger_ms)
+{
+	dxi_socket_close(peer->socket, linger_ms);
+	peer->socket = NULL;
+	peer->hello_sent = false;
+	peer->cancel_count = 0;
+}
+
 static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *reason)
 {
 	char text[160];
@@ -62,10 +73,7 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 	dxi_peer_receive_rest(peer);
 	peer->lost = false;
 	snprintf(text, sizeof text, "%s", reason); /* it may lie in a received frame */
-	dxi_socket_close(peer->socket, 0);
-	peer->socket = NULL;
-	peer->hello_sent = false;
-	peer->cancel_count = 0;
+	hang_up(peer, GOODBYE_LINGER_MS);
 	dxi_operation_end_all(&peer->sent, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
 	dxi_operation_end_all(&peer->flushing, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
 	dxi_count(&peer->hub->metrics.reconnects, 1);
@@ -191,17 +199,20 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
 	                reason);
 }
 
-void dxi_connection_goodbye(dxh_peer *peer)
-{
-	connection_lost(peer, DXH_PEER_WAITING, "the service closed");
-}
-
 static void say_goodbye(dxh_peer *peer)
 {
 	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, DXI_FRAME_BYTES_MAX);
 
 	dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
 	dxi_socket_send(peer->socket, peer->hub->scratch, dxi_frame_end(&writer));
+}
+
+void dxi_connection_goodbye(dxh_peer *peer)
+{
+	if (!peer->socket || peer->lost)
+		return;
+	say_goodbye(peer); /* the service waits for it */
+	connection_lost(peer, DXH_PEER_WAITING, "the service closed");
 }
 
 void dxi_connection_stop(dxh_peer *peer, int linger_ms)

@@ -2,6 +2,7 @@
 /* Binding, receiving and answering, as user threads see it. */
 #include "runtime/service.h"
 
+#include "base/futex.h"
 #include "base/status.h"
 
 #include <stdlib.h>
@@ -12,7 +13,8 @@ enum {
 	INBOX_MAX = 1 << 20,
 	CLIENTS_DEFAULT = 256,
 	CLIENTS_MAX = 65536,
-	WINDOW_DEFAULT = 4096
+	WINDOW_DEFAULT = 4096,
+	FAREWELL_NS = 200000000 /* for clients that are there; the dead are known at once */
 };
 
 static dxh_status check_config(dxh_service_config *config)
@@ -121,6 +123,25 @@ static dxh_status detach(void *context)
 	return DXH_OK;
 }
 
+static dxh_status say_farewell(void *service)
+{
+	dxi_service_say_farewell(service);
+	return DXH_OK;
+}
+
+void dxi_service_take_leave(dxh_service *service)
+{
+	int64_t deadline_ns = dxh_in_ns(FAREWELL_NS);
+	bool in_time = true;
+
+	/* Threads that wait in receive() leave first. */
+	dxi_inbox_close(service->inbox);
+	(void)dxi_hub_call(service->hub, say_farewell, service);
+	/* acquire: pairs with the release in tell_if_deserted(). */
+	while (in_time && !atomic_load_explicit(&service->deserted, memory_order_acquire))
+		in_time = dxi_futex_wait(&service->deserted, 0, deadline_ns, DXI_FUTEX_PRIVATE);
+}
+
 dxh_status dxh_service_close(dxh_service **service)
 {
 	dxh_service *closing;
@@ -134,7 +155,7 @@ dxh_status dxh_service_close(dxh_service **service)
 		return status;
 	if (dxi_may_not_wait)
 		return dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for worker threads");
-	dxi_inbox_close(closing->inbox);
+	dxi_service_take_leave(closing);
 	*service = NULL;
 	return dxi_hub_call(closing->hub, detach, closing);
 }

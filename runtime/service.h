@@ -53,6 +53,7 @@ struct dxh_service {
 	dxh_service_config config;
 	dxi_inbox *inbox;
 	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as bound */
+	_Atomic uint32_t deserted;                 /* futex: leaving, and no client is left */
 
 	/* the I/O thread alone */
 	struct dxh_service *next;
@@ -64,10 +65,15 @@ struct dxh_service {
 	dxi_client *answering; /* clients whose answers can be tried now */
 	dxi_client *parked;    /* those that were full; tried at the next edge */
 	uint64_t requests_out; /* in the inbox or with the user */
+	bool leaving;          /* takes nothing more, has said farewell */
 	bool closed;           /* freed when requests_out comes to 0 */
 	dxh_request *spare;    /* for reuse */
 	uint32_t spare_count;
 };
+
+/* Say farewell and wait until every client has left, or a little while. Not on
+ * the I/O thread. */
+void dxi_service_take_leave(dxh_service *service);
 
 /* ---- clients.c, all I/O thread ---- */
 
@@ -83,8 +89,13 @@ size_t dxi_service_answer(dxh_service *service);
 /* No answer waits to be sent. */
 bool dxi_service_is_idle(const dxh_service *service);
 
-/* Answer everything that is open with DXH_ECLOSED, close the socket; free the
- * service now, or when the last request of a user has come back. */
+/* Answer everything that is open with DXH_ECLOSED and say GOODBYE. Clients then
+ * hang up, after they have read it: a service that hung up first could cut its
+ * last answers off, for libzmq may drop what was received and not yet read. */
+void dxi_service_say_farewell(dxh_service *service);
+
+/* Close the socket; free the service now, or when the last request of a user has
+ * come back. */
 void dxi_service_free(dxh_service *service, int linger_ms);
 
 #endif
