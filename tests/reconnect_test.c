@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/* The connection's life: a service that is not there yet, goes, is killed, comes
+ * back, or is something else altogether. */
+#include "tests/support/support.h"
+
+#include "runtime/wire.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zmq.h>
+
+static test_echo echo;
+static dxh_hub *hub;
+static dxh_peer *peer;
+static _Atomic uint64_t states_seen[4];
+
+static void on_state(void *context, dxh_peer *changed, dxh_peer_state state, const char *reason)
+{
+	cr_assert_eq(context, (void *)&hub);
+	cr_assert_eq(changed, peer ? peer : changed);
+	cr_assert((state == DXH_PEER_WAITING || state == DXH_PEER_REFUSED) == (*reason != '\0'));
+	states_seen[state]++;
+}
+
+static void connect_to(const char *endpoint)
+{
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, endpoint,
+	                      &(dxh_peer_config){.on_state = on_state, .context = &hub}, &peer));
+}
+
+Test(connection, requests_wait_for_a_service_that_comes_later, .timeout = 30)
+{
+	const char *endpoint = test_endpoint();
+	dxh_completion done;
+
+	connect_to(endpoint);
+	must(dxh_post(peer, "echo", "x", 1, SOON, &done));
+	test_wait_for(&states_seen[DXH_PEER_WAITING], 3);
+	must_be(dxh_poll(done), DXH_EWAIT, NULL);
+	test_echo_open(&echo, endpoint, NULL);
+	must(dxh_await(done, SOON, NULL));
+	must(dxh_release(done));
+	cr_expect_eq(dxh_peer_state_get(peer), DXH_PEER_READY);
+	cr_expect_eq(states_seen[DXH_PEER_READY], 1);
+	must(dxh_hub_close(&hub));
+	test_echo_close(&echo);
+}
+
+Test(connection, is_made_again_after_the_service_closed, .timeout = 30)
+{
+	char endpoint[64];
+
+	strcpy(endpoint, test_endpoint());
+	test_echo_open(&echo, endpoint, NULL);
+	connect_to(endpoint);
+	for (uint64_t round = 1; round <= 5; round++) {
+		must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+		cr_expect_eq(states_seen[DXH_PEER_READY], round);
+		test_echo_close(&echo);
+		test_wait_for(&states_seen[DXH_PEER_WAITING], round);
+		test_echo_open(&echo, endpoint, NULL);
+	}
+	cr_expect_geq(test_stats(hub).reconnects, 5);
+	must(dxh_hub_close(&hub));
+	test_echo_close(&echo);
+}
+
+/* A child that serves until it is killed; its first byte on the pipe says when. */
+static pid_t fork_service(const char *endpoint)
+{
+	int ready[2];
+	char byte;
+	pid_t child;
+
+	cr_assert_eq(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		test_echo_open(&echo, endpoint, NULL);
+		if (write(ready[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return child;
+}
+
+static void kill_service(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+Test(connection, what_a_killed_service_had_is_lost_and_the_rest_goes_on, .timeout = 60)
+{
+	char endpoint[64];
+	pid_t child;
+	dxh_completion held, later;
+	dxh_reply reply;
+
+	strcpy(endpoint, test_endpoint());
+	child = fork_service(endpoint);
+	connect_to(endpoint);
+	for (int round = 0; round < 3; round++) {
+		must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+		must(dxh_post(peer, "hold", NULL, 0, SOON, &held));
+		/* Behind it on the same connection: it has arrived when this is back. */
+		must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+		kill_service(child);
+		must_be(dxh_await(held, SOON, &reply), DXH_ELOST, "maybe executed");
+		cr_expect_eq(reply.certainty, DXH_MAYBE_EXECUTED);
+		must(dxh_release(held));
+		must(dxh_post(peer, "echo", NULL, 0, SOON, &later));
+		child = fork_service(endpoint);
+		must(dxh_await(later, SOON, NULL));
+		must(dxh_release(later));
+	}
+	cr_expect_eq(test_stats(hub).lost, 3);
+	must(dxh_hub_close(&hub));
+	kill_service(child);
+}
+
+Test(connection, notifications_wait_for_the_next_one, .timeout = 60)
+{
+	char endpoint[64];
+
+	strcpy(endpoint, test_endpoint());
+	test_echo_open(&echo, endpoint, NULL);
+	connect_to(endpoint);
+	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	test_echo_close(&echo);
+	test_wait_for(&states_seen[DXH_PEER_WAITING], 1);
+	for (int i = 0; i < 1000; i++)
+		must(dxh_notify(peer, "n", NULL, 0));
+	test_echo_open(&echo, endpoint, NULL);
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	test_wait_for(&echo.notifications, 1000);
+	must(dxh_hub_close(&hub));
+	test_echo_close(&echo);
+}
+
+Test(connection, closing_a_peer_ends_what_it_had, .timeout = 30)
+{
+	dxh_completion sent, unsent;
+	dxh_peer *nobody;
+
+	test_echo_open(&echo, test_endpoint(), NULL);
+	connect_to(dxh_service_endpoint(echo.service));
+	must(dxh_peer_connect(hub, test_endpoint(), NULL, &nobody));
+	must(dxh_post(peer, "hold", NULL, 0, DXH_FOREVER, &sent));
+	must(dxh_post(nobody, "x", NULL, 0, DXH_FOREVER, &unsent));
+	test_wait_for(&echo.held_count, 1);
+	must(dxh_peer_close(&peer));
+	must(dxh_peer_close(&nobody));
+	must_be(dxh_peer_close(&peer), DXH_EINVAL, NULL);
+	must_be(dxh_await(sent, DXH_FOREVER, NULL), DXH_ECLOSED, "maybe executed");
+	must_be(dxh_await(unsent, DXH_FOREVER, NULL), DXH_ECLOSED, "not sent");
+	must(dxh_release(sent));
+	must(dxh_release(unsent));
+	test_echo_release(&echo);
+	must(dxh_hub_close(&hub));
+	test_echo_close(&echo);
+}
+
+/* ---- others that speak ZeroMQ ---- */
+
+static void *context, *raw;
+
+/* A bare socket at an endpoint, in place of a service or of a client. */
+static void open_raw(int type, const char *endpoint, bool bind)
+{
+	int zero = 0, timeout_ms = 20000;
+
+	context = zmq_ctx_new();
+	raw = zmq_socket(context, type);
+	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
+	zmq_setsockopt(raw, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
+	cr_assert_eq(bind ? zmq_bind(raw, endpoint) : zmq_connect(raw, endpoint), 0);
+}
+
+static void close_raw(void)
+{
+	zmq_close(raw);
+	zmq_ctx_term(context);
+}
+
+static size_t hello_frame(void *bytes, uint8_t kind, uint16_t major)
+{
+	dxi_hello hello = {.major = major,
+	                   .incarnation = 77,
+	                   .name = "stranger",
+	                   .frame_bytes = 16384,
+	                   .window_records = 10};
+	unsigned char body[DXI_HELLO_BYTES_MAX];
+	dxi_frame_writer writer = dxi_frame_begin(bytes, 4096);
+
+	cr_assert(dxi_frame_append(
+		&writer, &(dxi_record){.kind = kind,
+	                               .body = body,
+	                               .body_bytes = dxi_hello_write(&hello, body, sizeof body)}));
+	return dxi_frame_end(&writer);
+}
+
+Test(stranger, a_service_of_another_major_is_refused, .timeout = 30)
+{
+	_Alignas(8) unsigned char id[64], frame[4096];
+	char endpoint[64];
+	int id_bytes;
+
+	strcpy(endpoint, test_endpoint());
+	open_raw(ZMQ_ROUTER, endpoint, true);
+	connect_to(endpoint);
+	id_bytes = zmq_recv(raw, id, sizeof id, 0);
+	cr_assert_gt(id_bytes, 0);
+	cr_assert_gt(zmq_recv(raw, frame, sizeof frame, 0), 0);
+	zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
+	zmq_send(raw, frame, hello_frame(frame, DXI_WELCOME, DXI_PROTOCOL_MAJOR + 1), 0);
+	test_wait_for(&states_seen[DXH_PEER_REFUSED], 1);
+	must(dxh_hub_close(&hub));
+	close_raw();
+}
+
+Test(stranger, a_service_that_never_answers_hello_is_given_up_in_time, .timeout = 30)
+{
+	char endpoint[64];
+
+	strcpy(endpoint, test_endpoint());
+	open_raw(ZMQ_ROUTER, endpoint, true);
+	must(dxh_hub_open(&(dxh_hub_config){.connect_timeout_ns = 20000000}, &hub));
+	must(dxh_peer_connect(hub, endpoint,
+	                      &(dxh_peer_config){.on_state = on_state, .context = &hub}, &peer));
+	test_wait_for(&states_seen[DXH_PEER_WAITING], 2);
+	cr_expect_eq(states_seen[DXH_PEER_READY], 0);
+	must(dxh_hub_close(&hub));
+	close_raw();
+}
+
+Test(stranger, a_socket_of_another_kind_fails_the_handshake, .timeout = 30)
+{
+	char endpoint[64];
+
+	strcpy(endpoint, test_endpoint());
+	open_raw(ZMQ_PUB, endpoint, true);
+	connect_to(endpoint);
+	test_wait_for(&states_seen[DXH_PEER_WAITING], 2);
+	must(dxh_hub_close(&hub));
+	close_raw();
+}
+
+Test(stranger, replies_to_nothing_are_counted_and_dropped, .timeout = 30)
+{
+	_Alignas(8) unsigned char id[64], frame[4096];
+	char endpoint[64];
+	size_t bytes;
+	int id_bytes;
+
+	strcpy(endpoint, test_endpoint());
+	open_raw(ZMQ_ROUTER, endpoint, true);
+	connect_to(endpoint);
+	id_bytes = zmq_recv(raw, id, sizeof id, 0);
+	zmq_recv(raw, frame, sizeof frame, 0);
+	zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
+	zmq_send(raw, frame, hello_frame(frame, DXI_WELCOME, DXI_PROTOCOL_MAJOR), 0);
+	test_wait_state(peer, DXH_PEER_READY);
+	for (uint64_t i = 0; i < 100; i++) {
+		dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
+
+		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_REPLY,
+		                                        .id = i * UINT64_C(0x9e3779b97f4a7c15)});
+		bytes = dxi_frame_end(&writer);
+		zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
+		zmq_send(raw, frame, bytes, 0);
+	}
+	while (test_stats(hub).replies_foreign + test_stats(hub).replies_late < 100)
+		;
+	must(dxh_hub_close(&hub));
+	close_raw();
+}
+
+Test(stranger, hostile_frames_leave_the_service_serving, .timeout = 60)
+{
+	enum { FRAMES = 3000 };
+	_Alignas(8) unsigned char frame[4096];
+	unsigned random = 4711;
+	size_t bytes;
+	uint64_t bad;
+
+	test_echo_open(&echo, test_endpoint(), NULL);
+	connect_to(dxh_service_endpoint(echo.service));
+	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	open_raw(ZMQ_DEALER, dxh_service_endpoint(echo.service), false);
+	/* A request before HELLO, an empty frame, two parts, nonsense. */
+	bytes = hello_frame(frame, DXI_REQUEST, 1);
+	zmq_send(raw, frame, bytes, 0);
+	zmq_send(raw, "", 0, 0);
+	zmq_send(raw, "DXH1", 4, ZMQ_SNDMORE);
+	zmq_send(raw, "DXH1", 4, 0);
+	/* Then a good HELLO with every byte broken in turn, and random ones. */
+	for (int i = 0; i < FRAMES; i++) {
+		bytes = hello_frame(frame, DXI_HELLO, DXI_PROTOCOL_MAJOR);
+		random = random * 1103515245u + 12345u;
+		frame[(unsigned)i % bytes] ^= (unsigned char)(random >> 16 | 1);
+		zmq_send(raw, frame, bytes, 0);
+	}
+	zmq_send(raw, frame, hello_frame(frame, DXI_HELLO, DXI_PROTOCOL_MAJOR), 0);
+	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	while (test_stats(echo.hub).frames_received < FRAMES + 5)
+		;
+	bad = test_stats(echo.hub).frames_bad;
+	cr_expect_geq(bad, FRAMES / 6, "only %llu of %d broken frames were noticed",
+	              (unsigned long long)bad, FRAMES);
+	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	close_raw();
+	must(dxh_hub_close(&hub));
+	test_echo_close(&echo);
+}
+
+Test(stranger, a_client_beyond_its_window_is_answered_overloaded, .timeout = 30)
+{
+	_Alignas(8) unsigned char frame[4096];
+	const dxh_service_config config = {.client_window = 5};
+	dxi_frame_writer writer;
+	dxi_frame_reader reader;
+	dxi_record record;
+	int overloaded = 0, bytes;
+
+	test_echo_open(&echo, test_endpoint(), &config);
+	open_raw(ZMQ_DEALER, dxh_service_endpoint(echo.service), false);
+	zmq_send(raw, frame, hello_frame(frame, DXI_HELLO, DXI_PROTOCOL_MAJOR), 0);
+	writer = dxi_frame_begin(frame, sizeof frame);
+	for (uint64_t i = 0; i < 20; i++)
+		cr_assert(dxi_frame_append(&writer, &(dxi_record){.kind = DXI_REQUEST,
+		                                                  .id = i,
+		                                                  .subject = "hold",
+		                                                  .subject_bytes = 4}));
+	zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+	while (overloaded < 15) {
+		bytes = zmq_recv(raw, frame, sizeof frame, 0);
+		cr_assert_gt(bytes, 0);
+		must(dxi_frame_open(&reader, frame, (size_t)bytes));
+		while (dxi_frame_next(&reader, &record) == DXH_OK)
+			if (record.kind == DXI_ERROR && record.status == DXH_EOVERLOADED)
+				overloaded++;
+	}
+	test_wait_for(&echo.held_count, 5);
+	close_raw();
+	test_echo_release(&echo);
+	test_echo_close(&echo);
+}
