@@ -197,6 +197,14 @@ dxh_status dxi_deregister_read(const void *bytes, size_t length, dxi_owner *owne
 	return fields.status;
 }
 
+size_t dxi_done_write(void *bytes, size_t capacity)
+{
+	dxi_writer writer = dxi_writer_of(bytes, capacity);
+
+	dxi_write_map(&writer, 0);
+	return written(&writer);
+}
+
 size_t dxi_heartbeat_write(const dxi_owner *owner, void *bytes, size_t capacity)
 {
 	dxi_writer writer = dxi_writer_of(bytes, capacity);

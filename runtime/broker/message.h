@@ -61,6 +61,8 @@ typedef struct dxi_owner {
 
 size_t dxi_deregister_write(const dxi_owner *owner, void *bytes, size_t capacity);
 dxh_status dxi_deregister_read(const void *bytes, size_t length, dxi_owner *owner);
+/* The answer to deregister: an empty map. */
+size_t dxi_done_write(void *bytes, size_t capacity);
 size_t dxi_heartbeat_write(const dxi_owner *owner, void *bytes, size_t capacity);
 dxh_status dxi_heartbeat_read(const void *bytes, size_t length, dxi_owner *owner);
 

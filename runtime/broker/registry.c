@@ -145,12 +145,12 @@ static bool overtakes(const dxi_claim *claim, const dxi_registered *channel)
 
 static dxh_status refuse_second(const dxi_registered *channel, int64_t now_ns)
 {
-	return dxi_fail(
-		DXH_ECONFLICT,
-		"channel '%s' has a live producer: pid %" PRId64 ", number %016" PRIx64
-		", block in %s, last beat %" PRId64 " ms ago: stop it first, or use another name",
-		channel->info.name, channel->info.producer_pid, channel->info.producer_uid,
-		channel->info.directory, (now_ns - channel->presence.beat_ns) / DXI_NS_PER_MS);
+	return dxi_fail(DXH_ECONFLICT,
+	                "channel '%s' has a live producer, pid %" PRId64 ", last beat %" PRId64
+	                " ms ago, number %016" PRIx64 ", block in %s",
+	                channel->info.name, channel->info.producer_pid,
+	                (now_ns - channel->presence.beat_ns) / DXI_NS_PER_MS,
+	                channel->info.producer_uid, channel->info.directory);
 }
 
 dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns)

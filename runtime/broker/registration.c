@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Registered or not, asked or not: four states, moved by the tick, by answers
+ * (seen at the next tick) and by the connection's coming back.
+ *
+ * A claim is repeated now and then although nothing happened: whatever the
+ * broker lost, it knows again after REFRESH_TICKS.
+ */
+#include "runtime/broker/registration.h"
+
+#include "base/clock.h"
+#include "base/forked.h"
+#include "base/status.h"
+#include "queue/completion.h"
+#include "runtime/peer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	BEAT_MS_DEFAULT = 500, /* until the broker tells its own */
+	ANSWER_MS = 2000,      /* patience with the answer to one claim */
+	RETRY_TICKS = 4,       /* after a refusal */
+	REFRESH_TICKS = 20,
+	FAREWELL_MS = 250,
+	ANSWER_BYTES = 1024 /* room for keys that a newer broker adds */
+};
+
+struct dxi_registration {
+	dxh_peer *broker;
+	uint32_t process;
+	dxi_owner owner;
+	uint64_t (*progress)(const void *context);
+	const void *context;
+	dxi_peer_watch watch;
+	dxi_tick tick;
+
+	/* the I/O thread alone, once started */
+	bool starting;
+	bool registered;
+	dxh_completion asked; /* a claim under way */
+	uint32_t wait_ticks;  /* before the next claim */
+	dxh_status told;      /* the failure that the log knows of */
+
+	size_t claim_bytes;
+	unsigned char claim[];
+};
+
+/* Would the same claim be refused again at once? Then its caller is told. */
+static bool is_final(dxh_status status)
+{
+	switch (status) {
+	case DXH_ECONFLICT:
+	case DXH_EINVAL:
+	case DXH_ESCHEMA:
+	case DXH_EUNKNOWN:
+	case DXH_EREJECTED:
+	case DXH_ETOOBIG:
+	case DXH_EPROTO:
+	case DXH_EDRAINING:
+	case DXH_EFORKED:
+	case DXH_EDEADLK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ---- the I/O thread ---- */
+
+static void tell_failure(dxi_registration *registration, dxh_status status)
+{
+	if (registration->told == status)
+		return;
+	registration->told = status;
+	dxi_log(status == DXH_ECONFLICT ? DXH_LOG_ERROR : DXH_LOG_WARNING,
+	        "channel '%s' is not registered, trying on: %s", registration->owner.channel,
+	        dxh_last_error());
+}
+
+static void tell_success(dxi_registration *registration)
+{
+	if (registration->told == DXH_OK)
+		return;
+	registration->told = DXH_OK;
+	dxi_log(DXH_LOG_INFO, "channel '%s' is registered", registration->owner.channel);
+}
+
+static void agreed(dxi_registration *registration, const dxi_terms *terms)
+{
+	registration->registered = true;
+	registration->wait_ticks = REFRESH_TICKS;
+	registration->tick.interval_ns = (int64_t)terms->beat_ms * DXI_NS_PER_MS;
+}
+
+/* Has the claim under way been answered? Then its answer is taken in. */
+static void collect(dxi_registration *registration)
+{
+	dxi_terms terms;
+	dxh_reply reply;
+	dxh_status status;
+
+	if (registration->asked == DXH_NO_COMPLETION || dxh_poll(registration->asked) == DXH_EWAIT)
+		return;
+	status = dxh_result(registration->asked, &reply);
+	if (status == DXH_OK)
+		status = dxi_terms_read(reply.body, reply.body_bytes, &terms);
+	if (status == DXH_OK) {
+		agreed(registration, &terms);
+		tell_success(registration);
+	} else {
+		registration->registered = false;
+		registration->wait_ticks = RETRY_TICKS;
+		tell_failure(registration, status);
+	}
+	(void)dxh_release(registration->asked);
+	registration->asked = DXH_NO_COMPLETION;
+}
+
+static void ask(dxi_registration *registration)
+{
+	dxh_status status;
+
+	if (registration->asked != DXH_NO_COMPLETION)
+		return;
+	status = dxh_post(registration->broker, DXI_SUBJECT_REGISTER, registration->claim,
+	                  registration->claim_bytes, dxh_in_ms(ANSWER_MS), &registration->asked);
+	if (status == DXH_OK)
+		return;
+	registration->asked = DXH_NO_COMPLETION;
+	registration->wait_ticks = RETRY_TICKS;
+	/* A hub on its way out says this to everybody. */
+	if (status != DXH_EDRAINING && status != DXH_ECLOSED)
+		tell_failure(registration, status);
+}
+
+static void beat(dxi_registration *registration)
+{
+	unsigned char body[DXI_SMALL_WIRE_MAX];
+	size_t bytes;
+
+	registration->owner.progress = registration->progress(registration->context);
+	bytes = dxi_heartbeat_write(&registration->owner, body, sizeof body);
+	/* One lost beat is what the count of misses is for. */
+	if (dxh_notify(registration->broker, DXI_SUBJECT_HEARTBEAT, body, bytes) != DXH_OK)
+		dxi_log(DXH_LOG_DEBUG, "channel '%s' missed a beat: %s",
+		        registration->owner.channel, dxh_last_error());
+}
+
+static void on_tick(void *context)
+{
+	dxi_registration *registration = context;
+
+	collect(registration);
+	if (dxh_peer_state_get(registration->broker) != DXH_PEER_READY)
+		return;
+	if (registration->registered)
+		beat(registration);
+	if (registration->wait_ticks > 0)
+		registration->wait_ticks--;
+	if (registration->wait_ticks == 0)
+		ask(registration);
+}
+
+/* A new connection, perhaps to a new broker, which knows nothing. */
+static void on_ready(void *context, dxh_peer *broker)
+{
+	dxi_registration *registration = context;
+
+	(void)broker;
+	if (registration->starting && registration->registered)
+		return; /* over this connection, a moment ago */
+	collect(registration);
+	registration->registered = false;
+	registration->wait_ticks = 0;
+	ask(registration);
+}
+
+static dxh_status start(void *context)
+{
+	dxi_registration *registration = context;
+
+	registration->starting = true;
+	dxi_peer_watch_add(registration->broker, &registration->watch);
+	dxi_hub_tick_start(dxi_peer_hub(registration->broker), &registration->tick);
+	registration->starting = false;
+	return DXH_OK;
+}
+
+static dxh_status stop(void *context)
+{
+	dxi_registration *registration = context;
+
+	dxi_hub_tick_stop(dxi_peer_hub(registration->broker), &registration->tick);
+	dxi_peer_watch_remove(registration->broker, &registration->watch);
+	/* It goes on, and is ahead of the deregistration on the same lane. */
+	if (registration->asked != DXH_NO_COMPLETION)
+		(void)dxh_release(registration->asked);
+	registration->asked = DXH_NO_COMPLETION;
+	return DXH_OK;
+}
+
+/* ---- the caller's thread ---- */
+
+static dxh_status make(const dxi_registration_config *config, dxi_registration **made)
+{
+	const dxi_claim *claim = config->claim;
+	size_t capacity = DXI_CLAIM_WIRE_MAX + claim->schema_bytes;
+	dxi_registration *registration = calloc(1, sizeof *registration + capacity);
+
+	if (!registration)
+		return dxi_fail(DXH_ENOMEM, "no memory to register channel '%s'", claim->info.name);
+	registration->broker = config->broker;
+	registration->process = dxi_process_id();
+	memcpy(registration->owner.channel, claim->info.name, sizeof claim->info.name);
+	registration->owner.producer = claim->info.producer_uid;
+	registration->owner.pid = claim->info.producer_pid;
+	registration->progress = config->progress;
+	registration->context = config->context;
+	registration->watch = (dxi_peer_watch){.ready = on_ready, .context = registration};
+	registration->tick = (dxi_tick){.interval_ns = (int64_t)BEAT_MS_DEFAULT * DXI_NS_PER_MS,
+	                                .fn = on_tick,
+	                                .context = registration};
+	registration->claim_bytes = dxi_claim_write(claim, registration->claim, capacity);
+	*made = registration;
+	return DXH_OK;
+}
+
+/* The first claim, which the caller waits for. */
+static dxh_status ask_and_wait(dxi_registration *registration, int64_t deadline_ns)
+{
+	unsigned char answer[ANSWER_BYTES];
+	dxi_terms terms;
+	size_t bytes;
+	dxh_status status = dxh_request_sync(registration->broker, DXI_SUBJECT_REGISTER,
+	                                     registration->claim, registration->claim_bytes,
+	                                     deadline_ns, answer, sizeof answer, &bytes);
+
+	if (status == DXH_OK)
+		status = dxi_terms_read(answer, bytes, &terms);
+	if (status == DXH_OK)
+		agreed(registration, &terms);
+	return status;
+}
+
+dxh_status dxi_registration_open(const dxi_registration_config *config, int64_t deadline_ns,
+                                 dxi_registration **opened)
+{
+	dxi_registration *registration = NULL;
+	dxh_status status = make(config, &registration);
+
+	if (status != DXH_OK)
+		return status;
+	status = ask_and_wait(registration, deadline_ns);
+	if (is_final(status)) {
+		free(registration);
+		return status;
+	}
+	if (status != DXH_OK)
+		tell_failure(registration, status);
+	(void)dxi_hub_call(dxi_peer_hub(registration->broker), start, registration);
+	*opened = registration;
+	return DXH_OK;
+}
+
+static void deregister(dxi_registration *registration)
+{
+	unsigned char body[DXI_SMALL_WIRE_MAX], answer[ANSWER_BYTES];
+	size_t bytes = dxi_deregister_write(&registration->owner, body, sizeof body);
+	int64_t deadline_ns = dxh_in_ms(FAREWELL_MS);
+	dxh_completion done;
+	dxh_status status;
+
+	/* A broker that is away learns it by the silence. */
+	if (dxh_peer_state_get(registration->broker) != DXH_PEER_READY)
+		return;
+	if (!dxi_may_not_wait) {
+		status = dxh_request_sync(registration->broker, DXI_SUBJECT_DEREGISTER, body, bytes,
+		                          deadline_ns, answer, sizeof answer, NULL);
+	} else {
+		status = dxh_post(registration->broker, DXI_SUBJECT_DEREGISTER, body, bytes,
+		                  deadline_ns, &done);
+		if (status == DXH_OK)
+			(void)dxh_release(done);
+	}
+	if (status != DXH_OK)
+		dxi_log(DXH_LOG_DEBUG, "channel '%s' was not deregistered: %s",
+		        registration->owner.channel, dxh_last_error());
+}
+
+void dxi_registration_close(dxi_registration *registration)
+{
+	/* A child of fork() has no I/O thread, and the channel is its parent's. */
+	if (registration->process == dxi_process_id()) {
+		(void)dxi_hub_call(dxi_peer_hub(registration->broker), stop, registration);
+		deregister(registration);
+	}
+	free(registration);
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/* Channels between hubs and processes: found, kept registered, taken over, lost. */
+#include "tests/support/channels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- found ---- */
+
+Test(channel, what_is_produced_is_consumed_through_the_broker, .timeout = 60)
+{
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	char copy[64];
+	dxh_item item;
+
+	world_open(NULL);
+	producer = produce(world.producers, new_name());
+	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
+	must(dxh_publish(producer, "seven", 6, DXH_NOW));
+	must(dxh_read_next(consumer, copy, sizeof copy, SOON, &item));
+	cr_expect_str_eq(copy, "seven");
+	must(dxh_consumer_close(&consumer));
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(channel, discover_tells_what_the_producer_knows_of_its_block, .timeout = 60)
+{
+	dxh_channel_info info;
+	dxh_block_info block;
+	dxh_producer *producer;
+	char *directory = realpath(shm_directory(), NULL);
+
+	world_open(NULL);
+	producer = produce_at(world.producers, new_name(), "tcp://camera:5555");
+	must(dxh_producer_info(producer, &block));
+	must(dxh_discover(world.consumers, last_name(), SOON, &info));
+	cr_expect_eq(info.state, DXH_CHANNEL_FOUND);
+	cr_expect_str_eq(info.name, last_name());
+	cr_expect_str_empty(info.reason);
+	cr_expect_str_eq(info.directory, directory);
+	cr_expect_str_eq(info.endpoint, "tcp://camera:5555");
+	cr_expect_eq(memcmp(info.block_uuid, block.uuid, sizeof block.uuid), 0);
+	cr_expect_eq(memcmp(info.schema_hash, block.schema_hash, sizeof block.schema_hash), 0);
+	cr_expect_eq(info.producer_pid, getpid());
+	cr_expect_neq(info.producer_uid, 0);
+	cr_expect_eq(info.epoch, 0);
+	cr_expect_eq(info.slot_bytes, 64);
+	cr_expect_eq(info.slot_count, 4);
+	cr_expect_eq(info.zone_count, 1);
+	must(dxh_producer_close(&producer));
+	world_close();
+	free(directory);
+}
+
+Test(channel, a_closed_producer_is_not_found_at_once, .timeout = 60)
+{
+	dxh_producer *producer;
+
+	world_open(NULL);
+	producer = produce(world.producers, new_name());
+	cr_expect_eq(state_of(last_name()), DXH_CHANNEL_FOUND);
+	must(dxh_producer_close(&producer));
+	cr_expect_eq(state_of(last_name()), DXH_CHANNEL_NOT_FOUND);
+	world_close();
+}
+
+static void *produce_later(void *name)
+{
+	struct timespec little = {.tv_nsec = 50000000};
+
+	/* Only so that the other side has to wait; right without it too. */
+	nanosleep(&little, NULL);
+	return produce(world.producers, name);
+}
+
+Test(channel, consume_waits_for_a_channel_that_does_not_exist_yet, .timeout = 60)
+{
+	dxh_consumer *consumer;
+	dxh_producer *producer;
+	pthread_t thread;
+	void *made;
+
+	world_open(NULL);
+	cr_assert_eq(pthread_create(&thread, NULL, produce_later, (void *)new_name()), 0);
+	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
+	pthread_join(thread, &made);
+	producer = made;
+	must(dxh_consumer_close(&consumer));
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(channel, many_producers_of_one_process_are_listed_page_by_page_in_order, .timeout = 60)
+{
+	enum { COUNT = 7 };
+	dxh_producer *producers[COUNT];
+	dxh_channel_info found[COUNT + 1];
+	size_t count, total;
+
+	world_open(NULL);
+	for (int i = 0; i < COUNT; i++)
+		producers[i] = produce(world.producers, new_name());
+	must(dxh_list(world.consumers, NULL, SOON, found, COUNT + 1, &count, &total));
+	cr_assert_eq(count, COUNT);
+	cr_expect_eq(total, COUNT);
+	for (size_t i = 1; i < count; i++)
+		cr_expect_lt(strcmp(found[i - 1].name, found[i].name), 0);
+	must(dxh_list(world.consumers, found[3].name, SOON, found, 2, &count, &total));
+	cr_expect_eq(count, 2);
+	cr_expect_eq(total, COUNT);
+	must(dxh_list(world.consumers, "zzz", SOON, found, 2, &count, NULL));
+	cr_expect_eq(count, 0);
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_producer_close(&producers[i]));
+	world_close();
+}
+
+/* ---- not found ---- */
+
+Test(channel, a_name_that_nobody_produces_is_not_found_at_the_deadline, .timeout = 60)
+{
+	dxh_consumer *consumer;
+	int64_t deadline = dxh_in_ms(150);
+
+	world_open(NULL);
+	must_be(dxh_consume(world.consumers, "nobody", NULL, deadline, &consumer), DXH_ENOTFOUND,
+	        "knows no channel 'nobody'");
+	cr_expect_eq(state_of("nobody"), DXH_CHANNEL_NOT_FOUND);
+	world_close();
+}
+
+Test(channel, a_broker_that_does_not_answer_is_told_apart_from_not_found, .timeout = 60)
+{
+	dxh_channel_info info;
+	dxh_consumer *consumer;
+	dxh_hub *hub;
+	dxh_peer *nobody;
+
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, test_endpoint(), NULL, &nobody));
+	must_be(dxh_consume(nobody, "a", NULL, dxh_in_ms(100), &consumer), DXH_EEXPIRED, NULL);
+	must_be(dxh_discover(nobody, "a", dxh_in_ms(50), &info), DXH_EEXPIRED, NULL);
+	must(dxh_hub_close(&hub));
+}
+
+Test(channel, a_service_that_is_no_broker_is_refused_and_no_block_is_left, .timeout = 60)
+{
+	dxh_channel_config config = channel_config();
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxh_block_info info;
+	test_echo echo;
+	dxh_hub *hub;
+	dxh_peer *peer;
+
+	test_echo_open(&echo, test_endpoint(), NULL);
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));
+	must_be(dxh_produce(peer, new_name(), &config, SOON, &producer), DXH_EPROTO, "beat_ms");
+	must_be(dxh_block_stat(NULL, last_name(), &info), DXH_ENOTFOUND, NULL);
+	must_be(dxh_consume(peer, "a", NULL, SOON, &consumer), DXH_EPROTO, "'state'");
+	must(dxh_hub_close(&hub));
+	test_echo_close(&echo);
+}
+
+/* ---- the broker comes and goes ---- */
+
+Test(channel, a_producer_without_a_broker_is_found_once_there_is_one, .timeout = 60)
+{
+	dxh_consumer *consumer;
+	dxh_producer *producer;
+
+	world_open(NULL);
+	world_stop_broker();
+	must(dxh_produce(world.producers, new_name(),
+	                 &(dxh_channel_config){.block = block_config()}, dxh_in_ms(100),
+	                 &producer));
+	must(dxh_publish(producer, "x", 1, DXH_NOW));
+	world_start_broker(NULL);
+	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
+	must(dxh_consumer_close(&consumer));
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(channel, after_a_restart_of_the_broker_every_channel_is_known_again, .timeout = 60)
+{
+	dxh_producer *producers[3];
+	char names[3][32];
+
+	world_open(NULL);
+	for (int i = 0; i < 3; i++) {
+		producers[i] = produce(world.producers, new_name());
+		strcpy(names[i], last_name());
+	}
+	for (int round = 0; round < 3; round++) {
+		world_stop_broker();
+		world_start_broker(NULL);
+		for (int i = 0; i < 3; i++) {
+			dxh_consumer *consumer;
+
+			must(dxh_consume(world.consumers, names[i], NULL, SOON, &consumer));
+			must(dxh_consumer_close(&consumer));
+		}
+	}
+	for (int i = 0; i < 3; i++)
+		must(dxh_producer_close(&producers[i]));
+	world_close();
+}
+
+Test(channel, data_flows_on_while_the_broker_is_away, .timeout = 60)
+{
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	char copy[64];
+	dxh_item item;
+
+	world_open(NULL);
+	producer = produce(world.producers, new_name());
+	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
+	world_stop_broker();
+	must(dxh_publish(producer, "on", 3, DXH_NOW));
+	must(dxh_read_next(consumer, copy, sizeof copy, SOON, &item));
+	cr_expect_str_eq(copy, "on");
+	must(dxh_consumer_close(&consumer));
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(channel, an_idle_producer_stays_found_beyond_the_time_of_silence, .timeout = 60)
+{
+	dxh_producer *producer;
+	int64_t end;
+
+	/* Two seconds of silence are death; beats come forty times as often. */
+	world_open(&(dxh_broker_config){.beat_ms = 50, .beats_missed = 40});
+	producer = produce(world.producers, new_name());
+	for (end = dxh_in_ms(2500); dxh_now_ns() < end;)
+		cr_assert_eq(state_of(last_name()), DXH_CHANNEL_FOUND);
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+/* ---- two of one name ---- */
+
+Test(channel, a_second_producer_elsewhere_conflicts_and_leaves_nothing, .timeout = 60)
+{
+	dxh_channel_config second = channel_config();
+	dxh_producer *first, *other;
+	char elsewhere[256];
+
+	world_open(NULL);
+	first = produce(world.producers, new_name());
+	snprintf(elsewhere, sizeof elsewhere, "%s/dir-%s", shm_directory(), last_name());
+	cr_assert_eq(mkdir(elsewhere, 0700), 0);
+	second.block.directory = elsewhere;
+	must_be(dxh_produce(world.consumers, last_name(), &second, SOON, &other), DXH_ECONFLICT,
+	        "has a live producer, pid");
+	cr_expect_eq(rmdir(elsewhere), 0, "something was left in %s", elsewhere);
+	must(dxh_producer_close(&first));
+	world_close();
+}
+
+Test(channel, a_second_producer_of_the_same_block_is_busy_before_the_broker_hears, .timeout = 60)
+{
+	dxh_channel_config config = channel_config();
+	dxh_producer *first, *other;
+
+	world_open(NULL);
+	first = produce(world.producers, new_name());
+	must_be(dxh_produce(world.consumers, last_name(), &config, SOON, &other), DXH_EBUSY, NULL);
+	cr_expect_eq(state_of(last_name()), DXH_CHANNEL_FOUND);
+	must(dxh_producer_close(&first));
+	world_close();
+}
+
+static _Atomic uint64_t conflicts_logged;
+
+static void count_conflicts(void *context, dxh_log_level level, const char *line)
+{
+	(void)context;
+	if (level == DXH_LOG_ERROR && strstr(line, "DXH_ECONFLICT"))
+		conflicts_logged++;
+}
+
+/* Both open while no broker is there, so that neither call can tell. */
+Test(channel, a_late_conflict_is_logged_once_and_heals_when_the_first_goes, .timeout = 60)
+{
+	dxh_channel_config configs[2] = {channel_config(), channel_config()};
+	dxh_producer *producers[2];
+	char elsewhere[256];
+	dxh_channel_info info;
+	int64_t deadline;
+
+	dxh_log_set(DXH_LOG_ERROR, count_conflicts, NULL);
+	world_open(&(dxh_broker_config){.beat_ms = 20, .beats_missed = 500});
+	world_stop_broker();
+	snprintf(elsewhere, sizeof elsewhere, "%s/dir-%s", shm_directory(), new_name());
+	cr_assert_eq(mkdir(elsewhere, 0700), 0);
+	configs[1].block.directory = elsewhere;
+	must(dxh_produce(world.producers, last_name(), &configs[0], dxh_in_ms(20), &producers[0]));
+	must(dxh_produce(world.consumers, last_name(), &configs[1], dxh_in_ms(20), &producers[1]));
+	world_start_broker(&(dxh_broker_config){.beat_ms = 20, .beats_missed = 500});
+	test_wait_for(&conflicts_logged, 1);
+
+	must(dxh_discover(world.consumers, last_name(), SOON, &info));
+	cr_assert_eq(info.state, DXH_CHANNEL_FOUND);
+	must(dxh_producer_close(&producers[strcmp(info.directory, elsewhere) == 0]));
+	deadline = SOON;
+	do {
+		cr_assert_lt(dxh_now_ns(), deadline);
+	} while (state_of(last_name()) != DXH_CHANNEL_FOUND);
+	cr_expect_eq(conflicts_logged, 1);
+	for (int i = 0; i < 2; i++)
+		if (producers[i])
+			must(dxh_producer_close(&producers[i]));
+	world_close();
+	cr_expect_eq(rmdir(elsewhere), 0);
+}
+
+/* ---- the broker and the block disagree ---- */
+
+Test(channel, a_block_that_the_broker_was_not_told_of_is_refused, .timeout = 60)
+{
+	dxh_block_config block = block_config();
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxi_claim claim;
+
+	world_open(NULL);
+	must(dxh_producer_open(new_name(), &block, &producer));
+	claim = claim_of(producer);
+	claim.info.block_uuid[0] ^= 1;
+	must(claim_by_hand(&claim));
+	must_be(dxh_consume(world.consumers, last_name(), NULL, dxh_in_ms(100), &consumer),
+	        DXH_ESCHEMA, "another one than the broker was told of");
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(channel, a_block_of_another_schema_than_told_is_refused, .timeout = 60)
+{
+	static const char other[] = "\x81\xa5zones\x90";
+	dxh_block_config block = block_config();
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxi_claim claim;
+
+	world_open(NULL);
+	must(dxh_producer_open(new_name(), &block, &producer));
+	claim = claim_of(producer);
+	claim.schema = other;
+	claim.schema_bytes = sizeof other - 1;
+	dxi_hash(other, sizeof other - 1, claim.info.schema_hash);
+	must(claim_by_hand(&claim));
+	must_be(dxh_consume(world.consumers, last_name(), NULL, dxh_in_ms(100), &consumer),
+	        DXH_ESCHEMA, "another schema");
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(channel, a_channel_whose_block_is_gone_is_not_found, .timeout = 60)
+{
+	dxh_block_config block = block_config();
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxi_claim claim;
+
+	world_open(NULL);
+	must(dxh_producer_open(new_name(), &block, &producer));
+	claim = claim_of(producer);
+	must(claim_by_hand(&claim));
+	must(dxh_producer_close(&producer));
+	must_be(dxh_consume(world.consumers, last_name(), NULL, dxh_in_ms(100), &consumer),
+	        DXH_ENOTFOUND, last_name());
+	world_close();
+}
+
+Test(channel, a_slot_of_another_size_is_refused_without_waiting, .timeout = 60)
+{
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	int64_t begin = dxh_now_ns();
+
+	world_open(NULL);
+	producer = produce(world.producers, new_name());
+	must_be(dxh_consume(world.consumers, last_name(),
+	                    &(dxh_consumer_config){.slot = DXH_SLOT_BYTES(4096)}, dxh_in_ms(60000),
+	                    &consumer),
+	        DXH_ESIZE, NULL);
+	cr_expect_lt(dxh_now_ns() - begin, INT64_C(30000000000));
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+/* ---- arguments ---- */
+
+Test(channel, arguments_that_are_none_are_refused_by_name, .timeout = 60)
+{
+	static char long_endpoint[DXH_ENDPOINT_MAX + 2];
+	dxh_channel_config config = channel_config();
+	dxh_channel_info info;
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	size_t count;
+
+	world_open(NULL);
+	must_be(dxh_produce(NULL, "a", &config, SOON, &producer), DXH_EINVAL, "peer");
+	must_be(dxh_produce(world.producers, NULL, &config, SOON, &producer), DXH_EINVAL, "name");
+	must_be(dxh_produce(world.producers, "a", NULL, SOON, &producer), DXH_EINVAL, "config");
+	must_be(dxh_produce(world.producers, "/a", &config, SOON, &producer), DXH_EINVAL, "/a");
+	memset(long_endpoint, 'e', sizeof long_endpoint - 1);
+	config.endpoint = long_endpoint;
+	must_be(dxh_produce(world.producers, "a", &config, SOON, &producer), DXH_EINVAL,
+	        "endpoint");
+	must_be(dxh_consume(world.producers, NULL, NULL, SOON, &consumer), DXH_EINVAL, "name");
+	must_be(dxh_consume(world.producers, ".a", NULL, SOON, &consumer), DXH_EINVAL, ".a");
+	must_be(dxh_discover(world.producers, "", SOON, &info), DXH_EINVAL, "channel name");
+	must_be(dxh_discover(world.producers, "a", SOON, NULL), DXH_EINVAL, NULL);
+	must_be(dxh_list(world.producers, NULL, SOON, NULL, 1, &count, NULL), DXH_EINVAL, NULL);
+	must_be(dxh_list(world.producers, long_endpoint, SOON, NULL, 0, &count, NULL), DXH_EINVAL,
+	        "longer");
+	world_close();
+}
+
+Test(channel, a_draining_hub_opens_no_channel, .timeout = 60)
+{
+	dxh_channel_config config = channel_config();
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxh_block_info info;
+
+	world_open(NULL);
+	must(dxh_hub_drain(world.producer_hub, SOON, NULL));
+	must_be(dxh_produce(world.producers, new_name(), &config, SOON, &producer), DXH_ECLOSED,
+	        NULL);
+	must_be(dxh_block_stat(NULL, last_name(), &info), DXH_ENOTFOUND, NULL);
+	must_be(dxh_consume(world.producers, "a", NULL, SOON, &consumer), DXH_ECLOSED, NULL);
+	world_close();
+}
+
+static _Atomic uint64_t callbacks;
+static dxh_status in_callback[4];
+
+static void call_all(void *context, dxh_peer *peer, dxh_peer_state state, const char *reason)
+{
+	dxh_channel_config config = channel_config();
+	dxh_channel_info info;
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	size_t count;
+
+	(void)context;
+	(void)reason;
+	if (state != DXH_PEER_READY)
+		return;
+	in_callback[0] = dxh_produce(peer, "a", &config, SOON, &producer);
+	in_callback[1] = dxh_consume(peer, "a", NULL, SOON, &consumer);
+	in_callback[2] = dxh_discover(peer, "a", SOON, &info);
+	in_callback[3] = dxh_list(peer, NULL, SOON, &info, 1, &count, NULL);
+	callbacks++;
+}
+
+Test(channel, the_io_thread_may_not_wait_for_the_broker, .timeout = 60)
+{
+	dxh_peer *peer;
+
+	world_open(NULL);
+	must(dxh_peer_connect(world.producer_hub, dxh_broker_endpoint(world.broker),
+	                      &(dxh_peer_config){.on_state = call_all}, &peer));
+	test_wait_for(&callbacks, 1);
+	for (int i = 0; i < 4; i++)
+		cr_expect_eq(in_callback[i], DXH_EDEADLK, "call %d", i);
+	world_close();
+}
