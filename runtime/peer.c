@@ -340,13 +340,16 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms)
 
 /* ---- sending ------------------------------------------------------------------------- */
 
-static dxi_record request_record(const dxi_operation *operation, const dxh_hub *hub)
+/* The id on the wire: the handle, told apart from those of other hubs. */
+static uint64_t id_of(dxi_operation *operation, const dxh_hub *hub)
 {
-	dxi_slot *slot =
-		(dxi_slot *)(void *)((char *)(uintptr_t)operation - offsetof(dxi_slot, record));
+	return dxi_completion_of(dxi_slot_of(operation)) ^ hub->incarnation;
+}
 
+static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
+{
 	return (dxi_record){.kind = DXI_REQUEST,
-	                    .id = dxi_completion_of(slot) ^ hub->incarnation,
+	                    .id = id_of(operation, hub),
 	                    .budget_us =
 	                            dxi_budget_encode(operation->timer.deadline_ns, hub->now_ns),
 	                    .subject = (const char *)operation->payload,
@@ -387,12 +390,8 @@ static size_t encode_flushes(dxh_peer *peer, dxi_frame_writer *writer)
 
 	for (dxi_operation *next = peer->flushes.first;
 	     next && next->flush_after <= peer->batches_out; next = next->next) {
-		dxi_record record = request_record(next, peer->hub);
-
-		record.kind = DXI_FLUSH;
-		record.subject_bytes = 0;
-		record.body_bytes = 0;
-		if (!dxi_frame_append(writer, &record))
+		if (!dxi_frame_append(
+			    writer, &(dxi_record){.kind = DXI_FLUSH, .id = id_of(next, peer->hub)}))
 			break;
 		count++;
 	}

@@ -15,11 +15,16 @@ static dxi_queue cancels;
 static int doorbell;
 static dxi_wakes wakes;
 
+/* A pool lives as long as the process: here it stays in sight. */
+static dxi_pool *opened[4];
+
 static dxi_pool *open_pool(uint32_t slots)
 {
+	static int count;
+
 	dxi_queue_init(&cancels);
 	must(dxi_doorbell_open(&doorbell));
-	return dxi_pool_open(slots, &cancels, doorbell);
+	return opened[count++] = dxi_pool_open(slots, &cancels, doorbell);
 }
 
 static dxi_slot *begin(dxi_pool *pool, dxh_group *group, dxh_completion *done)
