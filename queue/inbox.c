@@ -11,13 +11,16 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+/* Beside the count, in one word: the last one out learns from its own step that
+ * somebody waits for it, and touches nothing after that step. */
+#define CLOSED ((uint32_t)1 << 31)
+
 struct dxi_inbox {
 	alignas(128) ck_ring_t ring;
 	alignas(128) _Atomic uint32_t word;
 	_Atomic uint32_t waiters;
-	_Atomic uint32_t inside; /* threads in take() */
-	_Atomic bool closed;
-	uint32_t unsignalled; /* put since the last signal; the putter's own */
+	_Atomic uint32_t inside; /* threads in take(), and CLOSED */
+	uint32_t unsignalled;    /* put since the last signal; the putter's own */
 	ck_ring_buffer_t items[];
 };
 
@@ -75,7 +78,7 @@ static dxh_status wait_and_take(dxi_inbox *inbox, int64_t deadline_ns, void **it
 	for (;;) {
 		uint32_t word = atomic_load(&inbox->word);
 
-		if (atomic_load(&inbox->closed))
+		if (atomic_load(&inbox->inside) & CLOSED)
 			status = DXH_ECLOSED;
 		else if (try_take(inbox, item))
 			status = DXH_OK;
@@ -91,24 +94,28 @@ dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
 {
 	dxh_status status = DXH_OK;
 
-	atomic_fetch_add(&inbox->inside, 1);
-	if (atomic_load(&inbox->closed))
+	if (atomic_fetch_add(&inbox->inside, 1) & CLOSED)
 		status = DXH_ECLOSED;
 	else if (!try_take(inbox, item))
 		status = wait_and_take(inbox, deadline_ns, item);
-	if (atomic_fetch_sub(&inbox->inside, 1) == 1 && atomic_load(&inbox->closed))
+	if (atomic_fetch_sub(&inbox->inside, 1) == (CLOSED | 1))
 		dxi_futex_wake(&inbox->inside, INT_MAX, DXI_FUTEX_PRIVATE);
 	return status;
+}
+
+void dxi_inbox_stop(dxi_inbox *inbox)
+{
+	atomic_fetch_or(&inbox->inside, CLOSED);
+	atomic_fetch_add(&inbox->word, 1);
+	dxi_futex_wake(&inbox->word, INT_MAX, DXI_FUTEX_PRIVATE);
 }
 
 void dxi_inbox_close(dxi_inbox *inbox)
 {
 	uint32_t inside;
 
-	atomic_store(&inbox->closed, true);
-	atomic_fetch_add(&inbox->word, 1);
-	dxi_futex_wake(&inbox->word, INT_MAX, DXI_FUTEX_PRIVATE);
-	while ((inside = atomic_load(&inbox->inside)) != 0)
+	dxi_inbox_stop(inbox);
+	while ((inside = atomic_load(&inbox->inside)) != CLOSED)
 		dxi_futex_wait(&inbox->inside, inside, DXH_FOREVER, DXI_FUTEX_PRIVATE);
 }
 

@@ -4,7 +4,8 @@
  *
  *   field    written by        read by   order
  *   ring     put(), take()     both      ck_ring_*_spmc
- *   word     signal(), close() take()    futex, seq_cst with `waiters`
+ *   word     signal(), stop()  take()    futex, seq_cst with `waiters`
+ *   inside   take(), stop()    all       seq_cst
  *   waiters  take()            signal()  seq_cst: the signaller sees the waiter, or the
  *                                        waiter sees the item
  */
@@ -29,7 +30,10 @@ void dxi_inbox_signal(dxi_inbox *inbox);
 /* Thread: any. DXH_EWAIT: the deadline passed; DXH_ECLOSED. */
 dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);
 
-/* Refuse further takes and wait until every taker has left. Thread: one. */
+/* Refuse further takes; those that wait end. Thread: any. */
+void dxi_inbox_stop(dxi_inbox *inbox);
+
+/* The same, and wait until every taker has left. Thread: one. */
 void dxi_inbox_close(dxi_inbox *inbox);
 
 /* What is left after close, one by one; NULL: nothing. */

@@ -160,6 +160,18 @@ dxh_status dxh_service_close(dxh_service **service)
 	return dxi_hub_call(closing->hub, detach, closing);
 }
 
+dxh_status dxh_service_stop(dxh_service *service)
+{
+	dxh_status status;
+
+	if (!service)
+		return dxi_fail(DXH_EINVAL, "the service is NULL");
+	status = dxi_hub_check_process(service->hub);
+	if (status == DXH_OK)
+		dxi_inbox_stop(service->inbox);
+	return status;
+}
+
 const char *dxh_service_endpoint(const dxh_service *service)
 {
 	return service ? service->endpoint : "";

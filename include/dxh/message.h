@@ -153,9 +153,15 @@ DXH_API DXH_NODISCARD dxh_status dxh_service_bind_sized(size_t config_bytes, dxh
                                                         const dxh_service_config *config,
                                                         dxh_service **service);
 
-/* Stop listening. Threads inside dxh_service_receive() return DXH_ECLOSED first;
- * requests not yet received, and those received and not answered, are answered
- * with DXH_ECLOSED. Thread: any but the I/O thread. Sets *service to NULL. */
+/* End the worker threads: from now on dxh_service_receive() returns DXH_ECLOSED,
+ * also where it waits already. Requests are still answered. Join the threads,
+ * then close. Thread: any. */
+DXH_API dxh_status dxh_service_stop(dxh_service *service);
+
+/* Stop listening. Requests not yet received, and those received and not answered,
+ * are answered with DXH_ECLOSED. Waits up to 200 ms for clients to have read it.
+ * Thread: any but the I/O thread; no other thread may be about to use the
+ * service, see dxh_service_stop(). Sets *service to NULL. */
 DXH_API dxh_status dxh_service_close(dxh_service **service);
 
 /* The endpoint it listens on, with the port that "tcp://127.0.0.1:*" got.

@@ -70,8 +70,9 @@ void test_echo_release(test_echo *echo)
 
 void test_echo_close(test_echo *echo)
 {
-	must(dxh_service_close(&echo->service));
+	must(dxh_service_stop(echo->service));
 	pthread_join(echo->thread, NULL);
+	must(dxh_service_close(&echo->service));
 	must(dxh_hub_close(&echo->hub));
 }
 
