@@ -68,20 +68,20 @@ static dxh_status ask_pages(const list_call *call, dxi_list_request *request,
 	dxi_list_page page = {.more = true};
 
 	do {
-		const dxh_channel_info *first = &channels[all->count];
+		dxh_channel_info *room = max > 0 ? &channels[all->count] : NULL;
 		size_t left = max - all->count;
 		dxh_status status;
 
 		request->max = left < DXI_LIST_PAGE_MAX ? (uint32_t)left : DXI_LIST_PAGE_MAX;
-		status = ask_page(call, request, &page, &channels[all->count]);
+		status = ask_page(call, request, &page, room);
 		if (status != DXH_OK)
 			return status;
 		all->total = page.total;
 		if (page.count == 0)
 			break;
-		if (strcmp(first->name, request->after) <= 0)
-			return dxi_fail(DXH_EPROTO, "the broker lists '%s' behind '%s'",
-			                first->name, request->after);
+		if (strcmp(room->name, request->after) <= 0)
+			return dxi_fail(DXH_EPROTO, "the broker lists '%s' behind '%s'", room->name,
+			                request->after);
 		all->count += page.count;
 		memcpy(request->after, channels[all->count - 1].name, sizeof request->after);
 	} while (page.more && all->count < max);

@@ -47,9 +47,16 @@ void world_stop_broker(void)
 	must(dxh_broker_stop(&world.broker));
 }
 
+const char *world_name(void)
+{
+	if (!world.endpoint[0])
+		strcpy(world.endpoint, test_endpoint());
+	return world.endpoint;
+}
+
 void world_open(const dxh_broker_config *config)
 {
-	strcpy(world.endpoint, test_endpoint());
+	world_name();
 	must(dxh_hub_open(NULL, &world.broker_hub));
 	world_start_broker(config);
 	must(dxh_hub_open(NULL, &world.producer_hub));

@@ -19,6 +19,9 @@ typedef struct test_world {
 
 extern test_world world;
 
+/* The endpoint its broker will have: for children that are forked before. */
+const char *world_name(void);
+
 /* config NULL: defaults. */
 void world_open(const dxh_broker_config *config);
 void world_close(void);
