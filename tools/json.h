@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes JSON as it goes: commas, indentation and escapes are done here. */
+#ifndef JSON_H
+#define JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct json {
+	FILE *out;
+	unsigned depth;
+	bool comma; /* something stands before, at this depth */
+};
+
+/* `key` is NULL inside of an array and for the outermost value. */
+void json_object(struct json *json, const char *key);
+void json_array(struct json *json, const char *key);
+void json_end_object(struct json *json);
+void json_end_array(struct json *json);
+void json_text(struct json *json, const char *key, const char *text);
+void json_number(struct json *json, const char *key, uint64_t number);
+void json_real(struct json *json, const char *key, double number);
+void json_bool(struct json *json, const char *key, bool yes);
+
+/* The newline at the end. False when not everything could be written. */
+bool json_finish(struct json *json);
+
+#endif

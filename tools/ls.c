@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* `dxh ls`: the channels that a broker knows, one line each. */
+#include "json.h"
+#include "tool.h"
+
+#include <dxh.h>
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char name[] = "ls";
+
+/* Channels asked for at a time. */
+enum { PAGE = 64 };
+
+struct listing {
+	const char *endpoint;
+	dxh_peer *broker;
+	int64_t deadline_ns;
+	struct json json; /* json.out is NULL for text */
+	bool opened;      /* the array has begun */
+	size_t shown;
+};
+
+static int help(void)
+{
+	char endpoint[256] = "";
+
+	tool_broker_endpoint(endpoint, sizeof endpoint);
+	printf("usage: dxh ls [--broker ENDPOINT] [--timeout MS] [--json]\n\n"
+	       "List the channels that a broker knows.\n\n"
+	       "  --broker ENDPOINT  the broker; default: $DXH_BROKER, else\n"
+	       "                     ipc:///tmp/dxh-UID/broker (here: %s)\n"
+	       "  --timeout MS       how long to wait for it, 1 to 60000; default 2000\n"
+	       "  --json             facts for programs\n\n"
+	       "example: dxh ls --broker ipc://@plant\n",
+	       endpoint);
+	return TOOL_OK;
+}
+
+static const char *state_text(dxh_channel_state state)
+{
+	switch (state) {
+	case DXH_CHANNEL_FOUND:
+		return "live";
+	case DXH_CHANNEL_PENDING:
+		return "pending";
+	case DXH_CHANNEL_NOT_FOUND:
+		break;
+	}
+	return "unknown";
+}
+
+static void show_json(struct json *json, const dxh_channel_info *channel)
+{
+	char hash[2 * sizeof channel->schema_hash + 1];
+
+	for (size_t i = 0; i < sizeof channel->schema_hash; i++)
+		snprintf(hash + 2 * i, 3, "%02x", channel->schema_hash[i]);
+	json_object(json, NULL);
+	json_text(json, "name", channel->name);
+	json_text(json, "state", state_text(channel->state));
+	json_text(json, "reason", channel->reason);
+	json_text(json, "directory", channel->directory);
+	json_text(json, "endpoint", channel->endpoint);
+	json_text(json, "schema_hash", hash);
+	json_number(json, "producer_pid", (uint64_t)channel->producer_pid);
+	json_number(json, "epoch", channel->epoch);
+	json_number(json, "slot_bytes", channel->slot_bytes);
+	json_number(json, "slot_count", channel->slot_count);
+	json_number(json, "zone_count", channel->zone_count);
+	json_end_object(json);
+}
+
+static void show_text(const dxh_channel_info *channel, bool first)
+{
+	if (first)
+		printf("%-32s %-8s %8s %6s %6s %14s  %s\n", "CHANNEL", "STATE", "PID", "EPOCH",
+		       "ZONES", "RING", "SERVICE");
+	printf("%-32s %-8s %8" PRId64 " %6" PRIu64 " %6u %5u x %6" PRIu64 "  %s%s%s\n",
+	       channel->name, state_text(channel->state), channel->producer_pid, channel->epoch,
+	       channel->zone_count, channel->slot_count, channel->slot_bytes,
+	       channel->endpoint[0] != '\0' ? channel->endpoint : "-",
+	       channel->reason[0] != '\0' ? "  " : "", channel->reason);
+}
+
+static dxh_status list(struct listing *listing)
+{
+	static dxh_channel_info page[PAGE];
+	char after[DXH_CHANNEL_NAME_MAX + 1] = "";
+	size_t count = 0;
+	dxh_status status;
+
+	do {
+		status = dxh_list(listing->broker, after[0] != '\0' ? after : NULL,
+		                  listing->deadline_ns, page, PAGE, &count, NULL);
+		if (status != DXH_OK)
+			return status;
+		if (listing->json.out != NULL && !listing->opened)
+			json_array(&listing->json, NULL);
+		listing->opened = true;
+		for (size_t i = 0; i < count; i++) {
+			if (listing->json.out != NULL)
+				show_json(&listing->json, &page[i]);
+			else
+				show_text(&page[i], listing->shown == 0);
+			listing->shown++;
+		}
+		if (count > 0)
+			strcpy(after, page[count - 1].name);
+	} while (count == PAGE);
+	return DXH_OK;
+}
+
+static int explain(const struct listing *listing, dxh_status status)
+{
+	if (status == DXH_EEXPIRED || status == DXH_ELOST)
+		return tool_fail(name,
+		                 "no broker answers at %s; start one with: dxh broker --endpoint "
+		                 "%s; or name another with --broker or DXH_BROKER",
+		                 listing->endpoint, listing->endpoint);
+	return tool_fail(name, "%s: %s", listing->endpoint, dxh_last_error());
+}
+
+static int run(struct listing *listing)
+{
+	dxh_hub *hub = NULL;
+	dxh_status status;
+	int code = TOOL_OK;
+
+	if (dxh_hub_open(&(dxh_hub_config){.name = "dxh ls"}, &hub) != DXH_OK)
+		return tool_fail(name, "%s", dxh_last_error());
+	status = dxh_peer_connect(hub, listing->endpoint, NULL, &listing->broker);
+	if (status == DXH_OK)
+		status = list(listing);
+	if (status == DXH_OK && listing->json.out != NULL) {
+		json_end_array(&listing->json);
+		if (!json_finish(&listing->json))
+			code = tool_fail(name, "cannot write to standard output");
+	}
+	if (status != DXH_OK)
+		code = explain(listing, status);
+	else if (listing->json.out == NULL && listing->shown == 0)
+		printf("the broker at %s knows no channel\n", listing->endpoint);
+	dxh_hub_close(&hub);
+	return code;
+}
+
+int tool_ls(int argc, char **argv)
+{
+	static const struct option options[] = {{"broker", required_argument, NULL, 'b'},
+	                                        {"timeout", required_argument, NULL, 't'},
+	                                        {"json", no_argument, NULL, 'j'},
+	                                        {"help", no_argument, NULL, 'h'},
+	                                        {NULL, 0, NULL, 0}};
+	struct listing listing = {0};
+	uint64_t timeout_ms = 2000;
+	char endpoint[256];
+	int option;
+
+	if (!tool_broker_endpoint(endpoint, sizeof endpoint))
+		return tool_usage(name, "DXH_BROKER is longer than %zu characters",
+		                  sizeof endpoint - 1);
+	listing.endpoint = endpoint;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'b':
+			listing.endpoint = optarg;
+			break;
+		case 't':
+			if (!tool_number(name, "--timeout", optarg, 1, 60000, &timeout_ms))
+				return TOOL_USAGE;
+			break;
+		case 'j':
+			listing.json.out = stdout;
+			break;
+		case 'h':
+			return help();
+		default:
+			return tool_usage(name, "that cannot be understood");
+		}
+	}
+	if (optind < argc)
+		return tool_usage(name, "what is \"%s\"?", argv[optind]);
+	listing.deadline_ns = dxh_in_ms((int64_t)timeout_ms);
+	return run(&listing);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* The command `dxh`: finds the subcommand and hands over. */
+#include "tool.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A subcommand is a row here and a file of its own. */
+static const struct command {
+	const char *name;
+	const char *help;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"demo", "show it all at work on this machine, and check that it adds up", tool_demo},
+	{"broker", "run a broker in the foreground", tool_broker},
+	{"ls", "list the channels that a broker knows", tool_ls},
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void list_commands(FILE *out)
+{
+	fprintf(out, "commands:\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+}
+
+static int help(FILE *out)
+{
+	fprintf(out, "usage: dxh COMMAND [OPTION]...\n"
+	             "       dxh help COMMAND\n"
+	             "       dxh --help | --version\n\n"
+	             "Exchange data and commands between programs at memory speed.\n\n");
+	list_commands(out);
+	fprintf(out, "\nexit status: 0 success, 1 the job failed, 2 wrong usage\n"
+	             "example:     dxh demo --seconds 5\n");
+	return TOOL_OK;
+}
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	fprintf(stderr, "dxh: there is no command \"%s\"\n", name);
+	list_commands(stderr);
+	return NULL;
+}
+
+static int help_for(const char *name)
+{
+	const struct command *command = find(name);
+	char text[64];
+	char option[] = "--help";
+	char *arguments[] = {text, option, NULL};
+
+	if (command == NULL)
+		return TOOL_USAGE;
+	snprintf(text, sizeof text, "%s", command->name);
+	return command->run(2, arguments);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		help(stderr);
+		return TOOL_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(stdout);
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("dxh %s\n", dxh_version());
+		return TOOL_OK;
+	}
+	if (strcmp(argv[1], "help") == 0)
+		return argc > 2 ? help_for(argv[2]) : help(stdout);
+	command = find(argv[1]);
+	return command == NULL ? TOOL_USAGE : command->run(argc - 1, argv + 1);
+}
+
+/* ---- shared by the subcommands ------------------------------------------------ */
+
+static void say(const char *command, const char *format, va_list values)
+{
+	fprintf(stderr, "dxh %s: ", command);
+	vfprintf(stderr, format, values);
+	fputc('\n', stderr);
+}
+
+int tool_usage(const char *command, const char *format, ...)
+{
+	va_list values;
+
+	va_start(values, format);
+	say(command, format, values);
+	va_end(values);
+	fprintf(stderr, "see: dxh %s --help\n", command);
+	return TOOL_USAGE;
+}
+
+int tool_fail(const char *command, const char *format, ...)
+{
+	va_list values;
+
+	va_start(values, format);
+	say(command, format, values);
+	va_end(values);
+	return TOOL_FAILED;
+}
+
+bool tool_number(const char *command, const char *option, const char *text, uint64_t least,
+                 uint64_t most, uint64_t *number)
+{
+	unsigned long long value = 0;
+	char *end = NULL;
+
+	errno = 0;
+	if (text[0] >= '0' && text[0] <= '9')
+		value = strtoull(text, &end, 10);
+	if (end == NULL || *end != '\0' || errno != 0 || value < least || value > most) {
+		tool_usage(command, "%s takes a whole number from %llu to %llu, not \"%s\"", option,
+		           (unsigned long long)least, (unsigned long long)most, text);
+		return false;
+	}
+	*number = value;
+	return true;
+}
+
+bool tool_broker_endpoint(char *endpoint, size_t capacity_bytes)
+{
+	const char *given = getenv("DXH_BROKER");
+	int length;
+
+	if (given != NULL && given[0] != '\0')
+		length = snprintf(endpoint, capacity_bytes, "%s", given);
+	else
+		length = snprintf(endpoint, capacity_bytes, "ipc:///tmp/dxh-%u/broker",
+		                  (unsigned)getuid());
+	return length >= 0 && (size_t)length < capacity_bytes;
+}
