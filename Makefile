@@ -13,9 +13,9 @@
 
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev
-PACKAGES_CHECK := libcriterion-dev python3-minimal binutils
+PACKAGES_CHECK := libcriterion-dev python3 binutils
 PACKAGES_LINT := clang-format g++ shellcheck
-PACKAGES_CI := clang libclang-rt-14-dev
+PACKAGES_CLANG := clang libclang-rt-14-dev
 
 # ---- what is built -------------------------------------------------------------
 ROOMS := base queue shm runtime runtime/broker
@@ -30,6 +30,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 SAN ?=
+PACKAGES_CC := $(if $(findstring clang,$(CC)),$(PACKAGES_CLANG))
 B := build$(if $(filter-out gcc-,$(CC)-$(SAN)),/$(CC)$(if $(SAN),-$(SAN)))
 
 LIBRARIES := libzmq msgpack ck libsodium
@@ -73,7 +74,7 @@ demo:
 	@$(B)/dxh demo $(ARGS)
 
 check:
-	@tools/packages.sh build/packages-check $(PACKAGES) $(PACKAGES_CHECK)
+	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC)
 	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) examples
 	@tests/run.sh $(B) '$(FILTER)'
 
@@ -115,7 +116,7 @@ symbols: $(B)/libdxh.so
 	@tests/symbols.sh $(B)/libdxh.so
 
 packages:
-	@echo $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_LINT) $(PACKAGES_CI)
+	@echo $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_LINT) $(PACKAGES_CLANG)
 
 clean:
 	rm -rf build

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* Status texts, the last error, deadlines, the log, configs of other ages. */
+#include "base/clock.h"
+#include "base/forked.h"
+#include "base/futex.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "tests/support/support.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+Test(status, every_one_has_its_own_name_code_and_words, .timeout = 5)
+{
+	const dxh_status all[] = {
+#define CODE(name, code, text, advice) name,
+		DXH_STATUS_LIST(CODE)
+#undef CODE
+	};
+	const size_t count = sizeof all / sizeof *all;
+
+	for (size_t i = 0; i < count; i++) {
+		cr_expect(strncmp(dxh_status_name(all[i]), "DXH_", 4) == 0);
+		cr_expect_gt(strlen(dxh_status_text(all[i])), 5);
+		cr_expect_gt(strlen(dxh_status_advice(all[i])), 5);
+		for (size_t k = 0; k < i; k++) {
+			cr_expect_neq(all[i], all[k]);
+			cr_expect_str_neq(dxh_status_text(all[i]), dxh_status_text(all[k]));
+		}
+	}
+	cr_expect_str_eq(dxh_status_name(DXH_OK), "DXH_OK");
+}
+
+Test(status, one_of_a_newer_version_is_not_fatal, .timeout = 5)
+{
+	cr_expect_str_eq(dxh_status_name((dxh_status)9999), "DXH_E?");
+	cr_expect(strstr(dxh_status_text((dxh_status)9999), "newer"));
+	cr_expect(strstr(dxh_status_advice((dxh_status)9999), "update"));
+}
+
+static void *fail_in_another_thread(void *unused)
+{
+	(void)unused;
+	cr_expect_str_eq(dxh_last_error(), "");
+	dxi_fail(DXH_EBUSY, "there");
+	return NULL;
+}
+
+Test(status, the_last_error_is_each_threads_own, .timeout = 5)
+{
+	pthread_t thread;
+
+	cr_expect_str_eq(dxh_last_error(), "");
+	cr_expect_eq(dxi_fail(DXH_EFULL, "%d of %d", 3, 4), DXH_EFULL);
+	pthread_create(&thread, NULL, fail_in_another_thread, NULL);
+	pthread_join(thread, NULL);
+	cr_expect_str_eq(dxh_last_error(), "DXH_EFULL: 3 of 4");
+	dxi_fail_as("DXH_EBUSY: there");
+	cr_expect_str_eq(dxh_last_error(), "DXH_EBUSY: there");
+}
+
+Test(status, a_long_reason_is_cut_not_spilled, .timeout = 5)
+{
+	char words[2000];
+
+	memset(words, 'w', sizeof words - 1);
+	words[sizeof words - 1] = '\0';
+	dxi_fail(DXH_EINVAL, "%s", words);
+	cr_expect_lt(strlen(dxh_last_error()), 600);
+	dxi_fail_errno(ENOENT, "%s", words);
+	cr_expect_lt(strlen(dxh_last_error()), 600);
+}
+
+Test(status, errno_finds_its_status, .timeout = 5)
+{
+	const struct {
+		int error;
+		dxh_status status;
+	} pairs[] = {{EACCES, DXH_EACCESS}, {EPERM, DXH_EACCESS}, {ENOENT, DXH_ENOTFOUND},
+	             {EEXIST, DXH_EEXIST},  {ENOMEM, DXH_ENOMEM}, {ENOSPC, DXH_ENOSPACE},
+	             {EMFILE, DXH_ELIMIT},  {EIO, DXH_ESYSTEM}};
+
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		cr_expect_eq(dxi_fail_errno(pairs[i].error, "x"), pairs[i].status);
+		cr_expect(strstr(dxh_last_error(), strerror(pairs[i].error)));
+	}
+}
+
+static char logged[600];
+static dxh_log_level logged_level;
+
+static void keep(void *context, dxh_log_level level, const char *line)
+{
+	cr_assert_eq(context, (void *)&logged_level);
+	snprintf(logged, sizeof logged, "%s", line);
+	logged_level = level;
+}
+
+Test(status, the_log_goes_where_it_is_sent_up_to_its_level, .timeout = 5)
+{
+	dxh_log_set(DXH_LOG_INFO, keep, &logged_level);
+	dxi_log(DXH_LOG_INFO, "%d lines", 1);
+	cr_expect_str_eq(logged, "1 lines");
+	cr_expect_eq(logged_level, DXH_LOG_INFO);
+	dxi_log(DXH_LOG_DEBUG, "no");
+	cr_expect_str_eq(logged, "1 lines");
+	dxh_log_set(DXH_LOG_DEBUG, NULL, NULL);
+	dxi_log(DXH_LOG_ERROR, "nobody hears");
+}
+
+Test(clock, deadlines_neither_overflow_nor_lie_in_the_past, .timeout = 5)
+{
+	int64_t now_ns = dxh_now_ns();
+
+	cr_expect_geq(dxh_in_ns(0), now_ns);
+	cr_expect_geq(dxh_in_ms(-5), now_ns);
+	cr_expect_geq(dxh_in_us(7) - now_ns, 7000);
+	cr_expect_geq(dxh_in_ms(3) - now_ns, 3000000);
+	cr_expect_eq(dxh_in_ms(INT64_MAX), DXH_FOREVER);
+	cr_expect_eq(dxh_in_ns(INT64_MAX), DXH_FOREVER);
+	cr_expect_eq(dxi_timespec(2500000001).tv_sec, 2);
+	cr_expect_eq(dxi_timespec(2500000001).tv_nsec, 500000001);
+}
+
+static _Atomic uint32_t word;
+
+static void *change_and_wake(void *unused)
+{
+	(void)unused;
+	word = 1;
+	dxi_futex_wake(&word, 1, DXI_FUTEX_PRIVATE);
+	return NULL;
+}
+
+Test(futex, ends_by_value_by_wake_and_by_deadline, .timeout = 10)
+{
+	pthread_t thread;
+
+	cr_expect(dxi_futex_wait(&word, 7, DXH_FOREVER, DXI_FUTEX_PRIVATE), "another value");
+	cr_expect_not(dxi_futex_wait(&word, 0, dxh_in_us(50), DXI_FUTEX_PRIVATE));
+	cr_expect_not(dxi_futex_wait(&word, 0, DXH_NOW, DXI_FUTEX_SHARED));
+	pthread_create(&thread, NULL, change_and_wake, NULL);
+	while (word == 0)
+		dxi_futex_wait(&word, 0, DXH_FOREVER, DXI_FUTEX_PRIVATE);
+	pthread_join(thread, NULL);
+	cr_expect_eq(dxi_futex_wake(&word, 1, DXI_FUTEX_SHARED), 0);
+}
+
+Test(forked, a_child_has_another_number_and_so_has_its_child, .timeout = 10)
+{
+	uint32_t here = dxi_process_id();
+	int status;
+	pid_t child;
+
+	cr_expect_neq(here, 0);
+	cr_expect_eq(dxi_process_id(), here);
+	child = fork();
+	if (child == 0) {
+		uint32_t there = dxi_process_id();
+
+		child = fork();
+		if (child == 0)
+			_exit(dxi_process_id() == there || dxi_process_id() == here);
+		waitpid(child, &status, 0);
+		_exit(there == here || status != 0);
+	}
+	waitpid(child, &status, 0);
+	cr_expect_eq(status, 0);
+	cr_expect_eq(dxi_process_id(), here);
+}
+
+Test(hash, is_blake2b_256, .timeout = 5)
+{
+	/* Of "abc", as b2sum -l 256 prints it. */
+	const unsigned char expected[DXI_HASH_BYTES] = {
+		0xbd, 0xdd, 0x81, 0x3c, 0x63, 0x42, 0x39, 0x72, 0x31, 0x71, 0xef,
+		0x3f, 0xee, 0x98, 0x57, 0x9b, 0x94, 0x96, 0x4e, 0x3b, 0xb1, 0xcb,
+		0x3e, 0x42, 0x72, 0x62, 0xc8, 0xc0, 0x68, 0xd5, 0x23, 0x19};
+	unsigned char hash[DXI_HASH_BYTES];
+
+	dxi_hash("abc", 3, hash);
+	cr_expect_eq(memcmp(hash, expected, sizeof hash), 0);
+}
+
+Test(config, of_an_older_header_reads_as_zeros_behind, .timeout = 5)
+{
+	uint64_t own[4] = {1, 1, 1, 1}, given[4] = {7, 8, 9, 10};
+
+	must(dxi_config_read(own, sizeof own, given, 2 * sizeof *given));
+	cr_expect(own[0] == 7 && own[1] == 8 && own[2] == 0 && own[3] == 0);
+	must(dxi_config_read(own, sizeof own, NULL, 0));
+	cr_expect(own[0] == 0 && own[3] == 0);
+}
+
+Test(version, is_what_the_header_says, .timeout = 5)
+{
+	char expected[32];
+
+	snprintf(expected, sizeof expected, "%d.%d.%d", DXH_VERSION_MAJOR, DXH_VERSION_MINOR,
+	         DXH_VERSION_PATCH);
+	cr_expect_str_eq(dxh_version(), expected);
+}
