@@ -117,7 +117,7 @@ static void one_request(struct demo_worker *worker)
 		make_stats(worker, operation);
 	else if (turn == 41 && worker->number == 0)
 		make_rate(worker, operation, true);
-	else if (turn == 43 && worker->number == 1)
+	else if (turn == 43 && worker->number == 0)
 		make_rate(worker, operation, false);
 	else
 		demo_make_echo(worker, operation);

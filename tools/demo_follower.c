@@ -63,7 +63,7 @@ int demo_role_follower(struct demo_facts *facts)
 static void dawdle(struct demo_watch *watch)
 {
 	const struct timespec step = {.tv_nsec = 20000000};
-	uint64_t enough = watch->facts->config.slot_count * (uint64_t)9 / 8;
+	uint64_t enough = watch->facts->config.slot_count * (uint64_t)5 / 4;
 	dxh_consumer_stats stats;
 
 	while (!atomic_load_explicit(&watch->facts->stop_reading, memory_order_relaxed) &&
@@ -78,7 +78,7 @@ int demo_role_slow(struct demo_facts *facts)
 {
 	static struct demo_watch watch;
 	dxh_status status = demo_watch_open(&watch, facts, DEMO_READER_SLOW);
-	uint32_t burst = facts->config.slot_count / 4;
+	uint32_t burst = facts->config.slot_count / 4 * 3;
 	dxh_item item;
 
 	if (status != DXH_OK)

@@ -46,9 +46,10 @@ static void take_signals(struct demo *demo)
 	}
 }
 
+static struct demo_picture picture;
+
 static void draw_when_due(struct demo *demo)
 {
-	static struct demo_picture picture;
 	int64_t period_ns = (demo->view.live ? LIVE_DRAW_MS : PLAIN_DRAW_MS) * (int64_t)1000000;
 	int64_t now_ns = dxh_now_ns();
 
@@ -168,6 +169,7 @@ static void run(struct demo *demo)
 	demo->began_ns = dxh_now_ns();
 	demo->drawn_ns = demo->began_ns;
 	demo->view.began_ns = demo->began_ns;
+	demo_picture_make(demo, &picture); /* rates are told from here on */
 	while (demo->caught == 0 && !demo->broken) {
 		now_ns = dxh_now_ns();
 		if (demo->facts->config.chaos)
