@@ -7,9 +7,9 @@
 #include "base/status.h"
 #include "queue/completion.h"
 #include "runtime/broker/registry.h"
-#include "runtime/service.h"
 
 #include <dxh/broker.h>
+#include <dxh/message.h>
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -163,7 +163,7 @@ static void *serve(void *context)
 	dxh_request *request;
 
 	pthread_setname_np(pthread_self(), "dxh-broker");
-	/* Ends with DXH_ECLOSED, when dxh_broker_stop() closes the inbox. */
+	/* Ends with DXH_ECLOSED, by dxh_broker_stop(). */
 	while (dxh_service_receive(broker->service, DXH_FOREVER, &request) == DXH_OK) {
 		if (dxh_request_is_notification(request))
 			take_notification(broker, request);
@@ -273,8 +273,8 @@ dxh_status dxh_broker_stop(dxh_broker **broker)
 	*broker = NULL;
 	if (stopping->process != dxi_process_id())
 		return DXH_OK; /* thread and service are the parent's */
-	/* The inbox first: the thread leaves, before the service goes from under it. */
-	dxi_inbox_close(stopping->service->inbox);
+	/* The thread leaves before the service goes from under it. */
+	dxh_service_stop(stopping->service);
 	pthread_join(stopping->thread, NULL);
 	dxh_service_close(&stopping->service);
 	dxi_registry_fini(&stopping->registry);
