@@ -16,7 +16,15 @@ done
 shm=/dev/shm/dxh-check-$$
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/dxh-check-XXXXXX") || exit 1
 mkdir -m 700 "$shm" || exit 1
-trap 'rm -rf "$shm" "$tmp"' EXIT
+running=
+cleanup() {
+    if [ -n "$running" ]; then
+        kill "$running" 2>/dev/null
+        rm -f "/tmp/criterion_$running.sock"
+    fi
+    rm -rf "$shm" "$tmp"
+}
+trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 
 export DXH_SHM_DIR="$shm" TMPDIR="$tmp" DXH_BUILD="$build"
@@ -38,8 +46,12 @@ add() {
 # before it prints none and counts as one failure.
 run_program() {
     name=$(basename "$1")
-    "$1" --jobs 2 >"$tmp/$name.log" 2>&1 </dev/null
+    "$1" --jobs 2 >"$tmp/$name.log" 2>&1 </dev/null &
+    running=$!
+    wait $running
     code=$?
+    rm -f "/tmp/criterion_$running.sock" # Criterion forgets it when a test is killed
+    running=
     counts=$(sed -n 's/.*Tested: .*\([0-9]\{1,\}\).* | Passing: .*/&/p' "$tmp/$name.log" |
         sed 's/\x1b\[[0-9;]*m//g' | tail -n 1)
     tested=$(echo "$counts" | sed -n 's/.*Tested: \([0-9]*\).*/\1/p')
