@@ -17,7 +17,7 @@ extern "C" {
 typedef struct dxh_broker dxh_broker;
 
 typedef struct dxh_broker_config {
-	uint32_t channels_max; /* 0: 10000 */
+	uint32_t channels_max; /* 0: 10000; when full, long dead ones are forgotten */
 	uint32_t beat_ms;      /* interval it asks producers to beat at; 0: 500 */
 	uint32_t beats_missed; /* so many, and a channel counts as dead; 0: 10 */
 	int insecure;          /* not 0: may listen beyond this machine unencrypted */
@@ -35,7 +35,8 @@ DXH_API DXH_NODISCARD dxh_status dxh_broker_start_sized(size_t config_bytes, dxh
                                                         const dxh_broker_config *config,
                                                         dxh_broker **broker);
 
-/* Thread: any but the I/O thread. Sets *broker to NULL. */
+/* Thread: any but the I/O thread. Sets *broker to NULL. Returns: DXH_EINVAL when
+ * it is NULL already; DXH_EDEADLK. In a child of fork() it stops nothing. */
 DXH_API dxh_status dxh_broker_stop(dxh_broker **broker);
 
 /* The endpoint it listens on. Thread: any. Owner: the broker. */

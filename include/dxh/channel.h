@@ -27,16 +27,21 @@ typedef struct dxh_channel_config {
 /* Open the block NAME (create it, or take it over) and register the channel.
  *
  * While the producer lives its channel is kept registered: it beats, and
- * registers again when the broker was away. dxh_producer_close() deregisters.
+ * registers again when the broker was away. An idle producer beats like a busy
+ * one. dxh_producer_close() deregisters, waiting at most 250 ms for the broker.
  * A broker that cannot be reached does not stop the producer: the call returns
- * DXH_OK once the block is open, and registration follows.
+ * DXH_OK once the block is open, and registration follows. A conflict found only
+ * then is logged once, and the claim repeated until the other is gone.
  *
- * Called:  dxh_produce(broker, name, config, deadline_ns, &producer).
+ * Called:  dxh_produce(broker, name, config, deadline_ns, &producer); config is
+ *          required.
  * Thread:  any but the I/O thread. Owner: the caller, until dxh_producer_close(),
- *          which must come before the hub of `broker` is closed.
+ *          which must come before `broker` or its hub is closed.
  * Blocks:  until the broker has answered, or the deadline.
  * Returns: as dxh_producer_open(); DXH_ECONFLICT: the broker knows another live
- *          producer of this name; DXH_EINVAL.
+ *          producer of this name; DXH_EINVAL; DXH_EUNKNOWN or DXH_EPROTO: what
+ *          `broker` is connected to is no broker; DXH_EDEADLK; DXH_EDRAINING;
+ *          DXH_ECLOSED; DXH_EFORKED. A block made by a call that fails is removed.
  */
 #define dxh_produce(...) dxh_produce_sized(sizeof(dxh_channel_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer *broker,
@@ -45,15 +50,17 @@ DXH_API DXH_NODISCARD dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer
                                                    int64_t deadline_ns, dxh_producer **producer);
 
 /* Find the channel NAME, waiting for one that does not exist yet, and attach.
+ * The broker tells the directory of the block, unless config->directory does.
  *
  * Called:  dxh_consume(broker, name, config, deadline_ns, &consumer); config as
  *          for dxh_consumer_open(), NULL: defaults.
  * Thread:  any but the I/O thread. Owner: the caller, until dxh_consumer_close().
  * Blocks:  until the channel is there, or the deadline.
- * Returns: DXH_ENOTFOUND: no such channel up to the deadline; DXH_EDEAD: it is
- *          known, but its producer does not beat; DXH_EEXPIRED: the broker did
- *          not answer; DXH_ESCHEMA: the block is not what the broker was told;
- *          as dxh_consumer_open().
+ * Returns: DXH_ENOTFOUND: no such channel, or no block of it on this machine, up
+ *          to the deadline; DXH_EDEAD: it is known, but its producer does not
+ *          beat; DXH_EEXPIRED: the broker did not answer; DXH_ESCHEMA: the block
+ *          is not what the broker was told; as dxh_consumer_open(), then without
+ *          waiting; DXH_EDEADLK; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
  */
 #define dxh_consume(...) dxh_consume_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker,
