@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -41,15 +42,20 @@ static void install_handlers(void)
 	handlers_error = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-int dxi_descriptor_open(const char *path, int flags, mode_t mode)
+static int open_retried(const char *path, int flags, mode_t mode)
 {
 	int fd;
 
 	/* Ends when no signal comes in between. */
 	do
-		fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode);
+		fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, mode);
 	while (fd == -1 && errno == EINTR);
 	return fd;
+}
+
+int dxi_descriptor_open(const char *path, int flags, mode_t mode)
+{
+	return open_retried(path, flags | O_NOFOLLOW, mode);
 }
 
 static bool reserve_one(void)
@@ -67,7 +73,7 @@ static bool reserve_one(void)
 	return true;
 }
 
-int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode)
+static int open_listed(const char *path, int flags, mode_t mode)
 {
 	int fd = -1, error = 0;
 
@@ -78,7 +84,7 @@ int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode)
 	}
 	pthread_mutex_lock(&mutex);
 	if (reserve_one())
-		fd = dxi_descriptor_open(path, flags, mode);
+		fd = open_retried(path, flags, mode);
 	else
 		errno = ENOMEM;
 	if (fd == -1)
@@ -89,6 +95,20 @@ int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode)
 	if (fd == -1)
 		errno = error;
 	return fd;
+}
+
+int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode)
+{
+	return open_listed(path, flags | O_NOFOLLOW, mode);
+}
+
+int dxi_descriptor_reopen_guarded(int fd)
+{
+	char own[64];
+
+	/* A link, which the kernel answers by itself. */
+	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+	return open_listed(own, O_RDWR, 0);
 }
 
 void dxi_descriptor_close_guarded(int fd)

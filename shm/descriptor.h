@@ -18,6 +18,11 @@ int dxi_descriptor_open(const char *path, int flags, mode_t mode);
 /* The same, and from now on closed in every child. */
 int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode);
 
+/* A guarded descriptor of the same file with an open file description of its
+ * own, which no mapping shares: a mapping that a child inherits keeps the
+ * description it was made with, and the locks on it, alive. Needs /proc. */
+int dxi_descriptor_reopen_guarded(int fd);
+
 /* Close a guarded one. In a child, where it is closed already, nothing. */
 void dxi_descriptor_close_guarded(int fd);
 

@@ -114,7 +114,7 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
 	dxh_status status;
 	int fd;
 
-	lease->fd = -1;
+	*lease = DXI_LEASE_NONE;
 	for (int i = 0; i < RETRIES_MAX; i++) {
 		fd = open_lock_file(paths->lock);
 		if (fd == -1)
@@ -154,6 +154,7 @@ bool dxi_lease_try_recovery(const dxi_lease *lease)
 
 void dxi_lease_release(dxi_lease *lease)
 {
+	dxi_beacon_extinguish(lease);
 	if (lease->fd != -1)
 		dxi_descriptor_close_guarded(lease->fd);
 	lease->fd = -1;
@@ -186,27 +187,30 @@ dxi_beacon dxi_beacon_query(int data_fd)
 	return DXI_BEACON_DARK;
 }
 
-bool dxi_beacon_light(int data_fd)
+bool dxi_beacon_light(dxi_lease *lease, int data_fd)
 {
 	struct timespec pause = dxi_timespec(DXI_NS_PER_MS);
 	int error;
 
+	if (lease->beacon_fd == -1)
+		lease->beacon_fd = dxi_descriptor_reopen_guarded(data_fd);
+	if (lease->beacon_fd == -1)
+		return false;
 	/* The kernel closes the files of a killed producer one by one: its
 	 * lock may be free a moment before its beacon is dark. */
 	for (int i = 0; i < DYING_MS; i++) {
-		if (try_lock(data_fd, PRODUCER_BYTE, &error))
+		if (try_lock(lease->beacon_fd, PRODUCER_BYTE, &error))
 			return true;
-		if (dxi_beacon_query(data_fd) == DXI_BEACON_SQUATTED)
+		if (dxi_beacon_query(lease->beacon_fd) == DXI_BEACON_SQUATTED)
 			return false;
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
 	return false;
 }
 
-void dxi_beacon_extinguish(int data_fd)
+void dxi_beacon_extinguish(dxi_lease *lease)
 {
-	struct flock lock = byte_lock(F_UNLCK, PRODUCER_BYTE);
-
-	/* Closing the descriptor would do it too; what fails here is harmless. */
-	(void)fcntl(data_fd, F_OFD_SETLK, &lock);
+	if (lease->beacon_fd != -1)
+		dxi_descriptor_close_guarded(lease->beacon_fd);
+	lease->beacon_fd = -1;
 }

@@ -10,10 +10,13 @@
 
 #include "shm/path.h"
 
-/* The producer's lock; held while fd != -1. */
+/* What the producer holds; each while it is not -1. */
 typedef struct dxi_lease {
-	int fd;
+	int fd;        /* of the lock file */
+	int beacon_fd; /* of the data file; not the one that is mapped */
 } dxi_lease;
+
+#define DXI_LEASE_NONE ((dxi_lease){-1, -1})
 
 /* Take the lock, waiting up to `wait_ns` for a living holder. A wait looks again
  * in steps of at most 5 ms, because the kernel's own wait has no time-out.
@@ -26,14 +29,15 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
 dxh_status dxi_lease_take_recovery(const dxi_lease *lease);
 bool dxi_lease_try_recovery(const dxi_lease *lease);
 
-/* Unlock; nothing in a forked child, which never had the lock. */
+/* Put out the beacon, then unlock: so a successor can light its own. Nothing in a
+ * forked child, which never had them. */
 void dxi_lease_release(dxi_lease *lease);
 
 /* Lock byte 0 of the data file. False: some reader squats on it, which stops
  * nobody, but leaves consumers unsure. */
-bool dxi_beacon_light(int data_fd);
+bool dxi_beacon_light(dxi_lease *lease, int data_fd);
 
-void dxi_beacon_extinguish(int data_fd);
+void dxi_beacon_extinguish(dxi_lease *lease);
 
 typedef enum dxi_beacon {
 	DXI_BEACON_LIT,     /* a producer lives */

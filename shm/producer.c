@@ -53,7 +53,7 @@ static dxh_status take_over(dxh_producer *producer, const dxh_block_config *conf
 
 	if (status != DXH_OK)
 		return status;
-	producer->beacon_is_lit = dxi_beacon_light(block->fd);
+	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);
 	return dxi_takeover(block, producer->beacon_is_lit, &producer->next_ticket);
 }
 
@@ -65,7 +65,7 @@ create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *c
 
 	if (status != DXH_OK)
 		return status;
-	producer->beacon_is_lit = dxi_beacon_light(block->fd);
+	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);
 	dxi_producer_state_open(block, producer->beacon_is_lit);
 	return dxi_segment_link(block);
 }
@@ -131,7 +131,7 @@ dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
 		return dxi_fail(DXH_ENOMEM, "no memory for a producer");
 	opened->process = dxi_process_id();
 	opened->block.fd = -1;
-	opened->lease.fd = -1;
+	opened->lease = DXI_LEASE_NONE;
 	opened->unlink_on_close = own.unlink_on_close != 0;
 	opened->refreshed_ns = dxh_now_ns();
 	status = open_producer(name, &own, opened);
@@ -187,7 +187,7 @@ dxh_status dxh_producer_close(dxh_producer **producer)
 	if (is_ours) {
 		/* Before the wake, so that who wakes sees it, and before the
 		 * lock is free, so that a successor can light its own. */
-		dxi_beacon_extinguish(closed->block.fd);
+		dxi_beacon_extinguish(&closed->lease);
 		dxi_wake(&closed->block);
 	}
 	dxi_segment_detach(&closed->block);

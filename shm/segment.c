@@ -146,9 +146,7 @@ dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_
 	memset(block, 0, sizeof *block);
 	block->paths = *paths;
 	block->writable = access == DXI_ACCESS_WRITE;
-	/* A writer lights the beacon on it, hence guarded. */
-	block->fd = block->writable ? dxi_descriptor_open_guarded(paths->data, O_RDWR, 0)
-	                            : dxi_descriptor_open(paths->data, O_RDONLY, 0);
+	block->fd = dxi_descriptor_open(paths->data, block->writable ? O_RDWR : O_RDONLY, 0);
 	if (block->fd == -1)
 		return fail_to_open(paths, errno);
 	status = attach(block, owner_uid_plus1);
@@ -161,7 +159,7 @@ dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_
 
 static dxh_status open_unnamed(const dxi_paths *paths, dxi_block *block)
 {
-	block->fd = dxi_descriptor_open_guarded(paths->directory, O_TMPFILE | O_RDWR, 0600);
+	block->fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
 	if (block->fd != -1)
 		return DXH_OK;
 	if (errno == EOPNOTSUPP || errno == EISDIR)
@@ -247,9 +245,7 @@ void dxi_segment_detach(dxi_block *block)
 {
 	if (block->base)
 		munmap(block->base, block->bytes);
-	if (block->fd != -1 && block->writable)
-		dxi_descriptor_close_guarded(block->fd);
-	else if (block->fd != -1)
+	if (block->fd != -1)
 		close(block->fd);
 	free(block->schema_bytes);
 	dxi_schema_fini(&block->schema);

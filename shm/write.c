@@ -43,7 +43,7 @@ static void refresh(dxh_producer *producer, int64_t now_ns)
 	                      memory_order_relaxed);
 	if (producer->beacon_is_lit)
 		return;
-	producer->beacon_is_lit = dxi_beacon_light(producer->block.fd);
+	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, producer->block.fd);
 	/* Only now the lock tells. Pairs with the acquire in dxi_liveness(). */
 	if (producer->beacon_is_lit)
 		atomic_store_explicit(&header->producer.state, DXI_STATE_OPEN,

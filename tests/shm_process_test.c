@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: MIT */
+/* The block between real processes: killed at chosen and at random points, taken
+ * over under attached readers, stopped, forked, squatted on, read without rights.
+ */
+#include "tests/shm_fixture.h"
+
+#include "shm/consumer.h"
+#include "shm/copy.h"
+#include "shm/producer.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+static dxh_consumer *consumer;
+static struct item got;
+static dxh_item info;
+
+static dxh_status read_until(int64_t deadline_ns)
+{
+	return dxh_read_next(consumer, &got, sizeof got, deadline_ns, &info);
+}
+
+static void expect_item(uint64_t ticket)
+{
+	dxh_status status;
+
+	/* The producer may not have come yet. */
+	do
+		status = read_until(dxh_in_ms(4000));
+	while (status == DXH_ECLOSED || status == DXH_EDEAD);
+	must(status);
+	cr_expect_eq(info.ticket, ticket);
+	cr_expect(is_item_of(ticket, &got));
+}
+
+/* A block with two items in it, and a reader. */
+static void make_block(const char *name)
+{
+	dxh_producer *producer = open_producer(name, usual_config());
+
+	publish_items(producer, 0, 2);
+	must(dxh_producer_close(&producer));
+	consumer = open_consumer(name, (dxh_consumer_config){0});
+	expect_item(0);
+	expect_item(1);
+}
+
+static void remove_block(const char *name)
+{
+	if (consumer)
+		must(dxh_consumer_close(&consumer));
+	must(dxh_block_unlink(NULL, name));
+}
+
+/* ---- in children: no asserts, an exit code ---- */
+
+static void child_publish(dxh_producer *producer, uint64_t ticket)
+{
+	struct item item = item_of(ticket);
+
+	if (dxh_publish(producer, &item, sizeof item, DXH_NOW) != DXH_OK)
+		_exit(50);
+}
+
+static dxh_producer *child_open(const char *name)
+{
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+
+	if (dxh_producer_open(name, &config, &producer) != DXH_OK)
+		_exit(51);
+	return producer;
+}
+
+static uint64_t next_of(dxh_producer *producer)
+{
+	dxh_producer_stats stats;
+
+	if (dxh_producer_stats_get(producer, &stats) != DXH_OK)
+		_exit(52);
+	return stats.next_ticket;
+}
+
+/* ---- killed at chosen points: ticket 2 is published, ticket 3 in the making ---- */
+
+static void die_after_open(const char *name)
+{
+	child_publish(child_open(name), 2);
+	die_here();
+}
+
+static void die_after_begin(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+	dxh_write_slot slot;
+
+	child_publish(producer, 2);
+	if (dxh_write_begin(producer, DXH_NOW, &slot) == DXH_OK)
+		die_here();
+}
+
+static void die_half_written(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+	struct item item = item_of(3);
+	dxh_write_slot slot;
+
+	child_publish(producer, 2);
+	if (dxh_write_begin(producer, DXH_NOW, &slot) != DXH_OK)
+		return;
+	memcpy(slot.data, &item, sizeof item / 2);
+	die_here();
+}
+
+/* Published in its slot, but head was not stored. */
+static void die_before_head(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+	struct item item = item_of(3);
+
+	child_publish(producer, 2);
+	dxi_copy_in(dxi_slot_begin(&producer->block.ring, 3), &item, sizeof item);
+	dxi_slot_commit(&producer->block.ring, 3, sizeof item, 0, dxh_now_ns());
+	die_here();
+}
+
+static void die_in_latch(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+	struct position *spare;
+	void *data;
+
+	child_publish(producer, 2);
+	if (dxh_latch_begin(producer, "position", sizeof *spare, &data) != DXH_OK)
+		return;
+	spare = data;
+	spare->x = 77;
+	die_here();
+}
+
+static void die_after_takeover(const char *name)
+{
+	child_open(name);
+	die_here();
+}
+
+static void expect_killed(void (*act)(const char *), const char *name)
+{
+	int status = run_child(act, name);
+
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the child ended otherwise");
+}
+
+/* After the death: what was published is there, the rest is told as death, and a
+ * successor goes on with ticket `next`, under the attached reader. */
+static void survive(void (*act)(const char *), uint64_t next, uint64_t epoch)
+{
+	const char *name = new_name();
+	dxh_producer *producer;
+	struct position copy;
+
+	make_block(name);
+	expect_killed(act, name);
+	for (uint64_t ticket = 2; ticket < next; ticket++)
+		expect_item(ticket);
+	expect_status(read_until(DXH_FOREVER), DXH_EDEAD);
+	expect_status(read_until(DXH_NOW), DXH_EDEAD);
+	must(dxh_latch_read(consumer, "position", &copy, sizeof copy));
+	cr_expect_eq(copy.x, 0);
+
+	producer = open_producer(name, usual_config());
+	cr_expect_eq(next_of(producer), next);
+	expect_status(read_until(DXH_NOW), DXH_EWAIT);
+	publish_items(producer, next, 3);
+	for (uint64_t ticket = next; ticket < next + 3; ticket++)
+		expect_item(ticket);
+	cr_expect_eq(info.epoch, epoch);
+	expect_exact(consumer, 0);
+	must(dxh_producer_close(&producer));
+	remove_block(name);
+}
+
+Test(process, death_after_open_is_survived, .timeout = 5)
+{
+	survive(die_after_open, 3, 2);
+}
+
+Test(process, death_between_begin_and_commit_is_survived, .timeout = 5)
+{
+	survive(die_after_begin, 3, 2);
+}
+
+Test(process, death_in_the_payload_is_survived, .timeout = 5)
+{
+	survive(die_half_written, 3, 2);
+}
+
+Test(process, death_before_head_is_survived, .timeout = 5)
+{
+	survive(die_before_head, 4, 2);
+}
+
+Test(process, death_in_a_latch_is_survived, .timeout = 5)
+{
+	survive(die_in_latch, 3, 2);
+}
+
+Test(process, a_takeover_may_die_and_run_again, .timeout = 5)
+{
+	const char *name = new_name();
+	dxh_producer *producer;
+	dxh_block_info facts;
+
+	make_block(name);
+	expect_killed(die_half_written, name);
+	for (int i = 0; i < 5; i++) {
+		expect_killed(die_after_takeover, name);
+		must(dxh_block_stat(NULL, name, &facts));
+		cr_expect_eq(facts.head, 3);
+		cr_expect_eq(facts.producer, DXH_PRODUCER_DEAD);
+	}
+	expect_item(2);
+	expect_status(read_until(DXH_NOW), DXH_EDEAD);
+	producer = open_producer(name, usual_config());
+	cr_expect_eq(next_of(producer), 3);
+	publish_items(producer, 3, 1);
+	expect_item(3);
+	cr_expect_eq(info.epoch, 7);
+	must(dxh_producer_close(&producer));
+	remove_block(name);
+}
+
+/* ---- a producer that runs until it is killed ---- */
+
+static void publish_for_ever(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+
+	for (uint64_t ticket = next_of(producer);; ticket++)
+		child_publish(producer, ticket);
+}
+
+static void publish_by_hand_for_ever(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+
+	for (uint64_t ticket = next_of(producer);; ticket++) {
+		struct item item = item_of(ticket);
+		dxh_write_slot slot;
+
+		if (dxh_write_begin(producer, DXH_NOW, &slot) != DXH_OK)
+			_exit(53);
+		memcpy(slot.data, &item, sizeof item);
+		if (dxh_write_commit(&slot, sizeof item) != DXH_OK)
+			_exit(54);
+	}
+}
+
+static void hold_until_killed(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+
+	/* Who has read it knows that the takeover is complete. */
+	child_publish(producer, next_of(producer));
+	for (;;)
+		pause();
+}
+
+static pid_t start(void (*act)(const char *), const char *name)
+{
+	pid_t child = fork();
+
+	cr_assert(child != -1);
+	if (child == 0) {
+		/* A test that fails must not leave it running. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		act(name);
+		_exit(0);
+	}
+	return child;
+}
+
+static void reap(pid_t child)
+{
+	kill(child, SIGKILL);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+}
+
+static void wait_until_alive(const char *name, pid_t producer)
+{
+	dxh_block_info facts;
+	int64_t deadline = dxh_in_ms(4000);
+
+	do {
+		cr_assert_lt(dxh_now_ns(), deadline, "the producer never came");
+		if (dxh_block_stat(NULL, name, &facts) != DXH_OK)
+			facts.producer = DXH_PRODUCER_DEAD;
+	} while (facts.producer != DXH_PRODUCER_ALIVE || facts.producer_pid != producer);
+}
+
+/* Read `count` items of a running producer, each checked against its ticket. */
+static void read_running(uint64_t count)
+{
+	uint64_t before = consumer->read, last = 0;
+	dxh_status status;
+
+	while (consumer->read < before + count) {
+		status = read_until(dxh_in_ms(4000));
+		cr_assert(status == DXH_OK || status == DXH_ELAPPED, "%s", dxh_last_error());
+		if (status != DXH_OK)
+			continue;
+		cr_assert(is_item_of(info.ticket, &got), "ticket %lu is torn", info.ticket);
+		cr_assert(last == 0 || info.ticket > last, "backwards");
+		last = info.ticket;
+	}
+}
+
+Test(process, death_at_random_points_loses_nothing_unaccounted, .timeout = 20)
+{
+	const char *name = new_name();
+	dxh_producer *producer;
+	dxh_status status;
+
+	make_block(name);
+	srand(7);
+	for (int round = 0; round < 40; round++) {
+		pid_t child = start(round % 2 ? publish_for_ever : publish_by_hand_for_ever, name);
+
+		wait_until_alive(name, child);
+		read_running((uint64_t)(1 + rand() % 300));
+		reap(child);
+		while ((status = read_until(DXH_NOW)) == DXH_OK || status == DXH_ELAPPED)
+			if (status == DXH_OK)
+				cr_assert(is_item_of(info.ticket, &got));
+		cr_assert_eq(status, DXH_EDEAD, "%s", dxh_last_error());
+		expect_exact(consumer, 0);
+		/* All that was ever published is accounted for. */
+		producer = open_producer(name, usual_config());
+		cr_assert_eq(next_of(producer), consumer->next);
+		must(dxh_producer_close(&producer));
+	}
+	remove_block(name);
+}
+
+/* Both disciplines, both ways of writing, a ring so small that readers are lapped
+ * all the time: that must have happened, and nothing torn been delivered. */
+static void read_while_lapped(void (*writer)(const char *), dxh_discipline discipline)
+{
+	const char *name = new_name();
+	pid_t child;
+
+	make_block(name);
+	must(dxh_consumer_close(&consumer));
+	child = start(writer, name);
+	wait_until_alive(name, child);
+	consumer = open_consumer(name, (dxh_consumer_config){.discipline = discipline});
+	for (int i = 0; i < 200 && (consumer->lost == 0 || i < 20); i++)
+		read_running(500);
+	cr_expect_gt(consumer->lost, 0, "never lapped: the test is blind");
+	expect_exact(consumer, consumer->start);
+	reap(child);
+	remove_block(name);
+}
+
+Test(process, follow_never_delivers_torn_items, .timeout = 20)
+{
+	read_while_lapped(publish_for_ever, DXH_FOLLOW);
+	read_while_lapped(publish_by_hand_for_ever, DXH_FOLLOW);
+}
+
+Test(process, latest_never_delivers_torn_items, .timeout = 20)
+{
+	read_while_lapped(publish_for_ever, DXH_LATEST);
+	read_while_lapped(publish_by_hand_for_ever, DXH_LATEST);
+}
+
+/* ---- told dead, not told dead ---- */
+
+Test(process, death_is_told_once_at_once_then_at_each_deadline, .timeout = 5)
+{
+	const char *name = new_name();
+	pid_t child;
+	int64_t begin;
+
+	make_block(name);
+	child = start(hold_until_killed, name);
+	expect_item(2);
+	expect_status(read_until(DXH_NOW), DXH_EWAIT);
+	kill(child, SIGKILL);
+	/* The zombie is not reaped: that must not make it look alive. */
+	expect_status(read_until(DXH_FOREVER), DXH_EDEAD);
+	expect_error_says("died");
+	begin = dxh_now_ns();
+	expect_status(read_until(dxh_in_ms(30)), DXH_EDEAD);
+	cr_expect_geq(dxh_now_ns() - begin, 30000000);
+	reap(child);
+	/* The next one's death is news again. */
+	expect_killed(die_after_takeover, name);
+	expect_status(read_until(DXH_FOREVER), DXH_EDEAD);
+	remove_block(name);
+}
+
+Test(process, a_stopped_producer_is_not_dead, .timeout = 5)
+{
+	const char *name = new_name();
+	dxh_block_config config = usual_config();
+	dxh_producer *second;
+	dxh_block_info facts;
+	pid_t child;
+
+	make_block(name);
+	child = start(hold_until_killed, name);
+	expect_item(2);
+	kill(child, SIGSTOP);
+	cr_assert_eq(waitpid(child, NULL, WUNTRACED), child);
+	expect_status(read_until(dxh_in_ms(20)), DXH_EWAIT);
+	must(dxh_block_stat(NULL, name, &facts));
+	cr_expect_eq(facts.producer, DXH_PRODUCER_ALIVE);
+	cr_expect_eq(facts.producer_pid, child);
+	expect_status(dxh_producer_open(name, &config, &second), DXH_EBUSY);
+	expect_status(dxh_block_unlink(NULL, name), DXH_EBUSY);
+	reap(child);
+	remove_block(name);
+}
+
+Test(process, a_block_removed_under_a_living_producer_is_told_when_it_ends, .timeout = 5)
+{
+	const char *name = new_name();
+	pid_t child;
+
+	make_block(name);
+	child = start(hold_until_killed, name);
+	expect_item(2);
+	unlink(file_of(name, ".dxh"));
+	expect_status(read_until(DXH_NOW), DXH_EWAIT);
+	reap(child);
+	expect_status(read_until(DXH_FOREVER), DXH_EUNLINKED);
+	must(dxh_consumer_close(&consumer));
+	expect_status(dxh_block_unlink(NULL, name), DXH_ENOTFOUND);
+}
+
+/* ---- standby ---- */
+
+Test(process, a_standby_takes_over_when_the_producer_dies, .timeout = 10)
+{
+	const char *name = new_name();
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+	pid_t child, killer;
+
+	make_block(name);
+	child = start(hold_until_killed, name);
+	expect_item(2);
+	killer = fork();
+	cr_assert(killer != -1);
+	if (killer == 0) {
+		/* Later than the first look of the standby, most of the time;
+		 * the result does not depend on it. */
+		usleep(20000);
+		kill(child, SIGKILL);
+		_exit(0);
+	}
+	config.owner_wait_ns = INT64_C(8000000000);
+	must(dxh_producer_open(name, &config, &producer));
+	publish_items(producer, 3, 1);
+	expect_item(3);
+	waitpid(killer, NULL, 0);
+	reap(child);
+	must(dxh_producer_close(&producer));
+	remove_block(name);
+}
+
+static void standby_and_publish(const char *name)
+{
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+
+	config.owner_wait_ns = INT64_C(8000000000);
+	if (dxh_producer_open(name, &config, &producer) != DXH_OK)
+		_exit(55);
+	child_publish(producer, next_of(producer));
+	dxh_producer_close(&producer);
+}
+
+/* The lock file goes with the block; who waits on the old one must notice. */
+Test(process, a_standby_survives_the_removal_of_the_block, .timeout = 10)
+{
+	const char *name = new_name();
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+	dxh_block_info facts;
+	int status;
+	pid_t child;
+
+	config.unlink_on_close = 1;
+	producer = open_producer(name, config);
+	publish_items(producer, 0, 3);
+	child = start(standby_and_publish, name);
+	must(dxh_producer_close(&producer));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0);
+	must(dxh_block_stat(NULL, name, &facts));
+	cr_expect_eq(facts.head, 1, "it is a new block");
+	remove_block(name);
+}
+
+/* ---- rights ---- */
+
+static void write_into_zone(const char *name)
+{
+	dxh_consumer *own;
+	const struct telemetry *zone;
+
+	signal(SIGSEGV, SIG_DFL);
+	if (dxh_consumer_open(name, NULL, &own) != DXH_OK ||
+	    dxh_zone_view(own, telemetry, &zone) != DXH_OK)
+		_exit(56);
+	if (mprotect(own->block.base, own->block.bytes, PROT_READ | PROT_WRITE) != -1 ||
+	    errno != EACCES)
+		_exit(57);
+	atomic_store((_Atomic uint64_t *)(uintptr_t)&zone->frames, 1);
+}
+
+Test(process, a_consumer_cannot_write_whatever_it_tries, .timeout = 5)
+{
+	const char *name = new_name();
+	int status;
+
+	make_block(name);
+	status = run_child(write_into_zone, name);
+	cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %x", status);
+	remove_block(name);
+}
+
+enum { NOBODY = 65534 };
+
+static void read_as_nobody(const char *name)
+{
+	dxh_consumer_config reader = {.directory = "/dev/shm"};
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+	dxh_consumer *own;
+	dxh_block_info facts;
+
+	config.directory = "/dev/shm";
+	if (setgid(NOBODY) == -1 || setuid(NOBODY) == -1)
+		_exit(58);
+	/* Root's block is believed; its lock file cannot be opened, and yet the
+	 * producer is known to live. */
+	if (dxh_consumer_open(name, &reader, &own) != DXH_OK ||
+	    dxh_consumer_info(own, &facts) != DXH_OK || facts.producer != DXH_PRODUCER_ALIVE)
+		_exit(59);
+	if (dxh_producer_open(name, &config, &producer) != DXH_EACCESS)
+		_exit(60);
+	if (dxh_block_unlink("/dev/shm", name) != DXH_EACCESS)
+		_exit(61);
+	_exit(0);
+}
+
+Test(process, another_user_reads_and_knows_who_lives, .timeout = 5)
+{
+	const char *name = new_name();
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can become somebody else");
+	config.directory = "/dev/shm";
+	config.mode = 0644;
+	config.unlink_on_close = 1;
+	producer = open_producer(name, config);
+	cr_expect_eq(run_child(read_as_nobody, name), 0);
+	must(dxh_producer_close(&producer));
+}
+
+/* ---- fork ---- */
+
+static dxh_producer *inherited;
+
+static void use_inherited(const char *name)
+{
+	dxh_item item;
+	struct item copy;
+	dxh_write_slot slot;
+
+	(void)name;
+	if (dxh_publish(inherited, "x", 1, DXH_NOW) != DXH_EFORKED ||
+	    dxh_write_begin(inherited, DXH_NOW, &slot) != DXH_EFORKED ||
+	    dxh_read_next(consumer, &copy, sizeof copy, DXH_NOW, &item) != DXH_EFORKED)
+		_exit(62);
+	if (dxh_producer_close(&inherited) != DXH_OK || dxh_consumer_close(&consumer) != DXH_OK)
+		_exit(63);
+}
+
+Test(process, a_forked_child_can_only_close, .timeout = 5)
+{
+	const char *name = new_name();
+
+	make_block(name);
+	inherited = open_producer(name, usual_config());
+	cr_expect_eq(run_child(use_inherited, name), 0);
+	/* The child's close changed nothing. */
+	publish_items(inherited, 2, 1);
+	expect_item(2);
+	must(dxh_producer_close(&inherited));
+	remove_block(name);
+}
+
+static int lingering[2];
+
+static void fork_a_lingerer_and_die(const char *name)
+{
+	dxh_producer *producer = child_open(name);
+
+	child_publish(producer, 2);
+	if (fork() == 0) {
+		char byte;
+
+		/* Until the test is over. */
+		close(lingering[1]);
+		(void)!read(lingering[0], &byte, 1);
+		_exit(0);
+	}
+	die_here();
+}
+
+Test(process, a_child_that_lingers_does_not_keep_the_dead_alive, .timeout = 5)
+{
+	const char *name = new_name();
+	dxh_producer *producer;
+
+	make_block(name);
+	cr_assert_eq(pipe(lingering), 0);
+	expect_killed(fork_a_lingerer_and_die, name);
+	expect_item(2);
+	expect_status(read_until(DXH_FOREVER), DXH_EDEAD);
+	producer = open_producer(name, usual_config());
+	must(dxh_producer_close(&producer));
+	close(lingering[1]);
+	close(lingering[0]);
+	remove_block(name);
+}
+
+/* ---- squatters ---- */
+
+static int squat(const char *name)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
+	int fd = open(file_of(name, ".dxh"), O_RDONLY | O_CLOEXEC);
+
+	cr_assert(fd != -1 && fcntl(fd, F_OFD_SETLK, &lock) == 0);
+	return fd;
+}
+
+Test(process, a_squatting_reader_stops_nobody, .timeout = 5)
+{
+	const char *name = new_name();
+	dxh_producer *producer;
+	dxh_block_info facts;
+	int squatter;
+
+	make_block(name);
+	dxh_log_set(DXH_LOG_ERROR, NULL, NULL);
+	squatter = squat(name);
+	producer = open_producer(name, usual_config());
+	publish_items(producer, 2, 1);
+	expect_item(2);
+	expect_status(read_until(DXH_NOW), DXH_EWAIT);
+	must(dxh_consumer_info(consumer, &facts));
+	cr_expect_eq(facts.producer, DXH_PRODUCER_UNKNOWN);
+	/* Gone; but the producer has not lit its beacon yet, and the free lock
+	 * must not make it look dead. */
+	close(squatter);
+	expect_status(read_until(DXH_NOW), DXH_EWAIT);
+	/* It does so within a second of writing: here as if that had passed. */
+	producer->refreshed_ns = 0;
+	publish_items(producer, 3, 1);
+	must(dxh_consumer_info(consumer, &facts));
+	cr_expect_eq(facts.producer, DXH_PRODUCER_ALIVE);
+	expect_item(3);
+	must(dxh_producer_close(&producer));
+	expect_status(read_until(DXH_NOW), DXH_ECLOSED);
+	remove_block(name);
+}
