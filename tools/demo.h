@@ -105,14 +105,16 @@ struct demo_client {
 	_Atomic uint64_t lost;
 	_Atomic uint64_t closed;
 	_Atomic uint64_t other;
-	_Atomic uint64_t refused;     /* not accepted: no credit; not in posted */
-	_Atomic uint64_t waits_over;  /* awaits that gave up before the request did */
-	_Atomic uint64_t wrong_reply; /* a reply that is not what was asked for */
-	_Atomic uint64_t ended_twice; /* a second terminal event */
-	_Atomic uint64_t never_ended; /* no terminal event at all */
-	_Atomic uint64_t bad_handle;  /* release, or use after it, answered wrongly */
-	_Atomic uint64_t rejections;  /* requests made to be rejected, that were */
-	_Atomic uint64_t flushes;     /* accepted, and how many of them ended well */
+	_Atomic uint64_t refused;       /* not accepted: no credit; not in posted */
+	_Atomic uint64_t waits_over;    /* awaits that gave up before the request did */
+	_Atomic uint64_t wrong_reply;   /* a reply that is not what was asked for */
+	_Atomic uint64_t ended_twice;   /* a second terminal event */
+	_Atomic uint64_t never_ended;   /* no terminal event at all */
+	_Atomic uint64_t bad_handle;    /* release, or use after it, answered wrongly */
+	_Atomic uint64_t rejections;    /* requests made to be rejected, that were */
+	_Atomic uint64_t answered_late; /* the service said that their time had passed */
+	_Atomic uint64_t expired_early; /* ended so though there was time enough */
+	_Atomic uint64_t flushes;       /* accepted, and how many of them ended well */
 	_Atomic uint64_t flushes_done;
 	_Atomic uint64_t marks; /* notifications accepted */
 	_Atomic uint64_t marks_sum;
@@ -152,8 +154,9 @@ struct demo_facts {
 struct demo_facts *demo_facts_create(int *fd);
 struct demo_facts *demo_facts_map(int fd);
 
-/* Whose lines these are, and where they go; also for what the library logs. */
-void demo_speak_as(const char *who, int fd);
+/* Whose lines these are, and where they go; also what the library logs up to a
+ * level. */
+void demo_speak_as(const char *who, int fd, dxh_log_level level);
 
 /* One line to the supervisor, which shows it; a process started by the demo has
  * no other output. Whole lines only, so that they do not mix. Thread: any. */

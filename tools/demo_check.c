@@ -166,8 +166,8 @@ static void check_requests(struct demo *demo)
 		return;
 	none(demo, "client", "requests lost though nothing was killed", demo_get(&own->lost));
 	none(demo, "client", "requests closed", demo_get(&own->closed));
-	equal(demo, "client", "failed, all of them on purpose", demo_get(&own->rejections),
-	      demo_get(&own->failed));
+	equal(demo, "client", "failed, all of them rejected on purpose or too late",
+	      demo_get(&own->rejections) + demo_get(&own->answered_late), demo_get(&own->failed));
 }
 
 static void check_marks(struct demo *demo)

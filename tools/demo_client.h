@@ -25,7 +25,8 @@ struct demo_operation {
 	dxh_completion done;
 	int64_t posted_ns;
 	enum demo_expect expect;
-	bool open; /* posted, and its end not yet seen */
+	bool hasty; /* with a deadline that cannot be kept */
+	bool open;  /* posted, and its end not yet seen */
 	size_t body_bytes;
 	unsigned char body[DEMO_BODY_MAX];
 };

@@ -141,8 +141,12 @@ static void count_end(struct demo_worker *worker, const struct demo_operation *o
 		demo_add(&own->failed, 1);
 		if (operation->expect == DEMO_EXPECT_REJECTED && reply->status == DXH_EREJECTED)
 			demo_add(&own->rejections, 1);
+		if (reply->status == DXH_EEXPIRED)
+			demo_add(&own->answered_late, 1);
 	} else if (reply->status == DXH_EEXPIRED) {
 		demo_add(&own->expired, 1);
+		if (!operation->hasty)
+			demo_add(&own->expired_early, 1);
 	} else if (reply->status == DXH_ECANCELED) {
 		demo_add(&own->canceled, 1);
 	} else if (reply->status == DXH_ELOST) {

@@ -121,8 +121,9 @@ static void one_request(struct demo_worker *worker)
 		make_rate(worker, operation, false);
 	else
 		demo_make_echo(worker, operation);
-	if (turn == 7)
-		deadline_ns = dxh_in_us(1); /* cannot be kept */
+	operation->hasty = turn == 7;
+	if (operation->hasty)
+		deadline_ns = dxh_in_us(1);
 	if (!demo_post(worker, operation, NULL, deadline_ns))
 		return;
 	if (turn == 17)

@@ -80,11 +80,11 @@ static void say_log(void *context, dxh_log_level level, const char *line)
 	demo_say("%s", line);
 }
 
-void demo_speak_as(const char *who, int fd)
+void demo_speak_as(const char *who, int fd, dxh_log_level level)
 {
 	speaker = who;
 	speaker_fd = fd;
-	dxh_log_set(DXH_LOG_WARNING, say_log, NULL);
+	dxh_log_set(level, say_log, NULL);
 }
 
 const char *demo_role_name(enum demo_role role)

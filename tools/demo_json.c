@@ -117,6 +117,8 @@ static void write_requests(struct json *json, const struct demo_client *own)
 	json_number(json, "other", demo_get(&own->other));
 	json_number(json, "refused", demo_get(&own->refused));
 	json_number(json, "rejected_on_purpose", demo_get(&own->rejections));
+	json_number(json, "answered_late", demo_get(&own->answered_late));
+	json_number(json, "expired_with_time_left", demo_get(&own->expired_early));
 	json_number(json, "waits_over", demo_get(&own->waits_over));
 	json_number(json, "wrong_replies", demo_get(&own->wrong_reply));
 	json_number(json, "ended_twice", demo_get(&own->ended_twice));

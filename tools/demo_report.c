@@ -101,10 +101,11 @@ static void report_requests(FILE *out, const struct demo *demo)
 	        demo_text_plain(demo_get(&own->closed)).s,
 	        demo_text_plain(demo_get(&own->other)).s);
 	fprintf(out,
-	        "           from %d threads; made to fail: %" PRIu64 "; no room: %" PRIu64
+	        "           from %d threads; rejected on purpose: %" PRIu64
+	        "; expired though there was time: %" PRIu64 "; no room: %" PRIu64
 	        "; awaits that gave up before the answer: %" PRIu64 "\n",
-	        DEMO_THREADS, demo_get(&own->rejections), demo_get(&own->refused),
-	        demo_get(&own->waits_over));
+	        DEMO_THREADS, demo_get(&own->rejections), demo_get(&own->expired_early),
+	        demo_get(&own->refused), demo_get(&own->waits_over));
 	report_percentiles(out, "post", &own->post);
 	report_percentiles(out, "round trip", &own->round_trip);
 }

@@ -345,7 +345,7 @@ int demo_run(const struct demo_options *options)
 	if ((options->json != NULL && json == NULL) || !prepare(&demo, options))
 		return TOOL_FAILED;
 	demo_view_open(&demo.view, json == stdout);
-	demo_speak_as("demo", demo.children.input_fd);
+	demo_speak_as("demo", demo.children.input_fd, DXH_LOG_WARNING);
 	demo.started = start_all(&demo);
 	if (demo.started)
 		run(&demo);
