@@ -94,7 +94,7 @@ $(B)/libdxh.so: $(B)/$(SONAME)
 	ln -sf $(SONAME) $@
 
 $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
-	$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
 # Tests see the rooms from inside, so they take the archive.
 $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdxh.a

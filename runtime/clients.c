@@ -5,6 +5,7 @@
 
 #include "base/futex.h"
 #include "base/status.h"
+#include "runtime/descriptors.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -637,8 +638,12 @@ static size_t on_ready(void *context, bool can_receive, bool can_send)
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
 {
 	dxi_socket_config config = {.type = DXI_ROUTER, .ready = on_ready, .owner = service};
-	dxh_status status = dxi_socket_open(service->hub->sockets, &config, &service->socket);
+	dxh_status status;
 
+	dxi_descriptors_raise();
+	status = dxi_descriptors_reserve("a service with its clients", service->config.clients_max);
+	if (status == DXH_OK)
+		status = dxi_socket_open(service->hub->sockets, &config, &service->socket);
 	if (status != DXH_OK)
 		return status;
 	status = dxi_socket_bind(service->socket, endpoint, service->endpoint,

@@ -7,6 +7,7 @@
 #include "base/futex.h"
 #include "base/status.h"
 #include "queue/doorbell.h"
+#include "runtime/descriptors.h"
 #include "runtime/peer.h"
 #include "runtime/service.h"
 
@@ -184,8 +185,10 @@ static dxh_status check_config(dxh_hub_config *config)
 static dxh_status open_loop(dxh_hub *hub)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	dxh_status status = dxi_doorbell_open(&hub->doorbell);
+	dxh_status status = dxi_descriptors_reserve("a hub", DXI_DESCRIPTORS_OF_HUB);
 
+	if (status == DXH_OK)
+		status = dxi_doorbell_open(&hub->doorbell);
 	if (status != DXH_OK)
 		return status;
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -32,10 +32,12 @@ dxh_peer_state dxh_peer_state_get(const dxh_peer *peer)
 static dxh_status attach(void *context)
 {
 	dxh_peer *peer = context;
+	dxh_status status = dxi_connection_start(peer);
 
+	if (status != DXH_OK)
+		return status;
 	peer->next = peer->hub->peers;
 	peer->hub->peers = peer;
-	dxi_connection_start(peer);
 	return DXH_OK;
 }
 

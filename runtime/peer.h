@@ -86,8 +86,8 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms);
 
 /* ---- reconnect.c ---- */
 
-/* Begin to connect, and keep at it. */
-void dxi_connection_start(dxh_peer *peer);
+/* Begin to connect, and keep at it; or say why not even a first try is possible. */
+dxh_status dxi_connection_start(dxh_peer *peer);
 
 /* The socket has work (a dxi_socket_ready). */
 size_t dxi_connection_ready(void *peer, bool can_receive, bool can_send);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "runtime/descriptors.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -91,14 +92,16 @@ static void on_event(void *context, dxi_connection_event event, const char *reas
 		dxi_socket_touch(peer->socket); /* to say HELLO */
 }
 
-static void connect_now(dxh_peer *peer)
+static dxh_status connect_now(dxh_peer *peer)
 {
 	dxi_socket_config config = {.type = DXI_DEALER,
 	                            .ready = dxi_connection_ready,
 	                            .event = on_event,
 	                            .owner = peer};
-	dxh_status status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
+	dxh_status status = dxi_descriptors_reserve("a peer", DXI_DESCRIPTORS_OF_PEER);
 
+	if (status == DXH_OK)
+		status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
 	if (status == DXH_OK) {
 		status = dxi_socket_connect(peer->socket, peer->endpoint);
 		if (status != DXH_OK) {
@@ -109,10 +112,11 @@ static void connect_now(dxh_peer *peer)
 	if (status != DXH_OK) {
 		schedule_retry(peer);
 		set_state(peer, DXH_PEER_WAITING, dxh_last_error());
-		return;
+		return status;
 	}
 	set_alarm(peer, peer->hub->config.connect_timeout_ns);
 	set_state(peer, DXH_PEER_CONNECTING, "");
+	return DXH_OK;
 }
 
 static void on_alarm(void *context)
@@ -120,15 +124,20 @@ static void on_alarm(void *context)
 	dxh_peer *peer = context;
 
 	if (!peer->socket)
-		connect_now(peer);
+		(void)connect_now(peer); /* it has scheduled the next try */
 	else if (dxh_peer_state_get(peer) != DXH_PEER_READY)
 		connection_lost(peer, DXH_PEER_WAITING, "no handshake within connect_timeout_ns");
 }
 
-void dxi_connection_start(dxh_peer *peer)
+dxh_status dxi_connection_start(dxh_peer *peer)
 {
+	dxh_status status;
+
 	peer->alarm = (dxi_tick){.fn = on_alarm, .context = peer};
-	connect_now(peer);
+	status = connect_now(peer);
+	if (status != DXH_OK)
+		dxi_connection_stop(peer, 0);
+	return status;
 }
 
 /* HELLO is the first record on every connection. */

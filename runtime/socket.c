@@ -294,6 +294,9 @@ dxh_status dxi_socket_bind(dxi_socket *socket, const char *endpoint, char *bound
 		                "'%s' is in use: stop what listens there, or choose "
 		                "another endpoint",
 		                endpoint);
+	if (error == EMFILE || error == ENFILE)
+		return dxi_fail(DXH_ELIMIT, "no file descriptor is left to listen on '%s'",
+		                endpoint);
 	if (error == EACCES || error == EPERM)
 		return dxi_fail(DXH_EACCESS, "no permission to listen on '%s'", endpoint);
 	return dxi_fail(DXH_EINVAL, "cannot listen on '%s': %s", endpoint, zmq_strerror(error));

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Little memory, few descriptors: a refusal that says so, never an abort. Each
+ * world is a child process with a limit of its own. */
+#include "tests/support/support.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static unsigned open_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count - 3;
+}
+
+/* How far a child gets that may open `extra` more descriptors: 0 not even a hub,
+ * 1 a hub, 2 also a service, 3 also a peer. 99: a refusal of another kind. */
+static int reach(unsigned extra)
+{
+	const rlim_t limit = open_descriptors() + extra;
+	dxh_service *service;
+	dxh_status status;
+	dxh_peer *peer;
+	dxh_hub *hub;
+
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit, limit});
+	status = dxh_hub_open(NULL, &hub);
+	if (status != DXH_OK)
+		return status == DXH_ELIMIT && strstr(dxh_last_error(), "the limit is") ? 0 : 99;
+	status = dxh_service_bind(hub, test_endpoint(), &(dxh_service_config){.clients_max = 1},
+	                          &service);
+	if (status != DXH_OK)
+		return status == DXH_ELIMIT ? 1 : 99;
+	status = dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer);
+	if (status != DXH_OK)
+		return status == DXH_ELIMIT ? 2 : 99;
+	return 3;
+}
+
+Test(limits, with_too_few_descriptors_each_object_is_refused_in_turn, .timeout = 120)
+{
+	int reached[4] = {0}, last = 0;
+
+	for (unsigned extra = 0; extra <= 80; extra++) {
+		int status;
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(reach(extra));
+		waitpid(child, &status, 0);
+		cr_assert(WIFEXITED(status), "died with %u descriptors: %d", extra, status);
+		cr_assert_leq(WEXITSTATUS(status), 3);
+		cr_assert_geq(WEXITSTATUS(status), last, "more descriptors, less reached");
+		last = WEXITSTATUS(status);
+		reached[last]++;
+	}
+	for (int i = 0; i < 4; i++)
+		cr_expect_gt(reached[i], 0, "stage %d was not tried", i);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+#endif
+
+/* 0: posts end with DXH_ENOMEM and the hub still works. */
+static int post_until_no_memory(void)
+{
+	static char body[512 * 1024];
+	dxh_completion done;
+	dxh_status status;
+	dxh_hub *hub;
+	dxh_peer *peer;
+	size_t pages;
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	if (dxh_hub_open(NULL, &hub) != DXH_OK ||
+	    dxh_peer_connect(hub, test_endpoint(), NULL, &peer) != DXH_OK ||
+	    fscanf(statm, "%zu", &pages) != 1)
+		return 1;
+	fclose(statm);
+	setrlimit(RLIMIT_AS, &(struct rlimit){pages * 4096 + (64 << 20), RLIM_INFINITY});
+	do {
+		status = dxh_post(peer, "x", body, sizeof body, DXH_FOREVER, &done);
+		if (status == DXH_OK)
+			dxh_release(done);
+	} while (status == DXH_OK);
+	if (status != DXH_ENOMEM || !strstr(dxh_last_error(), "524288 bytes"))
+		return 2;
+	if (dxh_post(peer, "small", NULL, 0, DXH_FOREVER, &done) != DXH_OK)
+		return 3;
+	return dxh_hub_close(&hub) == DXH_OK ? 0 : 4;
+}
+
+Test(limits, without_memory_for_a_body_the_post_is_refused, .timeout = 60)
+{
+	int status;
+	pid_t child;
+
+#ifdef __SANITIZE_ADDRESS__
+	cr_skip("AddressSanitizer needs the whole address space");
+#endif
+	child = fork();
+	if (child == 0)
+		_exit(post_until_no_memory());
+	waitpid(child, &status, 0);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child: %#x", status);
+}
