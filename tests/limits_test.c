@@ -35,7 +35,7 @@ static int reach(unsigned extra)
 	status = dxh_hub_open(NULL, &hub);
 	if (status != DXH_OK)
 		return status == DXH_ELIMIT && strstr(dxh_last_error(), "the limit is") ? 0 : 99;
-	status = dxh_service_bind(hub, test_endpoint(), &(dxh_service_config){.clients_max = 1},
+	status = dxh_service_bind(hub, test_endpoint(), &(dxh_service_config){.clients_max = 20},
 	                          &service);
 	if (status != DXH_OK)
 		return status == DXH_ELIMIT ? 1 : 99;
