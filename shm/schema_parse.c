@@ -270,7 +270,7 @@ dxh_status
 dxi_schema_parse(const unsigned char *bytes, size_t length, uint64_t offset, dxi_schema *schema)
 {
 	enum { FIELDS = (DXH_ZONES_MAX + 1) * DXH_FIELDS_MAX };
-	struct parser parser = {.begin = bytes, .end = bytes + length, .offset = offset};
+	struct parser parser = {.begin = bytes, .offset = offset};
 	dxh_status status;
 
 	memset(schema, 0, sizeof *schema);
@@ -281,6 +281,7 @@ dxi_schema_parse(const unsigned char *bytes, size_t length, uint64_t offset, dxi
 	schema->fields = calloc(FIELDS, sizeof *schema->fields);
 	if (!schema->texts || !schema->fields)
 		return dxi_fail(DXH_ENOMEM, "no memory for a schema of %zu bytes", length);
+	parser.end = bytes + length;
 	parser.text = schema->texts;
 	parser.field = schema->fields;
 	parser.field_end = schema->fields + FIELDS;
