@@ -29,7 +29,7 @@ trap 'exit 130' INT TERM HUP
 
 export DXH_SHM_DIR="$shm" TMPDIR="$tmp" DXH_BUILD="$build"
 # Criterion hides leaks of its children: a log file per process tells.
-export ASAN_OPTIONS="log_path=$tmp/asan:detect_leaks=1:${ASAN_OPTIONS:-}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$tmp/asan:detect_leaks=1"
 export UBSAN_OPTIONS="log_path=$tmp/ubsan:print_stacktrace=1"
 export LSAN_OPTIONS="suppressions=$PWD/tests/support/lsan.supp:print_suppressions=0"
 
