@@ -177,11 +177,11 @@ Test(timer, a_clock_that_steps_back_hands_out_nothing_early, .timeout = 5)
 	dxi_timer timer = {0};
 
 	dxi_wheel_init(&wheel, 0);
-	cr_assert_null(dxi_wheel_expire(&wheel, 50 * TICK));
-	dxi_wheel_arm(&wheel, &timer, 60 * TICK);
+	cr_assert_null(dxi_wheel_expire(&wheel, 128 * TICK));
+	dxi_wheel_arm(&wheel, &timer, 130 * TICK);
 	cr_expect_null(dxi_wheel_expire(&wheel, 10 * TICK));
-	cr_expect_null(dxi_wheel_expire(&wheel, 59 * TICK));
-	cr_expect_eq(dxi_wheel_expire(&wheel, 60 * TICK), &timer);
+	cr_expect_null(dxi_wheel_expire(&wheel, 129 * TICK));
+	cr_expect_eq(dxi_wheel_expire(&wheel, 130 * TICK), &timer);
 }
 
 /* Ticks at which something happens in the wheel: digits roll over. */

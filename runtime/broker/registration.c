@@ -86,11 +86,21 @@ static void tell_success(dxi_registration *registration)
 	dxi_log(DXH_LOG_INFO, "channel '%s' is registered", registration->owner.channel);
 }
 
-static void agreed(dxi_registration *registration, const dxi_terms *terms)
+/* Beat so often from now on. */
+static void pace(dxi_registration *registration, uint32_t beat_ms)
+{
+	int64_t interval_ns = (int64_t)beat_ms * DXI_NS_PER_MS;
+
+	if (registration->tick.interval_ns == interval_ns)
+		return;
+	registration->tick.interval_ns = interval_ns;
+	dxi_hub_tick_start(dxi_peer_hub(registration->broker), &registration->tick);
+}
+
+static void agreed(dxi_registration *registration)
 {
 	registration->registered = true;
 	registration->wait_ticks = REFRESH_TICKS;
-	registration->tick.interval_ns = (int64_t)terms->beat_ms * DXI_NS_PER_MS;
 }
 
 /* Has the claim under way been answered? Then its answer is taken in. */
@@ -106,7 +116,8 @@ static void collect(dxi_registration *registration)
 	if (status == DXH_OK)
 		status = dxi_terms_read(reply.body, reply.body_bytes, &terms);
 	if (status == DXH_OK) {
-		agreed(registration, &terms);
+		agreed(registration);
+		pace(registration, terms.beat_ms);
 		tell_success(registration);
 	} else {
 		registration->registered = false;
@@ -173,6 +184,7 @@ static void on_ready(void *context, dxh_peer *broker)
 	collect(registration);
 	registration->registered = false;
 	registration->wait_ticks = 0;
+	pace(registration, BEAT_MS_DEFAULT);
 	ask(registration);
 }
 
@@ -238,8 +250,10 @@ static dxh_status ask_and_wait(dxi_registration *registration, int64_t deadline_
 
 	if (status == DXH_OK)
 		status = dxi_terms_read(answer, bytes, &terms);
-	if (status == DXH_OK)
-		agreed(registration, &terms);
+	if (status == DXH_OK) {
+		agreed(registration);
+		registration->tick.interval_ns = (int64_t)terms.beat_ms * DXI_NS_PER_MS;
+	}
 	return status;
 }
 
