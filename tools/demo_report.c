@@ -204,6 +204,8 @@ void demo_report(const struct demo *demo)
 		report_marks(out, demo);
 		report_traffic(out, demo);
 		report_chaos(out, demo);
+	} else {
+		fprintf(out, "the demo did not get under way\n");
 	}
 	report_verdict(out, demo);
 	fflush(out);

@@ -18,7 +18,14 @@
 static const char command[] = "demo";
 
 /* How long each step may take, on a machine that is busy with other things. */
-enum { START_MS = 30000, END_MS = 20000, PUMP_MS = 20, LIVE_DRAW_MS = 200, PLAIN_DRAW_MS = 1000 };
+enum {
+	START_MS = 30000,
+	END_MS = 20000,
+	SLOW_END_MS = 1000,
+	PUMP_MS = 20,
+	LIVE_DRAW_MS = 200,
+	PLAIN_DRAW_MS = 1000
+};
 
 /* ---- waiting -------------------------------------------------------------------------- */
 
@@ -208,9 +215,16 @@ static bool broker_is_gone(struct demo *demo)
 
 static void end_step(struct demo *demo, demo_condition *condition, const char *who)
 {
+	int64_t begun_ns = dxh_now_ns();
+	int64_t took_ns;
+
 	if (!demo_wait(demo, condition, dxh_in_ms(END_MS), true))
 		demo_problem(&demo->problems, "%s did not end within %d s and had to be killed",
 		             who, END_MS / 1000);
+	took_ns = dxh_now_ns() - begun_ns;
+	if (took_ns > SLOW_END_MS * (int64_t)1000000)
+		demo_tell(demo, "demo", "%s took %s to end", who,
+		          demo_text_ns((uint64_t)took_ns).s);
 }
 
 /* Those who ask first, then those who answer; readers see the end by themselves. */

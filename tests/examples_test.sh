@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# examples_test.sh BUILD: run every program of docs/examples and compare what it
+# prints with what it should.
+set -u
+
+build=$1
+failed=0
+
+# expect NAME: the text that NAME must print is read from standard input.
+expect() {
+    wanted=$(cat)
+    found=$(timeout 60 "$build/examples/$1" 2>&1)
+    code=$?
+    seen="$seen $1"
+    if [ $code -ne 0 ] || [ "$found" != "$wanted" ]; then
+        failed=1
+        printf '%s: exit %d\n--- expected\n%s\n--- found\n%s\n' "$1" $code "$wanted" "$found"
+    fi
+}
+seen=
+
+expect post_await <<'END'
+posted; preparing the next frame meanwhile
+the scope says: armed
+END
+expect group_any <<'END'
+100 answers, the squares of 0..99 sum up to 328350
+END
+expect notify <<'END'
+1000 edges logged in order; more than one to a frame
+END
+expect serve <<'END'
+with 5000 ms: 42.0 V
+with 10 ms: no
+END
+expect zone_and_ring <<'END'
+10 frames at a gain of 1.5 dB
+ticket 0: 307200 bytes of value 0
+END
+expect follow <<'END'
+lost 12 samples, tickets 0..11
+read 8 samples, the last was 19; the channel is closed
+END
+
+for source in docs/examples/*.c; do
+    name=$(basename "$source" .c)
+    case "$seen " in
+    *" $name "*) ;;
+    *)
+        failed=1
+        echo "$source: nothing says here what it should print"
+        ;;
+    esac
+done
+exit $failed
