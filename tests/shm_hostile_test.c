@@ -544,6 +544,7 @@ Test(hostile, a_forged_length_is_told_and_counted)
 	dxh_consumer_stats stats;
 	dxh_consumer *consumer;
 	image it = copy_good();
+	unsigned char wide[512];
 	struct item got;
 	dxh_item item;
 
@@ -553,8 +554,11 @@ Test(hostile, a_forged_length_is_told_and_counted)
 	consumer = open_consumer(name, (dxh_consumer_config){0});
 	must(dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &item));
 	cr_expect_eq(item.ticket, 7);
-	expect_status(dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &item), DXH_ECORRUPT);
+	memset(wide, 0xaa, sizeof wide);
+	expect_status(dxh_read_next(consumer, wide, sizeof wide, DXH_NOW, &item), DXH_ECORRUPT);
 	expect_error_says("the length is larger than the slot");
+	for (size_t i = 0; i < sizeof wide; i++)
+		cr_assert_eq(wide[i], 0xaa, "copied from behind the slot");
 	cr_expect_eq(item.lost, 1);
 	cr_expect_eq(item.lost_first, 8);
 	must(dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &item));
