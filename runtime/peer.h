@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The peer: one service we post to, its lanes, and the life of its connection.
  *
- * peer.c holds what users call and what moves through the lanes; reconnect.c the
- * state of the connection.
+ * peer.c holds what user threads call, lanes.c what the I/O thread sends and
+ * receives, reconnect.c the state of the connection.
  */
 #ifndef DXI_PEER_H
 #define DXI_PEER_H
@@ -62,7 +62,10 @@ dxh_hub *dxi_peer_hub(dxh_peer *peer);
 void dxi_peer_watch_add(dxh_peer *peer, dxi_peer_watch *watch);
 void dxi_peer_watch_remove(dxh_peer *peer, dxi_peer_watch *watch);
 
-/* ---- I/O thread ---- */
+/* Close the socket and free the peer. I/O thread. */
+void dxi_peer_free(dxh_peer *peer, int linger_ms);
+
+/* ---- lanes.c, all I/O thread ---- */
 
 /* Into the lanes. */
 void dxi_peer_take(dxh_peer *peer, dxi_operation *operation);
@@ -80,9 +83,6 @@ size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send);
 
 /* Take in what the ended connection still held. */
 void dxi_peer_receive_rest(dxh_peer *peer);
-
-/* Close the socket and free the peer. */
-void dxi_peer_free(dxh_peer *peer, int linger_ms);
 
 /* ---- reconnect.c ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The service: one endpoint we answer on.
  *
- * service.c holds what user threads call; clients.c the I/O thread's side: who is
+ * service.c holds what user threads call; clients.h the I/O thread's side: who is
  * connected, what each has open, and the answers on their way back.
  */
 #ifndef DXI_SERVICE_H
@@ -75,7 +75,7 @@ struct dxh_service {
  * the I/O thread. */
 void dxi_service_take_leave(dxh_service *service);
 
-/* ---- clients.c, all I/O thread ---- */
+/* ---- the I/O thread's side: listener.c, answers.c ---- */
 
 /* Open the socket and listen. */
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests as memory, and their answers on the way back: packed into frames, a
+ * frame a client in turn, and never waiting for a client that is full. */
+#include "runtime/clients.h"
+
+#include "base/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	REQUEST_CAPACITY = 256, /* of the requests that are kept for reuse */
+	SPARE_MAX = 8192,
+	FRAMES_PER_LOOK = 64,
+	REFUSALS_MAX = 64 /* answers beyond the window: then its errors are dropped */
+};
+
+/* ---- requests as memory --------------------------------------------------------- */
+
+void dxi_request_append(dxi_request_list *list, dxh_request *request)
+{
+	request->previous = list->last;
+	request->next = NULL;
+	if (list->last)
+		list->last->next = request;
+	else
+		list->first = request;
+	list->last = request;
+	list->count++;
+}
+
+void dxi_request_remove(dxi_request_list *list, dxh_request *request)
+{
+	if (request->previous)
+		request->previous->next = request->next;
+	else
+		list->first = request->next;
+	if (request->next)
+		request->next->previous = request->previous;
+	else
+		list->last = request->previous;
+	list->count--;
+}
+
+dxh_request *dxi_request_make(dxh_service *service, size_t bytes)
+{
+	dxh_request *request = service->spare;
+	size_t capacity = bytes < REQUEST_CAPACITY ? REQUEST_CAPACITY : bytes;
+
+	if (request && capacity == REQUEST_CAPACITY) {
+		service->spare = request->next;
+		service->spare_count--;
+	} else {
+		request = malloc(sizeof *request + capacity);
+		if (!request)
+			return NULL;
+		dxi_count(&service->hub->metrics.memory_bytes, sizeof *request + capacity);
+	}
+	*request = (dxh_request){.task.kind = DXI_TASK_ANSWER,
+	                         .service = service,
+	                         .deadline_ns = DXH_FOREVER,
+	                         .capacity = capacity};
+	return request;
+}
+
+void dxi_request_free(dxh_request *request)
+{
+	dxh_service *service = request->service;
+
+	free(request->heap);
+	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
+		request->next = service->spare;
+		service->spare = request;
+		service->spare_count++;
+		return;
+	}
+	dxi_count_down(&service->hub->metrics.memory_bytes, sizeof *request + request->capacity);
+	free(request);
+}
+
+void dxi_request_free_spares(dxh_service *service)
+{
+	while (service->spare) {
+		dxh_request *request = service->spare;
+
+		service->spare = request->next;
+		dxi_count_down(&service->hub->metrics.memory_bytes,
+		               sizeof *request + request->capacity);
+		free(request);
+	}
+	service->spare_count = 0;
+}
+
+/* ---- clients that wait to be sent to ------------------------------------------- */
+
+static void enqueue(dxi_client **list, dxi_client *client, dxi_queued where)
+{
+	while (*list)
+		list = &(*list)->next_queued;
+	*list = client;
+	client->next_queued = NULL;
+	client->queued = where;
+}
+
+void dxi_client_dequeue(dxi_client *client)
+{
+	dxh_service *service = client->service;
+	dxi_client **at =
+		client->queued == DXI_QUEUED_PARKED ? &service->parked : &service->answering;
+
+	if (client->queued == DXI_QUEUED_NOWHERE)
+		return;
+	while (*at && *at != client)
+		at = &(*at)->next_queued;
+	if (*at)
+		*at = client->next_queued;
+	client->queued = DXI_QUEUED_NOWHERE;
+}
+
+void dxi_answer_unpark(dxh_service *service)
+{
+	while (service->parked) {
+		dxi_client *client = service->parked;
+
+		dxi_client_dequeue(client);
+		enqueue(&service->answering, client, DXI_QUEUED_ANSWERING);
+	}
+}
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+void dxi_answer_queue(dxi_client *client, dxh_request *request)
+{
+	request->client = client;
+	dxi_request_append(&client->answers, request);
+	if (client->queued == DXI_QUEUED_NOWHERE)
+		enqueue(&client->service->answering, client, DXI_QUEUED_ANSWERING);
+}
+
+/* An answer that the library gives by itself. */
+void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status status,
+                    const void *body, size_t body_bytes)
+{
+	dxh_request *request;
+
+	if (client->answers.count >= client->service->config.client_window + REFUSALS_MAX)
+		return;
+	request = dxi_request_make(client->service, body_bytes);
+	if (!request)
+		return;
+	request->id = id;
+	request->answer_kind = kind;
+	request->answer_status = status;
+	request->answer = request->storage;
+	request->answer_bytes = body_bytes;
+	if (body_bytes > 0)
+		memcpy(request->storage, body, body_bytes);
+	dxi_answer_queue(client, request);
+}
+
+static bool append_answer(dxi_frame_writer *writer, const dxh_request *request)
+{
+	return dxi_frame_append(writer, &(dxi_record){.kind = request->answer_kind,
+	                                              .id = request->id,
+	                                              .status = (int32_t)request->answer_status,
+	                                              .body = request->answer,
+	                                              .body_bytes = request->answer_bytes});
+}
+
+/* Encode as many answers as one frame takes; they are sent then. */
+static size_t encode_answers(void *context, const void **frame)
+{
+	dxi_client *client = context;
+	dxh_hub *hub = client->service->hub;
+	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_MESSAGE_BYTES_MAX);
+	dxh_request *request;
+
+	while ((request = client->answers.first) && append_answer(&writer, request)) {
+		if (request->answer_kind == DXI_REPLY || request->answer_kind == DXI_ERROR)
+			dxi_count(&hub->metrics.replies_sent, 1);
+		dxi_request_remove(&client->answers, request);
+		dxi_request_free(request);
+		/* A large answer had the whole buffer; what joins it must fit a frame. */
+		if (writer.used >= client->frame_bytes)
+			break;
+		writer.capacity = client->frame_bytes;
+	}
+	dxi_count(&hub->metrics.frames_sent, 1);
+	dxi_count(&hub->metrics.records_sent, writer.records);
+	*frame = hub->scratch;
+	return dxi_frame_end(&writer);
+}
+
+/* One frame of answers; false: the client has none left, is full, or is gone. */
+static bool send_answers(dxi_client *client)
+{
+	dxh_service *service = client->service;
+
+	switch (dxi_socket_send_to(service->socket, client->id, client->id_bytes, encode_answers,
+	                           client)) {
+	case DXI_SENT_ALL:
+		if (client->answers.count > 0)
+			return true;
+		dxi_client_dequeue(client);
+		return false;
+	case DXI_SENT_LATER:
+		dxi_client_dequeue(client);
+		enqueue(&service->parked, client, DXI_QUEUED_PARKED);
+		return false;
+	case DXI_SENT_NEVER:
+		dxi_client_drop(client);
+		return false;
+	}
+	return false;
+}
+
+size_t dxi_service_answer(dxh_service *service)
+{
+	size_t frames = 0;
+
+	dxi_inbox_signal(service->inbox);
+	/* A frame each, in turn: a client with many answers does not hold up others. */
+	while (service->answering && frames < FRAMES_PER_LOOK) {
+		dxi_client *client = service->answering;
+
+		frames++;
+		if (send_answers(client)) {
+			dxi_client_dequeue(client);
+			enqueue(&service->answering, client, DXI_QUEUED_ANSWERING);
+		}
+	}
+	return frames;
+}
+
+bool dxi_service_is_idle(const dxh_service *service)
+{
+	return !service->answering && !service->parked;
+}
+
+struct single {
+	dxh_hub *hub;
+	dxi_record record;
+};
+
+static size_t encode_single(void *context, const void **frame)
+{
+	struct single *single = context;
+	dxi_frame_writer writer = dxi_frame_begin(single->hub->scratch, DXI_FRAME_BYTES_MAX);
+
+	dxi_frame_append(&writer, &single->record);
+	*frame = single->hub->scratch;
+	return dxi_frame_end(&writer);
+}
+
+/* Send one record past the queues; tells whether the client is still there. */
+dxi_sent
+dxi_answer_past_queue(dxh_service *service, const void *id, size_t id_bytes, dxi_record record)
+{
+	struct single single = {service->hub, record};
+
+	return dxi_socket_send_to(service->socket, id, id_bytes, encode_single, &single);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* The clients of a service, as the I/O thread sees them. All calls: I/O thread.
+ *
+ * clients.c knows who is connected; answers.c what goes back to them; listener.c
+ * what they send.
+ */
+#ifndef DXI_CLIENTS_H
+#define DXI_CLIENTS_H
+
+#include "runtime/service.h"
+
+/* ZeroMQ makes routing ids of 5 bytes; a client may choose more. */
+enum { DXI_ROUTING_ID_MAX = 32 };
+
+typedef enum dxi_queued { DXI_QUEUED_NOWHERE, DXI_QUEUED_ANSWERING, DXI_QUEUED_PARKED } dxi_queued;
+
+struct dxi_client {
+	dxh_service *service;
+	struct dxi_client *next_in_bucket;
+	struct dxi_client *next_queued;
+	dxi_queued queued;
+	uint64_t incarnation;
+	int64_t heard_ns;
+	dxi_request_list open;    /* in the inbox or with the user */
+	dxi_request_list answers; /* to be sent */
+	uint32_t frame_bytes;
+	uint8_t id_bytes;
+	unsigned char id[DXI_ROUTING_ID_MAX];
+};
+
+/* ---- answers.c ---- */
+
+void dxi_request_append(dxi_request_list *list, dxh_request *request);
+void dxi_request_remove(dxi_request_list *list, dxh_request *request);
+
+/* Room for so many bytes of subject, body or answer. NULL: no memory. */
+dxh_request *dxi_request_make(dxh_service *service, size_t bytes);
+void dxi_request_free(dxh_request *request);
+void dxi_request_free_spares(dxh_service *service);
+
+/* The request carries its answer: send it when its client's turn comes. */
+void dxi_answer_queue(dxi_client *client, dxh_request *request);
+
+/* An answer that the library gives by itself; `body` is copied. */
+void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status status,
+                    const void *body, size_t body_bytes);
+
+/* Send one record past the queues; tells whether the client is still there. */
+dxi_sent
+dxi_answer_past_queue(dxh_service *service, const void *id, size_t id_bytes, dxi_record record);
+
+/* Clients that were full may not be any more. */
+void dxi_answer_unpark(dxh_service *service);
+
+/* Out of the lists of clients that wait to be sent to. */
+void dxi_client_dequeue(dxi_client *client);
+
+/* ---- clients.c ---- */
+
+dxi_client *dxi_client_find(dxh_service *service, const void *id, size_t bytes);
+
+/* HELLO: welcome the sender, or refuse it with a reason. */
+void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
+                           const dxi_record *record);
+
+/* It is gone: nobody reads its answers. */
+void dxi_client_drop(dxi_client *client);
+
+/* Tell whoever closes the service when no client is left. */
+void dxi_service_tell_if_deserted(dxh_service *service);
+
+#endif

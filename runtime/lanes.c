@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* The I/O thread's side of a peer: what waits to be sent, what was sent, and what
+ * comes back. */
+#include "runtime/peer.h"
+
+#include "base/status.h"
+
+#include <string.h>
+
+/* So that one busy peer cannot hold the others up. */
+enum { FRAMES_PER_LOOK = 64 };
+
+/* ---- into the lanes ---------------------------------------------------------------- */
+
+/* Only a ready peer sends; before that its lanes just grow. */
+static void touch(dxh_peer *peer)
+{
+	if (peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
+		dxi_socket_touch(peer->socket);
+}
+
+static void settle_flushes(dxh_peer *peer)
+{
+	dxi_operation *flush;
+
+	while ((flush = peer->flushes.first) && flush->kind == DXI_OP_FLUSH_SENT &&
+	       flush->flush_after <= peer->batches_out)
+		dxi_operation_end(flush, DXH_OK, DXH_MAYBE_EXECUTED, NULL, 0);
+}
+
+void dxi_peer_take(dxh_peer *peer, dxi_operation *operation)
+{
+	if (operation->kind == DXI_OP_REQUEST) {
+		dxi_operation_append(&peer->lane, operation, DXI_IN_LANE);
+	} else {
+		operation->flush_after = peer->batches_in;
+		dxi_operation_append(&peer->flushes, operation, DXI_IN_FLUSHES);
+		settle_flushes(peer);
+	}
+	touch(peer);
+}
+
+static dxi_batch *pop_batch(dxh_peer *peer)
+{
+	dxi_batch *batch = peer->first_batch;
+
+	peer->first_batch = batch->next;
+	if (!peer->first_batch)
+		peer->last_batch = NULL;
+	peer->batches_out++;
+	return batch;
+}
+
+static void drop_batch(dxh_peer *peer, dxi_batch *batch)
+{
+	dxi_metrics *metrics = &peer->hub->metrics;
+	uint32_t records;
+	size_t bytes;
+
+	if (!dxi_batch_close(batch, &bytes, &records))
+		return; /* its writer hands it over again, then it is dropped */
+	dxi_count(&metrics->notifications_posted, records);
+	dxi_count(&metrics->notifications_dropped, records);
+	dxi_batch_recycle(&peer->batches, batch);
+}
+
+void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
+{
+	if (atomic_load_explicit(&peer->hub->state, memory_order_relaxed) == DXI_HUB_CLOSED) {
+		drop_batch(peer, batch);
+		return;
+	}
+	batch->next = NULL;
+	if (peer->last_batch)
+		peer->last_batch->next = batch;
+	else
+		peer->first_batch = batch;
+	peer->last_batch = batch;
+	peer->batches_in++;
+	touch(peer);
+}
+
+void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id)
+{
+	/* A hint without an answer: when there is no room, it is not told. */
+	if (peer->cancel_count < DXI_CANCELS_MAX)
+		peer->cancels[peer->cancel_count++] = id;
+	touch(peer);
+}
+
+void dxi_peer_abandon(dxh_peer *peer, const char *reason)
+{
+	dxi_operation_end_all(&peer->lane, DXH_ECLOSED, DXH_NOT_SENT, reason);
+	dxi_operation_end_all(&peer->sent, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
+	dxi_operation_end_all(&peer->flushes, DXH_ECLOSED, DXH_NOT_SENT, reason);
+	dxi_operation_end_all(&peer->flushing, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
+	while (peer->first_batch)
+		drop_batch(peer, pop_batch(peer));
+}
+
+bool dxi_peer_is_idle(const dxh_peer *peer)
+{
+	return peer->lane.count + peer->sent.count + peer->flushes.count + peer->flushing.count ==
+	               0 &&
+	       !peer->first_batch;
+}
+
+/* ---- sending ------------------------------------------------------------------------- */
+
+/* The id on the wire: the handle, told apart from those of other hubs. */
+static uint64_t id_of(dxi_operation *operation, const dxh_hub *hub)
+{
+	return dxi_completion_of(dxi_slot_of(operation)) ^ hub->incarnation;
+}
+
+static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
+{
+	return (dxi_record){.kind = DXI_REQUEST,
+	                    .id = id_of(operation, hub),
+	                    .budget_us =
+	                            dxi_budget_encode(operation->timer.deadline_ns, hub->now_ns),
+	                    .subject = (const char *)operation->payload,
+	                    .subject_bytes = operation->subject_bytes,
+	                    .body = operation->payload + operation->subject_bytes,
+	                    .body_bytes = operation->body_bytes};
+}
+
+/* Put control records and requests into one frame. Nothing changes its place yet:
+ * the socket may refuse. Returns how many requests are in it. */
+static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer)
+{
+	size_t room = peer->window > peer->sent.count ? peer->window - peer->sent.count : 0;
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < peer->cancel_count; i++)
+		dxi_frame_append(writer, &(dxi_record){.kind = DXI_CANCEL, .id = peer->cancels[i]});
+	for (dxi_operation *next = peer->lane.first; next && count < room; next = next->next) {
+		dxi_record record = request_record(next, peer->hub);
+
+		/* A large request gets a frame of its own size, alone. */
+		if (writer->records == 0)
+			writer->capacity = DXI_MESSAGE_BYTES_MAX;
+		else if (writer->used >= peer->frame_bytes)
+			break;
+		if (!dxi_frame_append(writer, &record))
+			break;
+		writer->capacity = peer->frame_bytes;
+		count++;
+	}
+	return count;
+}
+
+/* FLUSH behind the notifications it asks about: those are all sent. */
+static size_t encode_flushes(dxh_peer *peer, dxi_frame_writer *writer)
+{
+	size_t count = 0;
+
+	for (dxi_operation *next = peer->flushes.first;
+	     next && next->flush_after <= peer->batches_out; next = next->next) {
+		if (!dxi_frame_append(
+			    writer, &(dxi_record){.kind = DXI_FLUSH, .id = id_of(next, peer->hub)}))
+			break;
+		count++;
+	}
+	return count;
+}
+
+static void move_to(dxi_operation_list *from, dxi_operation_list *to, size_t count)
+{
+	while (count-- > 0) {
+		dxi_operation *operation = from->first;
+
+		dxi_operation_remove(operation);
+		dxi_operation_append(to, operation, DXI_IN_SENT);
+	}
+}
+
+static void count_frame(dxh_hub *hub, uint32_t records)
+{
+	dxi_count(&hub->metrics.frames_sent, 1);
+	dxi_count(&hub->metrics.records_sent, records);
+}
+
+static bool send_requests(dxh_peer *peer)
+{
+	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, peer->frame_bytes);
+	size_t requests = encode_requests(peer, &writer);
+	size_t flushes = encode_flushes(peer, &writer);
+	size_t bytes = dxi_frame_end(&writer);
+
+	if (bytes == 0 || dxi_socket_send(peer->socket, peer->hub->scratch, bytes) != DXI_SENT_ALL)
+		return false;
+	peer->cancel_count = 0;
+	move_to(&peer->lane, &peer->sent, requests);
+	move_to(&peer->flushes, &peer->flushing, flushes);
+	settle_flushes(peer);
+	count_frame(peer->hub, writer.records);
+	return true;
+}
+
+static bool send_batch(dxh_peer *peer)
+{
+	dxi_batch *batch = peer->first_batch;
+	dxi_metrics *metrics = &peer->hub->metrics;
+	uint32_t records;
+	size_t bytes;
+
+	if (!batch)
+		return false;
+	if (!dxi_batch_close(batch, &bytes, &records)) {
+		pop_batch(peer); /* it will come again */
+		settle_flushes(peer);
+		return true;
+	}
+	if (dxi_socket_send(peer->socket, batch->bytes, bytes) != DXI_SENT_ALL)
+		return false;
+	pop_batch(peer);
+	dxi_count(&metrics->notifications_posted, records);
+	dxi_count(&metrics->notifications_sent, records);
+	count_frame(peer->hub, records);
+	dxi_batch_recycle(&peer->batches, batch);
+	settle_flushes(peer);
+	return true;
+}
+
+static size_t send_all(dxh_peer *peer)
+{
+	size_t frames = 0;
+	bool requests = true, batches = true;
+
+	/* In turns, so that neither lane waits for the whole of the other. */
+	while ((requests || batches) && frames < FRAMES_PER_LOOK) {
+		requests = requests && send_requests(peer);
+		batches = batches && send_batch(peer);
+		frames += (size_t)requests + (size_t)batches;
+	}
+	return frames;
+}
+
+/* ---- receiving -------------------------------------------------------------------------- */
+
+/* The operation that a reply of this peer is for; NULL, counted. */
+static dxi_operation *find_sent(dxh_peer *peer, uint64_t id, bool flush)
+{
+	dxh_hub *hub = peer->hub;
+	bool late;
+	dxi_slot *slot = dxi_completion_find_open(hub->pool, id ^ hub->incarnation, &late);
+	dxi_operation *operation = slot ? dxi_operation_of(slot) : NULL;
+
+	if (operation && operation->peer == peer && operation->place == DXI_IN_SENT &&
+	    (operation->kind != DXI_OP_REQUEST) == flush)
+		return operation;
+	dxi_count(late && !operation ? &hub->metrics.replies_late : &hub->metrics.replies_foreign,
+	          1);
+	return NULL;
+}
+
+static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status status)
+{
+	dxi_operation *operation = find_sent(peer, record->id, record->kind == DXI_FLUSHED);
+
+	if (operation)
+		dxi_operation_end(operation, status, DXH_REPLIED, record->body, record->body_bytes);
+}
+
+/* The status of an ERROR record, as this side may hand it out. */
+static dxh_status error_status(const dxi_record *record)
+{
+	/* DXH_OK is no error, and DXH_EWAIT means something else to who awaits. */
+	if (record->status <= DXH_OK || record->status == DXH_EWAIT)
+		return DXH_EREJECTED;
+	return (dxh_status)record->status;
+}
+
+static void take_record(dxh_peer *peer, const dxi_record *record)
+{
+	switch (record->kind) {
+	case DXI_REPLY:
+	case DXI_FLUSHED:
+		take_reply(peer, record, DXH_OK);
+		break;
+	case DXI_ERROR:
+		if (dxh_peer_state_get(peer) == DXH_PEER_READY)
+			take_reply(peer, record, error_status(record));
+		else
+			dxi_connection_refused(peer, record);
+		break;
+	case DXI_WELCOME:
+		dxi_connection_welcomed(peer, record);
+		break;
+	case DXI_GOODBYE:
+		dxi_connection_goodbye(peer);
+		break;
+	case DXI_BEAT:
+		break;
+	default:
+		/* A kind that only clients send: the other side is confused. */
+		dxi_count(&peer->hub->metrics.frames_bad, 1);
+	}
+}
+
+static void take_frame(dxh_peer *peer, const dxi_message *message)
+{
+	dxi_metrics *metrics = &peer->hub->metrics;
+	dxi_frame_reader reader;
+	dxi_record record;
+
+	dxi_count(&metrics->frames_received, 1);
+	if (message->malformed ||
+	    dxi_frame_open(&reader, message->frame, message->bytes) != DXH_OK) {
+		dxi_count(&metrics->frames_bad, 1);
+		dxi_log(DXH_LOG_INFO, "dropped a bad frame from '%s': %s", peer->endpoint,
+		        message->malformed ? "it has more than one part" : dxh_last_error());
+		return;
+	}
+	while (dxi_frame_next(&reader, &record) == DXH_OK) {
+		dxi_count(&metrics->records_received, 1);
+		take_record(peer, &record);
+	}
+}
+
+static size_t receive(dxh_peer *peer, size_t frames_max)
+{
+	dxi_message message;
+	size_t frames = 0;
+
+	/* What is taken in may end the connection. */
+	while (frames < frames_max && peer->socket && dxi_socket_receive(peer->socket, &message)) {
+		take_frame(peer, &message);
+		frames++;
+	}
+	return frames;
+}
+
+void dxi_peer_receive_rest(dxh_peer *peer)
+{
+	/* The bound is what libzmq may hold of one connection. */
+	receive(peer, SIZE_MAX);
+}
+
+size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send)
+{
+	size_t work = can_receive ? receive(peer, FRAMES_PER_LOOK) : 0;
+
+	if (can_send && peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
+		work += send_all(peer);
+	return work;
+}

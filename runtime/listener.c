@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* The I/O thread's side of a service: its socket, what clients send until it is in
+ * the inbox, what workers give back, and the end. Whatever a client sends is
+ * bounded here before it takes memory. */
+#include "runtime/clients.h"
+
+#include "base/status.h"
+#include "runtime/descriptors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	FRAMES_PER_LOOK = 64,
+	CANCEL_SEARCH_MAX = 256 /* newest requests looked at for a cancel, a hint */
+};
+
+/* ---- what clients send ------------------------------------------------------------------- */
+
+static void
+refuse(dxi_client *client, const dxi_record *record, dxh_status status, const char *text)
+{
+	dxi_count(&client->service->hub->metrics.requests_refused, 1);
+	dxi_answer_now(client, DXI_ERROR, record->id, status, text, strlen(text));
+}
+
+/* Copy a record into a request: subject, NUL, body at a multiple of 8. */
+static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
+{
+	size_t body_at = ((size_t)record->subject_bytes + 1 + 7) / 8 * 8;
+	dxh_request *request = dxi_request_make(service, body_at + record->body_bytes);
+
+	if (!request)
+		return NULL;
+	memcpy(request->storage, record->subject, record->subject_bytes);
+	request->storage[record->subject_bytes] = '\0';
+	request->body = request->storage + body_at;
+	request->body_bytes = record->body_bytes;
+	if (record->body_bytes > 0)
+		memcpy(request->storage + body_at, record->body, record->body_bytes);
+	request->id = record->id;
+	request->deadline_ns = dxi_budget_decode(record->budget_us, service->hub->now_ns);
+	request->notification = record->kind == DXI_NOTIFY;
+	return request;
+}
+
+static void take_request(dxi_client *client, const dxi_record *record)
+{
+	dxh_service *service = client->service;
+	dxh_request *request;
+
+	dxi_count(&service->hub->metrics.requests_received, 1);
+	if (record->body_bytes > service->hub->config.body_bytes_max) {
+		refuse(client, record, DXH_ETOOBIG,
+		       "the body exceeds the service's body_bytes_max");
+		return;
+	}
+	if (service->leaving) {
+		refuse(client, record, DXH_ECLOSED, "the service was closed");
+		return;
+	}
+	if (client->open.count >= service->config.client_window) {
+		refuse(client, record, DXH_EOVERLOADED,
+		       "more requests open than the window allows");
+		return;
+	}
+	request = copy_record(service, record);
+	if (!request) {
+		refuse(client, record, DXH_EOVERLOADED, "the service is out of memory");
+		return;
+	}
+	if (!dxi_inbox_put(service->inbox, request)) {
+		dxi_request_free(request);
+		refuse(client, record, DXH_EOVERLOADED, "the service's inbox is full");
+		return;
+	}
+	request->client = client;
+	dxi_request_append(&client->open, request);
+	service->requests_out++;
+}
+
+static void take_notification(dxh_service *service, const dxi_record *record)
+{
+	dxi_metrics *metrics = &service->hub->metrics;
+	dxh_request *request = copy_record(service, record);
+
+	if (request && dxi_inbox_put(service->inbox, request)) {
+		service->requests_out++;
+		dxi_count(&metrics->notifications_received, 1);
+		return;
+	}
+	dxi_count(&metrics->notifications_refused, 1);
+	if (request)
+		dxi_request_free(request);
+}
+
+static void take_cancel(dxi_client *client, uint64_t id)
+{
+	dxh_request *request = client->open.last;
+
+	for (int i = 0; request && i < CANCEL_SEARCH_MAX; i++, request = request->previous)
+		if (request->id == id) {
+			atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
+			return;
+		}
+}
+
+/* Returns false when the client is gone after it. */
+static bool take_record(dxi_client *client, const dxi_record *record)
+{
+	client->heard_ns = client->service->hub->now_ns;
+	switch (record->kind) {
+	case DXI_REQUEST:
+		take_request(client, record);
+		return true;
+	case DXI_NOTIFY:
+		take_notification(client->service, record);
+		return true;
+	case DXI_CANCEL:
+		take_cancel(client, record->id);
+		return true;
+	case DXI_FLUSH:
+		/* All that came before it on this connection was taken. */
+		dxi_answer_now(client, DXI_FLUSHED, record->id, DXH_OK, NULL, 0);
+		return true;
+	case DXI_BEAT:
+		return true;
+	case DXI_GOODBYE:
+		dxi_client_drop(client);
+		return false;
+	default:
+		dxi_count(&client->service->hub->metrics.frames_bad, 1);
+		return true;
+	}
+}
+
+static void bad_frame(dxh_service *service, const char *why)
+{
+	dxi_count(&service->hub->metrics.frames_bad, 1);
+	dxi_log(DXH_LOG_INFO, "'%s' dropped a bad frame: %s", service->endpoint, why);
+}
+
+static void take_frame(dxh_service *service, const dxi_message *message)
+{
+	dxi_metrics *metrics = &service->hub->metrics;
+	dxi_frame_reader reader;
+	dxi_record record;
+	dxi_client *client;
+
+	dxi_count(&metrics->frames_received, 1);
+	if (message->malformed || message->client_bytes > DXI_ROUTING_ID_MAX) {
+		bad_frame(service, "not one part behind a routing id of at most 32 bytes");
+		return;
+	}
+	if (dxi_frame_open(&reader, message->frame, message->bytes) != DXH_OK) {
+		bad_frame(service, dxh_last_error());
+		return;
+	}
+	client = dxi_client_find(service, message->client, message->client_bytes);
+	while (dxi_frame_next(&reader, &record) == DXH_OK) {
+		dxi_count(&metrics->records_received, 1);
+		if (record.kind == DXI_HELLO) {
+			dxi_client_take_hello(service, message, &record);
+			client = dxi_client_find(service, message->client, message->client_bytes);
+		} else if (!client) {
+			bad_frame(service, "HELLO must be the first record");
+			return;
+		} else if (!take_record(client, &record)) {
+			return;
+		}
+	}
+}
+
+static size_t on_ready(void *context, bool can_receive, bool can_send)
+{
+	dxh_service *service = context;
+	dxi_message message;
+	size_t frames = 0;
+
+	/* A router's POLLOUT says nothing about one client: any edge is a reason to
+	 * try the full ones again. */
+	(void)can_send;
+	dxi_answer_unpark(service);
+	while (can_receive && frames < FRAMES_PER_LOOK &&
+	       dxi_socket_receive(service->socket, &message)) {
+		take_frame(service, &message);
+		frames++;
+	}
+	return frames;
+}
+
+dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
+{
+	dxi_socket_config config = {.type = DXI_ROUTER, .ready = on_ready, .owner = service};
+	dxh_status status;
+
+	dxi_descriptors_raise();
+	status = dxi_descriptors_reserve("a service with its clients", service->config.clients_max);
+	if (status == DXH_OK)
+		status = dxi_socket_open(service->hub->sockets, &config, &service->socket);
+	if (status != DXH_OK)
+		return status;
+	status = dxi_socket_bind(service->socket, endpoint, service->endpoint,
+	                         sizeof service->endpoint);
+	if (status != DXH_OK)
+		dxi_socket_close(service->socket, 0);
+	else
+		service->file = dxi_endpoint_file_of(service->endpoint);
+	return status;
+}
+
+/* ---- back from the user ------------------------------------------------------------------- */
+
+static void free_when_unused(dxh_service *service)
+{
+	if (!service->closed || service->requests_out > 0)
+		return;
+	dxi_request_free_spares(service);
+	dxi_inbox_free(service->inbox);
+	free(service->buckets);
+	free(service);
+}
+
+void dxi_service_take_answer(dxh_request *request)
+{
+	dxh_service *service = request->service;
+	dxi_client *client = request->client;
+
+	service->requests_out--;
+	if (client) {
+		dxi_request_remove(&client->open, request);
+		dxi_answer_queue(client, request);
+	} else {
+		if (!request->notification)
+			dxi_count(&service->hub->metrics.replies_dropped, 1);
+		dxi_request_free(request);
+	}
+	free_when_unused(service);
+}
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+/* Answer what is open; the request itself stays with who has it. */
+static void answer_closed(dxi_client *client)
+{
+	const char *text = "the service was closed";
+	dxh_request *request;
+
+	while ((request = client->open.first)) {
+		dxi_request_remove(&client->open, request);
+		request->client = NULL;
+		atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
+		dxi_answer_now(client, DXI_ERROR, request->id, DXH_ECLOSED, text, strlen(text));
+	}
+	dxi_answer_now(client, DXI_GOODBYE, 0, DXH_OK, NULL, 0);
+}
+
+void dxi_service_say_farewell(dxh_service *service)
+{
+	service->leaving = true;
+	for (uint32_t i = 0; i < service->bucket_count; i++)
+		for (dxi_client *client = service->buckets[i]; client;
+		     client = client->next_in_bucket)
+			answer_closed(client);
+	dxi_service_tell_if_deserted(service);
+}
+
+static void free_inbox_rest(dxh_service *service)
+{
+	dxh_request *request;
+
+	while ((request = dxi_inbox_rest(service->inbox))) {
+		service->requests_out--;
+		dxi_request_free(request);
+	}
+}
+
+void dxi_service_free(dxh_service *service, int linger_ms)
+{
+	free_inbox_rest(service);
+	for (uint32_t i = 0; i < service->bucket_count; i++)
+		while (service->buckets[i])
+			dxi_client_drop(service->buckets[i]);
+	dxi_socket_close(service->socket, linger_ms);
+	dxi_endpoint_file_remove(service->endpoint, service->file);
+	service->socket = NULL;
+	service->closed = true;
+	free_when_unused(service);
+}
