@@ -9,7 +9,7 @@
 #
 # CC=clang picks the compiler, SAN=address a build with AddressSanitizer and
 # UBSan; both build beside the default, in build/$(CC)-$(SAN). WERROR=1 makes
-# warnings fatal.
+# warnings fatal; V=1 shows the commands.
 
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev
@@ -50,6 +50,8 @@ $(error SAN=$(SAN) is not known: use SAN=address)
 endif
 LIBS = $(shell pkg-config --libs $(LIBRARIES))
 LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 COMPILE = $(CC) $(CPPFLAGS) $(LIBS_CFLAGS) $(CFLAGS) $(OWN_CFLAGS) -MMD -MP -c $< -o $@
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -81,31 +83,37 @@ check:
 # ---- compiling and linking ----------------------------------------------------------
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(COMPILE)
+	$(call say,CC,$<)
+	$(Q)$(COMPILE)
 
 $(B)/libdxh.a: $(call objects,$(SOURCES))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/$(SONAME): $(call objects,$(SOURCES))
-	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(B)/libdxh.so: $(B)/$(SONAME)
-	ln -sf $(SONAME) $@
+	@ln -sf $(SONAME) $@
 
 $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
-	$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
 # Tests see the rooms from inside, so they take the archive.
 $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdxh.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
 
 # Examples see what a user sees.
 examples: $(EXAMPLE_PROGRAMS)
 $(B)/examples/%: $(B)/obj/docs/examples/%.o $(B)/libdxh.so
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $< -L$(B) -ldxh -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $< -L$(B) -ldxh -o $@
 
 # ---- checks of the tree ---------------------------------------------------------------
 lint:
