@@ -90,6 +90,7 @@ Test(channel_refusal, a_service_that_is_no_broker_is_refused_and_no_block_is_lef
 	dxh_hub *hub;
 	dxh_peer *peer;
 
+	config.block.unlink_on_close = 0;
 	test_echo_open(&echo, test_endpoint(), NULL);
 	must(dxh_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));

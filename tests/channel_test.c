@@ -259,10 +259,32 @@ Test(channel, a_second_producer_elsewhere_conflicts_and_leaves_nothing, .timeout
 	snprintf(elsewhere, sizeof elsewhere, "%s/dir-%s", shm_directory(), last_name());
 	cr_assert_eq(mkdir(elsewhere, 0700), 0);
 	second.block.directory = elsewhere;
+	second.block.unlink_on_close = 0;
 	must_be(dxh_produce(world.consumers, last_name(), &second, SOON, &other), DXH_ECONFLICT,
 	        "has a live producer, pid");
 	cr_expect_eq(rmdir(elsewhere), 0, "something was left in %s", elsewhere);
 	must(dxh_producer_close(&first));
+	world_close();
+}
+
+Test(channel, a_conflict_leaves_a_block_that_was_there_before, .timeout = 60)
+{
+	dxh_channel_config config = channel_config();
+	dxh_producer *producer;
+	dxh_block_info info;
+	dxi_claim claim;
+
+	config.block.unlink_on_close = 0;
+	world_open(NULL);
+	must(dxh_producer_open(new_name(), &config.block, &producer));
+	claim = claim_of(producer);
+	claim.info.block_uuid[0] ^= 1;
+	must(claim_by_hand(&claim));
+	must(dxh_producer_close(&producer));
+	must_be(dxh_produce(world.producers, last_name(), &config, SOON, &producer), DXH_ECONFLICT,
+	        "number 0000000000001267");
+	must(dxh_block_stat(NULL, last_name(), &info));
+	must(dxh_block_unlink(NULL, last_name()));
 	world_close();
 }
 
