@@ -93,6 +93,16 @@ bool demo_latest_start(struct demo_latest *latest, struct demo_facts *facts)
 	return latest->started;
 }
 
+bool demo_latest_has_seen(struct demo_latest *latest)
+{
+	bool seen;
+
+	pthread_mutex_lock(&latest->lock);
+	seen = latest->seen_ns != 0;
+	pthread_mutex_unlock(&latest->lock);
+	return seen;
+}
+
 bool demo_latest_ended(struct demo_latest *latest)
 {
 	bool ended;

@@ -42,11 +42,11 @@ static void raise_to(_Atomic uint64_t *most, uint64_t value)
 
 /* ---- one sample ------------------------------------------------------------------ */
 
-static void fill(struct producer *producer, int64_t due_ns, struct sample *sample)
+static void fill(struct producer *producer, int64_t late_ns, struct sample *sample)
 {
 	memset(sample, 0, sizeof *sample);
 	sample->time_ns = dxh_now_ns();
-	sample->late_ns = (uint64_t)(sample->time_ns - due_ns);
+	sample->late_ns = (uint64_t)late_ns;
 	sample->rate_hz = atomic_load_explicit(&producer->facts->rate_hz, memory_order_relaxed);
 	demo_proc_read(producer->proc, sample);
 	sample->read_ns = (uint64_t)(dxh_now_ns() - sample->time_ns);
@@ -180,7 +180,7 @@ static dxh_status produce(struct producer *producer)
 			demo_add(&producer->own->overruns, (uint64_t)(late_ns / period_ns));
 			due_ns += late_ns / period_ns * period_ns;
 		}
-		fill(producer, due_ns, &sample);
+		fill(producer, late_ns, &sample);
 		status = publish(producer, &sample);
 		if (status == DXH_OK)
 			status = calibrate(producer, sample.time_ns);

@@ -115,7 +115,7 @@ static bool all_are_ready(struct demo *demo)
 	for (unsigned i = 0; i < DEMO_READERS; i++)
 		if (atomic_load(&facts->reader[i].ready) == 0)
 			return false;
-	return atomic_load(&facts->client.ready) != 0 &&
+	return demo_latest_has_seen(&demo->latest) && atomic_load(&facts->client.ready) != 0 &&
 	       (!facts->config.chaos || atomic_load(&facts->producer[1].ready) != 0);
 }
 

@@ -43,6 +43,9 @@ struct demo_latest {
 
 bool demo_latest_start(struct demo_latest *latest, struct demo_facts *facts);
 
+/* Has it read a sample? */
+bool demo_latest_has_seen(struct demo_latest *latest);
+
 /* Has it seen the end of the channel, or failed? */
 bool demo_latest_ended(struct demo_latest *latest);
 
