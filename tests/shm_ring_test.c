@@ -8,6 +8,7 @@
 #include "shm/producer.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
 static dxh_producer *producer;
 static dxh_consumer *consumer;
@@ -522,33 +523,57 @@ Test(ring, latches_keep_their_order_of_calls)
 	expect_status(dxh_latch_read(consumer, "notes", &copy, 100), DXH_ESTATE);
 }
 
-static _Atomic int stop;
+/* A copy whose two pages are never open at once: each pass over it faults on both,
+ * and the fault makes the latch new. So every read meets a writer that was faster,
+ * on any machine and under any load. */
+static struct {
+	unsigned char *pages;
+	size_t page_bytes;
+	_Atomic uint64_t *seq;
+	unsigned passes, passes_disturbed;
+} trap;
 
-/* Makes seq new all the time, so that no copy can be whole. */
-static void *shake_latch(void *seq)
+static void on_fault(int signal_number, siginfo_t *fault, void *context)
 {
-	while (!atomic_load(&stop))
-		atomic_fetch_add((_Atomic uint64_t *)seq, 2);
-	return NULL;
+	unsigned char *at = fault->si_addr, *second = trap.pages + trap.page_bytes;
+
+	(void)context;
+	if (at < trap.pages || at >= second + trap.page_bytes) {
+		signal(signal_number, SIG_DFL); /* a fault that is none of ours */
+		return;
+	}
+	mprotect(trap.pages, 2 * trap.page_bytes, PROT_NONE);
+	mprotect(at < second ? trap.pages : second, trap.page_bytes, PROT_READ | PROT_WRITE);
+	if (at >= second && trap.passes++ < trap.passes_disturbed)
+		atomic_fetch_add(trap.seq, 1);
+}
+
+static void set_trap(unsigned passes_disturbed)
+{
+	trap.passes = 0;
+	trap.passes_disturbed = passes_disturbed;
+	mprotect(trap.pages, 2 * trap.page_bytes, PROT_NONE);
 }
 
 Test(ring, a_latch_that_never_rests_is_busy)
 {
-	static struct {
-		unsigned char bytes[1 << 20];
-	} copy;
-	dxh_block_config config = {.zones = {{"large", NULL, sizeof copy, 0, 1}}};
-	dxh_status status = DXH_OK;
-	pthread_t thread;
+	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+	size_t bytes = 2 * (size_t)sysconf(_SC_PAGESIZE);
+	dxh_block_config config = {.zones = {{"large", NULL, bytes, 0, 1}}};
 
 	use(config, (dxh_consumer_config){0});
-	pthread_create(&thread, NULL, shake_latch,
-	               producer->block.base + producer->block.zones[0].offset);
-	/* One such read may fall into a pause of the other thread. */
-	for (int i = 0; i < 1000 && status != DXH_EBUSY; i++)
-		status = dxh_latch_read(consumer, "large", &copy, sizeof copy);
-	atomic_store(&stop, 1);
-	pthread_join(thread, NULL);
-	cr_expect_eq(status, DXH_EBUSY);
-	must(dxh_latch_read(consumer, "large", &copy, sizeof copy));
+	trap.page_bytes = bytes / 2;
+	trap.pages = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert(trap.pages != MAP_FAILED);
+	trap.seq = (_Atomic uint64_t *)(producer->block.base + producer->block.zones[0].offset);
+	sigaction(SIGSEGV, &action, NULL);
+
+	set_trap(8);
+	expect_status(dxh_latch_read(consumer, "large", trap.pages, bytes), DXH_EBUSY);
+	cr_expect_eq(trap.passes, 8, "%u tries, not 8", trap.passes);
+	/* Seven are not enough to give up. */
+	set_trap(7);
+	must(dxh_latch_read(consumer, "large", trap.pages, bytes));
+	cr_expect_eq(trap.passes, 8);
+	munmap(trap.pages, bytes);
 }
