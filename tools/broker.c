@@ -32,9 +32,7 @@ static int help(void)
 	return TOOL_OK;
 }
 
-/* The folder of our default endpoint is ours alone, so that nobody else can put
- * a socket there. An endpoint that was chosen by the user is the user's affair. */
-static int prepare_folder(const char *endpoint)
+bool tool_broker_folder(const char *command, const char *endpoint, bool make)
 {
 	char folder[64];
 	char of_default[80];
@@ -43,17 +41,20 @@ static int prepare_folder(const char *endpoint)
 	snprintf(folder, sizeof folder, "/tmp/dxh-%u", (unsigned)getuid());
 	snprintf(of_default, sizeof of_default, "ipc://%s/broker", folder);
 	if (strcmp(endpoint, of_default) != 0)
-		return TOOL_OK;
-	if (mkdir(folder, 0700) == -1 && errno != EEXIST)
-		return tool_fail(name, "cannot make %s: %s", folder, strerror(errno));
+		return true;
+	if (make && mkdir(folder, 0700) == -1 && errno != EEXIST) {
+		tool_fail(command, "cannot make %s: %s", folder, strerror(errno));
+		return false;
+	}
 	if (lstat(folder, &found) == -1)
-		return tool_fail(name, "cannot look at %s: %s", folder, strerror(errno));
-	if (!S_ISDIR(found.st_mode) || found.st_uid != getuid() || (found.st_mode & 077) != 0)
-		return tool_fail(name,
-		                 "%s is not a folder that belongs to you alone (mode 0700): remove "
-		                 "it, or choose another place with --endpoint",
-		                 folder);
-	return TOOL_OK;
+		return true; /* nobody is there */
+	if (S_ISDIR(found.st_mode) && found.st_uid == getuid() && (found.st_mode & 077) == 0)
+		return true;
+	tool_fail(command,
+	          "%s is not a folder that belongs to you alone (mode 0700): remove it, or choose "
+	          "another place with DXH_BROKER",
+	          folder);
+	return false;
 }
 
 static int
@@ -118,7 +119,7 @@ int tool_broker(int argc, char **argv)
 	}
 	if (optind < argc)
 		return tool_usage(name, "what is \"%s\"?", argv[optind]);
-	if (prepare_folder(endpoint) != TOOL_OK)
+	if (!tool_broker_folder(name, endpoint, true))
 		return TOOL_FAILED;
 	/* Before the hub starts its thread, which inherits the mask. */
 	sigemptyset(&set);

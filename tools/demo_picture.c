@@ -63,7 +63,7 @@ machine(struct demo_picture *picture, const struct sample *now, const struct sam
 {
 	double seconds = (double)(now->time_ns - before->time_ns) / 1e9;
 
-	line(picture, "machine    cpu %3.0f %%   %s switches/s   %s interrupts/s   memory %s free",
+	line(picture, "machine    cpu %3.0f %%  %s switches/s  %s interrupts/s  %s free",
 	     cpu_percent(now, before),
 	     demo_text_count(per_second(now->context_switches, before->context_switches, seconds))
 	             .s,

@@ -62,11 +62,12 @@ static void report_readers(FILE *out, const struct demo *demo)
 		demo_ledger_read(&demo->facts->reader[i].ledger, &ledger);
 		fprintf(out,
 		        "%-10s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64
-		        " %6" PRIu64 "%s\n",
+		        " %6" PRIu64 "\n",
 		        demo_reader_name((enum demo_reader)i), ledger.start, ledger.read,
-		        ledger.lost, ledger.skipped, ledger.next, ledger.laps,
-		        i == DEMO_READER_LATEST ? "   lost: passed over for a newer one" : "");
-		if (i != DEMO_READER_LATEST)
+		        ledger.lost, ledger.skipped, ledger.next, ledger.laps);
+		if (i == DEMO_READER_LATEST)
+			fprintf(out, "           lost here means: passed over for a newer one\n");
+		else
 			report_losses(out, &demo->facts->reader[i], &ledger);
 	}
 	demo_ledger_read(&demo->facts->reader[DEMO_READER_SLOW].ledger, &ledger);
@@ -91,21 +92,23 @@ static void report_requests(FILE *out, const struct demo *demo)
 {
 	const struct demo_client *own = &demo->facts->client;
 
+	fprintf(out, "\nrequests   %s posted by %d threads =\n",
+	        demo_text_plain(demo_get(&own->posted)).s, DEMO_THREADS);
 	fprintf(out,
-	        "\nrequests   %s posted = %s done + %s expired + %s cancelled + %s failed + %s "
-	        "lost + %s closed + %s other\n",
-	        demo_text_plain(demo_get(&own->posted)).s, demo_text_plain(demo_get(&own->done)).s,
-	        demo_text_plain(demo_get(&own->expired)).s,
+	        "           %s done + %s expired + %s cancelled + %s failed + %s lost + %s closed "
+	        "+ %s other\n",
+	        demo_text_plain(demo_get(&own->done)).s, demo_text_plain(demo_get(&own->expired)).s,
 	        demo_text_plain(demo_get(&own->canceled)).s,
 	        demo_text_plain(demo_get(&own->failed)).s, demo_text_plain(demo_get(&own->lost)).s,
 	        demo_text_plain(demo_get(&own->closed)).s,
 	        demo_text_plain(demo_get(&own->other)).s);
 	fprintf(out,
-	        "           from %d threads; rejected on purpose: %" PRIu64
-	        "; expired though there was time: %" PRIu64 "; no room: %" PRIu64
-	        "; awaits that gave up before the answer: %" PRIu64 "\n",
-	        DEMO_THREADS, demo_get(&own->rejections), demo_get(&own->expired_early),
-	        demo_get(&own->refused), demo_get(&own->waits_over));
+	        "           rejected on purpose %" PRIu64
+	        ", expired in spite of time enough %" PRIu64
+	        ",\n           refused for want of room %" PRIu64
+	        ", awaits that gave up before the answer %" PRIu64 "\n",
+	        demo_get(&own->rejections), demo_get(&own->expired_early), demo_get(&own->refused),
+	        demo_get(&own->waits_over));
 	report_percentiles(out, "post", &own->post);
 	report_percentiles(out, "round trip", &own->round_trip);
 }

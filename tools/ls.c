@@ -184,6 +184,8 @@ int tool_ls(int argc, char **argv)
 	}
 	if (optind < argc)
 		return tool_usage(name, "what is \"%s\"?", argv[optind]);
+	if (!tool_broker_folder(name, listing.endpoint, false))
+		return TOOL_FAILED;
 	listing.deadline_ns = dxh_in_ms((int64_t)timeout_ms);
 	return run(&listing);
 }

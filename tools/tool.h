@@ -39,6 +39,11 @@ bool tool_number(const char *command, const char *option, const char *text, uint
  * or the call returns false. */
 bool tool_broker_endpoint(char *endpoint, size_t capacity_bytes);
 
+/* The folder of that default endpoint must belong to the caller alone, or somebody
+ * else could play the broker: false, after saying so, when it does not. Made when
+ * it is missing and `make` is true. Other endpoints are the user's affair. */
+bool tool_broker_folder(const char *command, const char *endpoint, bool make);
+
 /* Serve as broker until one of the signals in `until` comes, which the caller has
  * blocked in all threads. Returns an exit code; what went wrong is in
  * dxh_last_error(). */
