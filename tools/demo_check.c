@@ -192,7 +192,7 @@ static void check_marks(struct demo *demo)
 	equal(demo, "notifications", "received", demo_get(&own->marks), received);
 	equal(demo, "notifications", "sum of the numbers they carry", demo_get(&own->marks_sum),
 	      demo_get(&facts->producer[0].marks_sum));
-	equal(demo, "notifications", "flushes that ended well", demo_get(&own->flushes),
+	equal(demo, "notifications", "flushes that ended well", DEMO_THREADS,
 	      demo_get(&own->flushes_done));
 }
 
