@@ -71,7 +71,7 @@ static size_t write_claim(const dxi_claim *claim)
 
 /* ---- there and back ---- */
 
-Test(broker_message, a_claim_is_read_as_it_was_written, .timeout = 5)
+Test(broker_message, a_claim_is_read_as_it_was_written, .timeout = 30)
 {
 	dxi_claim in = example_claim(), out;
 
@@ -85,7 +85,7 @@ Test(broker_message, a_claim_is_read_as_it_was_written, .timeout = 5)
 	cr_expect_eq(memcmp(out.schema, schema, schema_bytes), 0);
 }
 
-Test(broker_message, a_channel_is_read_as_it_was_written, .timeout = 5)
+Test(broker_message, a_channel_is_read_as_it_was_written, .timeout = 30)
 {
 	dxh_channel_info in = example_info(), out;
 	size_t length = dxi_channel_write(&in, buffer, sizeof buffer);
@@ -94,7 +94,7 @@ Test(broker_message, a_channel_is_read_as_it_was_written, .timeout = 5)
 	cr_expect_eq(memcmp(&in, &out, sizeof in), 0);
 }
 
-Test(broker_message, of_a_channel_not_found_only_its_name_is_told, .timeout = 5)
+Test(broker_message, of_a_channel_not_found_only_its_name_is_told, .timeout = 30)
 {
 	dxh_channel_info in = example_info(), out;
 	size_t length;
@@ -107,7 +107,7 @@ Test(broker_message, of_a_channel_not_found_only_its_name_is_told, .timeout = 5)
 	cr_expect_str_empty(out.directory);
 }
 
-Test(broker_message, the_small_ones_are_read_as_they_were_written, .timeout = 5)
+Test(broker_message, the_small_ones_are_read_as_they_were_written, .timeout = 30)
 {
 	dxi_owner owner = {.channel = "a", .producer = 5, .pid = 6}, owner_read;
 	dxi_owner beat = {.channel = "a", .producer = 5, .progress = UINT64_MAX}, beat_read;
@@ -139,7 +139,7 @@ Test(broker_message, the_small_ones_are_read_as_they_were_written, .timeout = 5)
 	cr_expect_str_eq(channel, "b/c");
 }
 
-Test(broker_message, the_longest_of_each_fits_its_bound_and_is_canonical, .timeout = 5)
+Test(broker_message, the_longest_of_each_fits_its_bound_and_is_canonical, .timeout = 30)
 {
 	static dxh_channel_info channels[DXI_LIST_PAGE_MAX];
 	dxi_list_page page = {.count = DXI_LIST_PAGE_MAX, .total = UINT64_MAX, .more = true}, read;
@@ -176,7 +176,7 @@ Test(broker_message, the_longest_of_each_fits_its_bound_and_is_canonical, .timeo
 	cr_expect_eq(channels[63].producer_pid, INT32_MAX);
 }
 
-Test(broker_message, a_longer_page_than_there_is_room_for_is_cut_and_says_more, .timeout = 5)
+Test(broker_message, a_longer_page_than_there_is_room_for_is_cut_and_says_more, .timeout = 30)
 {
 	dxh_channel_info in[3] = {example_info(), example_info(), example_info()}, out[2];
 	dxi_list_page page = {.count = 3, .total = 3}, read;
@@ -210,7 +210,7 @@ static void rename_key(unsigned char *bytes, size_t length, const char *key)
 	at[0] ^= 0x20;
 }
 
-Test(broker_message, a_claim_without_a_key_is_refused_naming_it, .timeout = 5)
+Test(broker_message, a_claim_without_a_key_is_refused_naming_it, .timeout = 30)
 {
 	static const char *const keys[] = {"channel",    "directory", "epoch",       "pid",
 	                                   "producer",   "schema",    "schema_hash", "slot_bytes",
@@ -228,7 +228,7 @@ Test(broker_message, a_claim_without_a_key_is_refused_naming_it, .timeout = 5)
 	}
 }
 
-Test(broker_message, a_claim_may_leave_out_endpoint_and_stall_ms, .timeout = 5)
+Test(broker_message, a_claim_may_leave_out_endpoint_and_stall_ms, .timeout = 30)
 {
 	dxi_claim claim = example_claim(), read;
 	size_t length = write_claim(&claim);
@@ -240,7 +240,7 @@ Test(broker_message, a_claim_may_leave_out_endpoint_and_stall_ms, .timeout = 5)
 	cr_expect_eq(read.stall_ms, 0);
 }
 
-Test(broker_message, a_value_of_another_type_is_refused_naming_the_key, .timeout = 5)
+Test(broker_message, a_value_of_another_type_is_refused_naming_the_key, .timeout = 30)
 {
 	dxi_owner owner = {.channel = "a", .producer = 5, .pid = 6}, read;
 	size_t length = dxi_deregister_write(&owner, buffer, sizeof buffer);
@@ -255,7 +255,7 @@ Test(broker_message, a_value_of_another_type_is_refused_naming_the_key, .timeout
 	cr_expect(strstr(dxh_last_error(), "channel.deregister: key 'pid' is no unsigned"));
 }
 
-Test(broker_message, names_that_are_no_channel_names_are_refused, .timeout = 5)
+Test(broker_message, names_that_are_no_channel_names_are_refused, .timeout = 30)
 {
 	static const char *const bad[] = {
 		"",
@@ -291,7 +291,7 @@ Test(broker_message, names_that_are_no_channel_names_are_refused, .timeout = 5)
 		cr_expect(dxi_channel_name_ok(good[i]), "'%s'", good[i]);
 }
 
-Test(broker_message, a_directory_must_be_absolute, .timeout = 5)
+Test(broker_message, a_directory_must_be_absolute, .timeout = 30)
 {
 	dxi_claim claim = example_claim(), read;
 
@@ -300,7 +300,7 @@ Test(broker_message, a_directory_must_be_absolute, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "key 'directory' is no absolute path"));
 }
 
-Test(broker_message, a_hash_of_other_bytes_is_refused, .timeout = 5)
+Test(broker_message, a_hash_of_other_bytes_is_refused, .timeout = 30)
 {
 	dxi_claim claim = example_claim(), read;
 
@@ -309,7 +309,7 @@ Test(broker_message, a_hash_of_other_bytes_is_refused, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "'schema_hash'"));
 }
 
-Test(broker_message, a_schema_that_is_none_is_refused_although_its_hash_is_right, .timeout = 5)
+Test(broker_message, a_schema_that_is_none_is_refused_although_its_hash_is_right, .timeout = 30)
 {
 	static const char *const bad[] = {"", "\xc0", "\x80", "\xdf\xff\xff\xff\xff",
 	                                  "\x81\xa5zones\xc0"};
@@ -325,7 +325,7 @@ Test(broker_message, a_schema_that_is_none_is_refused_although_its_hash_is_right
 	}
 }
 
-Test(broker_message, more_zones_than_a_block_can_have_are_refused, .timeout = 5)
+Test(broker_message, more_zones_than_a_block_can_have_are_refused, .timeout = 30)
 {
 	dxi_claim claim = example_claim(), read;
 
@@ -336,7 +336,7 @@ Test(broker_message, more_zones_than_a_block_can_have_are_refused, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "more than 16 zones"));
 }
 
-Test(broker_message, terms_without_an_interval_are_refused, .timeout = 5)
+Test(broker_message, terms_without_an_interval_are_refused, .timeout = 30)
 {
 	dxi_terms terms = {0}, read;
 	size_t length = dxi_terms_write(&terms, buffer, sizeof buffer);

@@ -191,6 +191,7 @@ Test(channel_refusal, a_hub_that_is_draining_says_so, .timeout = 60)
 	dxh_completion held, refused;
 	dxh_producer *producer;
 	dxh_consumer *consumer;
+	dxh_status status;
 	pthread_t thread;
 	test_echo echo;
 	dxh_peer *peer;
@@ -201,8 +202,9 @@ Test(channel_refusal, a_hub_that_is_draining_says_so, .timeout = 60)
 	must(dxh_post(peer, "hold", NULL, 0, SOON, &held));
 	test_wait_for(&echo.held_count, 1);
 	cr_assert_eq(pthread_create(&thread, NULL, drain, world.producer_hub), 0);
-	while (dxh_post(peer, "echo", NULL, 0, SOON, &refused) == DXH_OK)
-		must(dxh_release(refused));
+	while ((status = dxh_post(peer, "echo", NULL, 0, SOON, &refused)) != DXH_EDRAINING)
+		if (status == DXH_OK)
+			must(dxh_release(refused));
 	must_be(dxh_produce(world.producers, "a", &config, SOON, &producer), DXH_EDRAINING, NULL);
 	must_be(dxh_consume(world.producers, "a", NULL, SOON, &consumer), DXH_EDRAINING, NULL);
 	test_echo_release(&echo);

@@ -33,7 +33,7 @@ static const dxi_hello example = {.major = DXI_PROTOCOL_MAJOR,
                                   .window_records = 4096,
                                   .window_bytes = UINT64_C(1) << 40};
 
-Test(hello, a_hello_is_read_as_it_was_written, .timeout = 5)
+Test(hello, a_hello_is_read_as_it_was_written, .timeout = 30)
 {
 	size_t length = dxi_hello_write(&example, buffer, sizeof buffer);
 	dxi_hello hello;
@@ -50,7 +50,7 @@ Test(hello, a_hello_is_read_as_it_was_written, .timeout = 5)
 	cr_expect_eq(hello.window_bytes, example.window_bytes);
 }
 
-Test(hello, a_hello_is_canonical_messagepack_and_fits_the_promised_bytes, .timeout = 5)
+Test(hello, a_hello_is_canonical_messagepack_and_fits_the_promised_bytes, .timeout = 30)
 {
 	dxi_hello full = example;
 	dxi_scan_limits canonical = {.elements_max = 64, .canonical = true};
@@ -67,7 +67,7 @@ Test(hello, a_hello_is_canonical_messagepack_and_fits_the_promised_bytes, .timeo
 		cr_assert_eq(dxi_hello_write(&full, buffer, less), 0);
 }
 
-Test(hello, every_shorter_piece_of_a_hello_is_refused, .timeout = 5)
+Test(hello, every_shorter_piece_of_a_hello_is_refused, .timeout = 30)
 {
 	size_t length = dxi_hello_write(&example, buffer, sizeof buffer);
 
@@ -115,7 +115,7 @@ static size_t write_changed(size_t which, enum change change)
 	return writer.used;
 }
 
-Test(hello, a_hello_without_a_key_is_refused_naming_the_key, .timeout = 5)
+Test(hello, a_hello_without_a_key_is_refused_naming_the_key, .timeout = 30)
 {
 	for (size_t i = 0; i < KEYS; i++) {
 		dxi_hello hello;
@@ -128,7 +128,7 @@ Test(hello, a_hello_without_a_key_is_refused_naming_the_key, .timeout = 5)
 	}
 }
 
-Test(hello, a_hello_with_a_key_of_another_type_is_refused_naming_the_key, .timeout = 5)
+Test(hello, a_hello_with_a_key_of_another_type_is_refused_naming_the_key, .timeout = 30)
 {
 	for (size_t i = 0; i < KEYS; i++)
 		for (enum change change = NIL; change <= NEGATIVE; change++) {
@@ -142,7 +142,7 @@ Test(hello, a_hello_with_a_key_of_another_type_is_refused_naming_the_key, .timeo
 		}
 }
 
-Test(hello, a_hello_with_a_number_beyond_its_field_is_refused, .timeout = 5)
+Test(hello, a_hello_with_a_number_beyond_its_field_is_refused, .timeout = 30)
 {
 	dxi_hello hello;
 
@@ -156,7 +156,7 @@ Test(hello, a_hello_with_a_number_beyond_its_field_is_refused, .timeout = 5)
 	}
 }
 
-Test(hello, a_hello_name_with_a_nul_is_refused, .timeout = 5)
+Test(hello, a_hello_name_with_a_nul_is_refused, .timeout = 30)
 {
 	size_t length = dxi_hello_write(&example, buffer, sizeof buffer);
 	unsigned char *name = memmem(buffer, length, example.name, strlen(example.name));
@@ -167,7 +167,7 @@ Test(hello, a_hello_name_with_a_nul_is_refused, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "key 'name'"));
 }
 
-Test(hello, unknown_keys_of_a_hello_are_ignored, .timeout = 5)
+Test(hello, unknown_keys_of_a_hello_are_ignored, .timeout = 30)
 {
 	size_t length = dxi_hello_write(&example, buffer, sizeof buffer);
 	dxi_writer more = dxi_writer_of(buffer + length, sizeof buffer - length);
@@ -183,7 +183,7 @@ Test(hello, unknown_keys_of_a_hello_are_ignored, .timeout = 5)
 	cr_expect_str_eq(hello.name, example.name);
 }
 
-Test(hello, another_major_is_refused_naming_both, .timeout = 5)
+Test(hello, another_major_is_refused_naming_both, .timeout = 30)
 {
 	dxi_hello other = example, hello;
 
@@ -194,7 +194,7 @@ Test(hello, another_major_is_refused_naming_both, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "this side 1"));
 }
 
-Test(hello, of_another_major_no_further_key_is_wanted, .timeout = 5)
+Test(hello, of_another_major_no_further_key_is_wanted, .timeout = 30)
 {
 	dxi_writer writer = dxi_writer_of(buffer, sizeof buffer);
 	dxi_hello hello;
@@ -224,7 +224,7 @@ Test(hello, no_damage_makes_a_hello_reader_fail_otherwise, .timeout = 60)
 	free(exact);
 }
 
-Test(hello, a_nest_without_end_is_refused_in_a_hello, .timeout = 5)
+Test(hello, a_nest_without_end_is_refused_in_a_hello, .timeout = 30)
 {
 	dxi_hello hello;
 
@@ -234,7 +234,7 @@ Test(hello, a_nest_without_end_is_refused_in_a_hello, .timeout = 5)
 	cr_expect_eq(dxi_hello_read("\xdf\xff\xff\xff\xff\x01", 6, &hello), DXH_EPROTO);
 }
 
-Test(budget, a_budget_keeps_what_is_left_rounded_down, .timeout = 5)
+Test(budget, a_budget_keeps_what_is_left_rounded_down, .timeout = 30)
 {
 	int64_t now = 1000000007;
 
@@ -244,7 +244,7 @@ Test(budget, a_budget_keeps_what_is_left_rounded_down, .timeout = 5)
 	cr_expect_eq(dxi_budget_decode(0, now), DXH_FOREVER);
 }
 
-Test(budget, what_has_expired_never_travels_as_no_deadline, .timeout = 5)
+Test(budget, what_has_expired_never_travels_as_no_deadline, .timeout = 30)
 {
 	cr_expect_eq(dxi_budget_encode(999, 0), 1);
 	cr_expect_eq(dxi_budget_encode(5, 5), 1);
@@ -252,7 +252,7 @@ Test(budget, what_has_expired_never_travels_as_no_deadline, .timeout = 5)
 	cr_expect_eq(dxi_budget_encode(INT64_MIN, INT64_MAX - 1), 1);
 }
 
-Test(budget, the_longest_budget_means_at_least_that_long, .timeout = 5)
+Test(budget, the_longest_budget_means_at_least_that_long, .timeout = 30)
 {
 	int64_t most = (int64_t)UINT32_MAX * 1000;
 

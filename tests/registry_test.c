@@ -74,7 +74,7 @@ static dxh_channel_info seen(const char *name, int64_t now_ms)
 	return info;
 }
 
-Test(registry, what_was_never_registered_is_not_found, .timeout = 5)
+Test(registry, what_was_never_registered_is_not_found, .timeout = 30)
 {
 	dxh_channel_info info;
 
@@ -87,7 +87,7 @@ Test(registry, what_was_never_registered_is_not_found, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, a_registered_channel_is_found_as_it_was_claimed, .timeout = 5)
+Test(registry, a_registered_channel_is_found_as_it_was_claimed, .timeout = 30)
 {
 	dxi_claim claimed = claim_of("camera/front", 7, 3);
 	dxh_channel_info info;
@@ -105,7 +105,7 @@ Test(registry, a_registered_channel_is_found_as_it_was_claimed, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, the_same_producer_again_is_no_conflict_and_a_sign_of_life, .timeout = 5)
+Test(registry, the_same_producer_again_is_no_conflict_and_a_sign_of_life, .timeout = 30)
 {
 	open_registry(1);
 	cr_expect_eq(claim("a", 1, 0), DXH_OK);
@@ -115,7 +115,7 @@ Test(registry, the_same_producer_again_is_no_conflict_and_a_sign_of_life, .timeo
 	close_registry();
 }
 
-Test(registry, registering_again_makes_no_progress, .timeout = 5)
+Test(registry, registering_again_makes_no_progress, .timeout = 30)
 {
 	dxi_claim steady = claim_of("a", 1, 1);
 
@@ -128,7 +128,7 @@ Test(registry, registering_again_makes_no_progress, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, a_second_live_producer_conflicts_and_learns_who_is_first, .timeout = 5)
+Test(registry, a_second_live_producer_conflicts_and_learns_who_is_first, .timeout = 30)
 {
 	open_registry(4);
 	cr_assert_eq(claim("a", 1, 0), DXH_OK);
@@ -140,7 +140,7 @@ Test(registry, a_second_live_producer_conflicts_and_learns_who_is_first, .timeou
 	close_registry();
 }
 
-Test(registry, a_silent_channel_is_pending_and_says_why, .timeout = 5)
+Test(registry, a_silent_channel_is_pending_and_says_why, .timeout = 30)
 {
 	dxh_channel_info info;
 
@@ -154,7 +154,7 @@ Test(registry, a_silent_channel_is_pending_and_says_why, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, the_place_of_a_silent_producer_may_be_taken, .timeout = 5)
+Test(registry, the_place_of_a_silent_producer_may_be_taken, .timeout = 30)
 {
 	open_registry(4);
 	cr_assert_eq(claim("a", 1, 0), DXH_OK);
@@ -165,7 +165,7 @@ Test(registry, the_place_of_a_silent_producer_may_be_taken, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, who_took_the_block_over_has_the_channel_at_once, .timeout = 5)
+Test(registry, who_took_the_block_over_has_the_channel_at_once, .timeout = 30)
 {
 	dxi_claim successor = claim_of("a", 2, 2), stale = claim_of("a", 1, 1);
 
@@ -177,7 +177,7 @@ Test(registry, who_took_the_block_over_has_the_channel_at_once, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, a_higher_epoch_of_another_block_is_a_conflict, .timeout = 5)
+Test(registry, a_higher_epoch_of_another_block_is_a_conflict, .timeout = 30)
 {
 	dxi_claim other = claim_of("a", 2, 9);
 
@@ -188,7 +188,7 @@ Test(registry, a_higher_epoch_of_another_block_is_a_conflict, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, only_the_owner_deregisters, .timeout = 5)
+Test(registry, only_the_owner_deregisters, .timeout = 30)
 {
 	dxi_owner other_pid = owner_of("a", 1);
 
@@ -204,7 +204,7 @@ Test(registry, only_the_owner_deregisters, .timeout = 5)
 	close_registry();
 }
 
-Test(registry, a_full_one_refuses_while_all_live_and_forgets_the_longest_dead, .timeout = 5)
+Test(registry, a_full_one_refuses_while_all_live_and_forgets_the_longest_dead, .timeout = 30)
 {
 	open_registry(2);
 	cr_assert_eq(claim("a", 1, 0), DXH_OK);
@@ -259,7 +259,7 @@ Test(registry, pages_of_any_size_list_every_channel_once_in_order, .timeout = 20
 	close_registry();
 }
 
-Test(registry, a_page_may_begin_behind_a_name_that_does_not_exist, .timeout = 5)
+Test(registry, a_page_may_begin_behind_a_name_that_does_not_exist, .timeout = 30)
 {
 	dxh_channel_info page[4];
 	dxi_list_page found;

@@ -50,7 +50,7 @@ static size_t write_two(void)
 
 /* ---- writing ---- */
 
-Test(wire, a_frame_is_these_bytes, .timeout = 5)
+Test(wire, a_frame_is_these_bytes, .timeout = 30)
 {
 	/* clang-format off */
 	static const unsigned char expected[] = {
@@ -69,7 +69,7 @@ Test(wire, a_frame_is_these_bytes, .timeout = 5)
 	cr_expect_eq(memcmp(buffer, expected, sizeof expected), 0);
 }
 
-Test(wire, a_negative_status_and_the_largest_numbers_survive, .timeout = 5)
+Test(wire, a_negative_status_and_the_largest_numbers_survive, .timeout = 30)
 {
 	dxi_frame_writer writer = dxi_frame_begin(buffer, sizeof buffer);
 	dxi_record in = {.kind = DXI_ERROR,
@@ -91,7 +91,7 @@ Test(wire, a_negative_status_and_the_largest_numbers_survive, .timeout = 5)
 	cr_expect_eq(out.body_bytes, 0);
 }
 
-Test(wire, an_encoded_record_occupies_what_was_announced_and_no_byte_more, .timeout = 5)
+Test(wire, an_encoded_record_occupies_what_was_announced_and_no_byte_more, .timeout = 30)
 {
 	for (size_t subject = 1; subject <= DXH_SUBJECT_MAX; subject++)
 		for (size_t body = 0; body < 20; body++) {
@@ -112,7 +112,7 @@ Test(wire, an_encoded_record_occupies_what_was_announced_and_no_byte_more, .time
 		}
 }
 
-Test(wire, append_says_false_exactly_when_the_record_does_not_fit, .timeout = 5)
+Test(wire, append_says_false_exactly_when_the_record_does_not_fit, .timeout = 30)
 {
 	dxi_record record = request_of("s", "0123456789", 10); /* 43 bytes: 48 */
 
@@ -129,7 +129,7 @@ Test(wire, append_says_false_exactly_when_the_record_does_not_fit, .timeout = 5)
 	}
 }
 
-Test(wire, a_body_of_any_announced_size_is_refused_without_overflow, .timeout = 5)
+Test(wire, a_body_of_any_announced_size_is_refused_without_overflow, .timeout = 30)
 {
 	dxi_frame_writer writer = dxi_frame_begin(buffer, sizeof buffer);
 	dxi_record record = request_of("s", buffer, SIZE_MAX);
@@ -140,7 +140,7 @@ Test(wire, a_body_of_any_announced_size_is_refused_without_overflow, .timeout = 
 	}
 }
 
-Test(wire, every_kind_has_a_name, .timeout = 5)
+Test(wire, every_kind_has_a_name, .timeout = 30)
 {
 	cr_expect_str_eq(dxi_record_kind_name(DXI_HELLO), "HELLO");
 	cr_expect_str_eq(dxi_record_kind_name(DXI_REQUEST), "REQUEST");
@@ -151,7 +151,7 @@ Test(wire, every_kind_has_a_name, .timeout = 5)
 
 /* ---- reading ---- */
 
-Test(wire, what_was_written_is_read_from_any_address, .timeout = 5)
+Test(wire, what_was_written_is_read_from_any_address, .timeout = 30)
 {
 	size_t length = write_two();
 
@@ -180,7 +180,7 @@ Test(wire, what_was_written_is_read_from_any_address, .timeout = 5)
 	}
 }
 
-Test(wire, records_encoded_in_place_make_the_same_frame, .timeout = 5)
+Test(wire, records_encoded_in_place_make_the_same_frame, .timeout = 30)
 {
 	size_t length = write_two();
 	unsigned char *frame = calloc(1, length);
@@ -228,7 +228,7 @@ static const struct {
 	{63, 1, "offset 62: padding is not zero"},
 };
 
-Test(wire, each_broken_rule_is_refused_with_its_offset, .timeout = 5)
+Test(wire, each_broken_rule_is_refused_with_its_offset, .timeout = 30)
 {
 	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
 		size_t length = write_two();
@@ -242,7 +242,7 @@ Test(wire, each_broken_rule_is_refused_with_its_offset, .timeout = 5)
 	}
 }
 
-Test(wire, a_subject_of_256_bytes_is_refused, .timeout = 5)
+Test(wire, a_subject_of_256_bytes_is_refused, .timeout = 30)
 {
 	size_t length = HEAD + dxi_record_bytes(256, 0);
 	dxi_record record = {.kind = DXI_REPLY, .body = buffer + 2048, .body_bytes = 256};
@@ -258,7 +258,7 @@ Test(wire, a_subject_of_256_bytes_is_refused, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "offset 22: subject is longer than 255 bytes"));
 }
 
-Test(wire, a_frame_beyond_the_limit_is_refused, .timeout = 5)
+Test(wire, a_frame_beyond_the_limit_is_refused, .timeout = 30)
 {
 	size_t length = DXI_MESSAGE_BYTES_MAX;
 	unsigned char *frame = calloc(1, length + 8);
@@ -277,7 +277,7 @@ Test(wire, a_frame_beyond_the_limit_is_refused, .timeout = 5)
 	free(frame);
 }
 
-Test(wire, a_frame_whose_length_is_no_multiple_of_8_is_refused, .timeout = 5)
+Test(wire, a_frame_whose_length_is_no_multiple_of_8_is_refused, .timeout = 30)
 {
 	size_t length = write_two() + 1;
 	dxi_frame_reader reader;
@@ -287,7 +287,7 @@ Test(wire, a_frame_whose_length_is_no_multiple_of_8_is_refused, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "multiple of 8"));
 }
 
-Test(wire, one_bad_record_withholds_the_good_ones_before_it, .timeout = 5)
+Test(wire, one_bad_record_withholds_the_good_ones_before_it, .timeout = 30)
 {
 	size_t length = write_two();
 	dxi_frame_reader reader;
@@ -297,7 +297,7 @@ Test(wire, one_bad_record_withholds_the_good_ones_before_it, .timeout = 5)
 	cr_expect(strstr(dxh_last_error(), "offset 69: unknown record flags"));
 }
 
-Test(wire, every_shorter_piece_of_a_frame_is_refused, .timeout = 5)
+Test(wire, every_shorter_piece_of_a_frame_is_refused, .timeout = 30)
 {
 	size_t length = write_two();
 
@@ -316,7 +316,7 @@ Test(wire, every_shorter_piece_of_a_frame_is_refused, .timeout = 5)
 	}
 }
 
-Test(wire, a_record_of_an_unknown_kind_is_stepped_over_and_counted, .timeout = 5)
+Test(wire, a_record_of_an_unknown_kind_is_stepped_over_and_counted, .timeout = 30)
 {
 	for (unsigned kind = DXI_GOODBYE + 1; kind <= 255; kind++) {
 		size_t length = write_two();
