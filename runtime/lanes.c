@@ -313,7 +313,9 @@ static void take_frame(dxh_peer *peer, const dxi_message *message)
 		        message->malformed ? "it has more than one part" : dxh_last_error());
 		return;
 	}
-	while (dxi_frame_next(&reader, &record) == DXH_OK) {
+	/* A record may end the connection; that receives what is left into the memory
+	 * this frame lies in. */
+	while (peer->socket && dxi_frame_next(&reader, &record) == DXH_OK) {
 		dxi_count(&metrics->records_received, 1);
 		take_record(peer, &record);
 	}

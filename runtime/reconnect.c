@@ -70,10 +70,11 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 
 	if (!peer->socket || peer->lost)
 		return;
+	/* It may lie in a received frame, or be the last error: both change now. */
+	snprintf(text, sizeof text, "%s", reason);
 	peer->lost = true; /* what is received now must not come back here */
 	dxi_peer_receive_rest(peer);
 	peer->lost = false;
-	snprintf(text, sizeof text, "%s", reason); /* it may lie in a received frame */
 	hang_up(peer, GOODBYE_LINGER_MS);
 	dxi_operation_end_all(&peer->sent, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
 	dxi_operation_end_all(&peer->flushing, DXH_ELOST, DXH_MAYBE_EXECUTED, text);

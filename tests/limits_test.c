@@ -66,14 +66,6 @@ Test(limits, with_too_few_descriptors_each_object_is_refused_in_turn, .timeout =
 		cr_expect_gt(reached[i], 0, "stage %d was not tried", i);
 }
 
-#ifndef __SANITIZE_ADDRESS__
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__
-#endif
-#endif
-#endif
-
 /* 0: posts end with DXH_ENOMEM and the hub still works. */
 static int post_until_no_memory(void)
 {
@@ -108,7 +100,7 @@ Test(limits, without_memory_for_a_body_the_post_is_refused, .timeout = 60)
 	int status;
 	pid_t child;
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef TEST_ASAN
 	cr_skip("AddressSanitizer needs the whole address space");
 #endif
 	child = fork();

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -68,61 +69,79 @@ Test(connection, is_made_again_after_the_service_closed, .timeout = 30)
 	test_echo_close(&echo);
 }
 
-/* A child that serves until it is killed; its first byte on the pipe says when. */
-static pid_t fork_service(const char *endpoint)
-{
-	int ready[2];
-	char byte;
-	pid_t child;
+/* Children that serve, one at a time, from a byte on `start` until they are killed;
+ * a byte on `ready` says that they listen. All are forked before this process has
+ * threads, so that none inherits a lock that is held. */
+static struct {
+	pid_t pid;
+	int start[2], ready[2];
+} children[4];
 
-	cr_assert_eq(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		test_echo_open(&echo, endpoint, NULL);
-		if (write(ready[1], "r", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	cr_assert_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	return child;
+static void serve_when_told(const char *endpoint, int start, int ready)
+{
+	char byte;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(start, &byte, 1) != 1)
+		_exit(1);
+	test_echo_open(&echo, endpoint, NULL);
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
 }
 
-static void kill_service(pid_t child)
+static void fork_services(const char *endpoint)
 {
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
+	for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
+		cr_assert_eq(pipe(children[i].start) | pipe(children[i].ready), 0);
+		children[i].pid = fork();
+		if (children[i].pid == 0)
+			serve_when_told(endpoint, children[i].start[0], children[i].ready[1]);
+	}
+}
+
+static void start_service(int i)
+{
+	char byte;
+
+	cr_assert_eq(write(children[i].start[1], "s", 1), 1);
+	cr_assert_eq(read(children[i].ready[0], &byte, 1), 1);
+}
+
+static void kill_service(int i)
+{
+	kill(children[i].pid, SIGKILL);
+	waitpid(children[i].pid, NULL, 0);
 }
 
 Test(connection, what_a_killed_service_had_is_lost_and_the_rest_goes_on, .timeout = 60)
 {
 	char endpoint[64];
-	pid_t child;
 	dxh_completion held, later;
 	dxh_reply reply;
 
 	strcpy(endpoint, test_endpoint());
-	child = fork_service(endpoint);
+	fork_services(endpoint);
+	start_service(0);
 	connect_to(endpoint);
 	for (int round = 0; round < 3; round++) {
 		must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
 		must(dxh_post(peer, "hold", NULL, 0, SOON, &held));
 		/* Behind it on the same connection: it has arrived when this is back. */
 		must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
-		kill_service(child);
+		kill_service(round);
 		must_be(dxh_await(held, SOON, &reply), DXH_ELOST, "maybe executed");
 		cr_expect_eq(reply.certainty, DXH_MAYBE_EXECUTED);
 		must(dxh_release(held));
 		must(dxh_post(peer, "echo", NULL, 0, SOON, &later));
-		child = fork_service(endpoint);
+		start_service(round + 1);
 		must(dxh_await(later, SOON, NULL));
 		must(dxh_release(later));
 	}
 	cr_expect_eq(test_stats(hub).lost, 3);
 	must(dxh_hub_close(&hub));
-	kill_service(child);
+	kill_service(3);
 }
 
 Test(connection, notifications_wait_for_the_next_one, .timeout = 60)
@@ -248,6 +267,39 @@ Test(stranger, a_socket_of_another_kind_fails_the_handshake, .timeout = 30)
 	open_raw(ZMQ_PUB, endpoint, true);
 	connect_to(endpoint);
 	test_wait_for(&states_seen[DXH_PEER_WAITING], 2);
+	must(dxh_hub_close(&hub));
+	close_raw();
+}
+
+Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout = 30)
+{
+	_Alignas(8) unsigned char id[64], frame[4096];
+	char endpoint[64];
+	int id_bytes;
+
+	strcpy(endpoint, test_endpoint());
+	open_raw(ZMQ_ROUTER, endpoint, true);
+	connect_to(endpoint);
+	for (uint64_t round = 1; round <= 20; round++) {
+		dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
+
+		id_bytes = zmq_recv(raw, id, sizeof id, 0);
+		cr_assert_gt(id_bytes, 0);
+		zmq_recv(raw, frame, sizeof frame, 0);
+		/* The first record ends the connection while the others are unread. */
+		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_ERROR,
+		                                        .status = DXH_EVERSION,
+		                                        .body = "other version",
+		                                        .body_bytes = 13});
+		for (int i = 0; i < 3; i++)
+			dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
+		for (int i = 0; i < 3; i++) {
+			zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
+			zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+		}
+		test_wait_for(&states_seen[DXH_PEER_REFUSED], round);
+	}
+	cr_expect_eq(states_seen[DXH_PEER_READY], 0);
 	must(dxh_hub_close(&hub));
 	close_raw();
 }

@@ -38,6 +38,9 @@ program "echo '[====] Synthesis: Tested: 2 | Passing: 1 | Failing: 1 | Crashing:
 expect '1 of 2'
 program "echo '$good'" 'exit 1'
 expect 'exit 1'
+program 'sleep 100'
+TEST_LIMIT=1 expect 'once more'
+grep -q 'no test ran' "$work/out" || { echo "a hung program passed"; exit 1; }
 program 'kill -SEGV $$'
 expect 'no test ran'
 program "echo '$good'" "touch \"\$DXH_SHM_DIR/left\""
@@ -66,4 +69,4 @@ gcc -fsanitize=address "$work/leak.c" -o "$work/build/tests/made_up_test"
 expect 'sanitizer report'
 
 echo "$tried faults planted, all noticed"
-[ "$tried" -ge 8 ]
+[ "$tried" -ge 9 ]

@@ -37,7 +37,8 @@ typedef struct dxh_channel_config {
  *          required.
  * Thread:  any but the I/O thread. Owner: the caller, until dxh_producer_close(),
  *          which must come before `broker` or its hub is closed.
- * Blocks:  until the broker has answered, or the deadline.
+ * Blocks:  until the broker has answered, or the deadline; with DXH_NOW only as
+ *          long as dxh_producer_open() does, and a conflict is then logged.
  * Returns: as dxh_producer_open(); DXH_ECONFLICT: the broker knows another live
  *          producer of this name; DXH_EINVAL; DXH_EUNKNOWN or DXH_EPROTO: what
  *          `broker` is connected to is no broker; DXH_EDEADLK; DXH_EDRAINING;

@@ -265,7 +265,9 @@ dxh_status dxi_registration_open(const dxi_registration_config *config, int64_t 
 
 	if (status != DXH_OK)
 		return status;
-	status = ask_and_wait(registration, deadline_ns);
+	/* A deadline that has passed means: do not wait, it follows by itself. */
+	if (deadline_ns > dxh_now_ns())
+		status = ask_and_wait(registration, deadline_ns);
 	if (is_final(status)) {
 		free(registration);
 		return status;
