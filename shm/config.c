@@ -155,6 +155,12 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		                config->mode);
 	if (config->owner_wait_ns < 0)
 		return dxi_fail(DXH_EINVAL, "owner_wait_ns is negative");
+	for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
+		if (config->reserved[i] != 0)
+			return dxi_fail(DXH_EVERSION,
+			                "the config sets a field that this library, version %s, "
+			                "does not know: install the newer one",
+			                dxh_version());
 	for (uint32_t i = 0; i < zone_count; i++) {
 		status = check_zone(config, i);
 		if (status != DXH_OK)

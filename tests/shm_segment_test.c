@@ -522,3 +522,17 @@ Test(segment, the_owner_s_hook_runs_once_at_close, .timeout = 5)
 	must(dxh_producer_close(&producer));
 	cr_expect_eq(closings, 101);
 }
+
+Test(segment, a_field_of_a_newer_header_is_refused_only_when_set, .timeout = 20)
+{
+	dxh_block_config config = {.zones = {DXH_ZONE_RAW("z", 64)}, .unlink_on_close = 1};
+	char name[DXH_BLOCK_NAME_MAX + 1];
+	dxh_producer *producer;
+
+	snprintf(name, sizeof name, "newer-%d", (int)getpid());
+	config.reserved[3] = 1;
+	cr_expect_eq(dxh_producer_open(name, &config, &producer), DXH_EVERSION);
+	config.reserved[3] = 0;
+	cr_assert_eq(dxh_producer_open(name, &config, &producer), DXH_OK);
+	cr_expect_eq(dxh_producer_close(&producer), DXH_OK);
+}

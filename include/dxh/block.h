@@ -69,6 +69,7 @@ typedef struct dxh_block_config {
 	int unlink_on_close;   /* not 0: dxh_producer_close() removes the block */
 	int64_t owner_wait_ns; /* standby: wait so long for a live producer to go, looking
 	                        * again every 5 ms at the latest */
+	uint64_t reserved[8];  /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
