@@ -4,6 +4,7 @@
 # make check      install what is missing, build, run the tests      (FILTER=room)
 # make lint       format, arrows between rooms, headers stand alone
 # make symbols    exported symbols == symbols declared in include/
+# make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make examples   the programs of docs/examples
 # make clean
 #
@@ -23,6 +24,7 @@ SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
 TOOLS := $(sort $(wildcard tools/*.c))
 TESTS := $(sort $(wildcard tests/*_test.c))
 SUPPORT := $(sort $(wildcard tests/support/*.c))
+BENCH := $(sort $(wildcard bench/*.c))
 EXAMPLES := $(sort $(wildcard docs/examples/*.c))
 HEADERS := $(sort $(wildcard include/*.h include/dxh/*.h))
 
@@ -42,6 +44,7 @@ LDFLAGS += -pthread
 ifeq ($(SAN),)
 OWN_CFLAGS += -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 LDFLAGS += -Wl,-z,relro,-z,now
+NO_UNDEFINED := -Wl,--no-undefined
 else ifeq ($(SAN),address)
 OWN_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
@@ -59,7 +62,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check run-demo run-check lint symbols examples packages clean
+.PHONY: all demo check bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -77,8 +80,13 @@ demo:
 
 check:
 	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) examples
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(B)/bench examples
 	@tests/run.sh $(B) '$(FILTER)'
+
+bench:
+	@tools/packages.sh build/packages-demo $(PACKAGES)
+	@+$(MAKE) $(JOBS) $(B)/bench
+	@$(B)/bench $(ARGS)
 
 # ---- compiling and linking ----------------------------------------------------------
 $(B)/obj/%.o: %.c Makefile
@@ -93,12 +101,17 @@ $(B)/libdxh.a: $(call objects,$(SOURCES))
 
 $(B)/$(SONAME): $(call objects,$(SOURCES))
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(B)/libdxh.so: $(B)/$(SONAME)
 	@ln -sf $(SONAME) $@
 
 $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+
+# Workloads see what a user sees, and ZeroMQ for their rivals.
+$(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 

@@ -10,6 +10,8 @@
 
 enum { DXI_ERROR_BYTES = 512 };
 
+static const char unknown_name[] = "DXH_E?";
+
 static _Thread_local char last_error[DXI_ERROR_BYTES];
 
 static void log_to_stderr(void *context, dxh_log_level level, const char *line);
@@ -51,12 +53,21 @@ static dxh_status status_of_errno(int error)
 	}
 }
 
+/* What others sent may stand in a reason; it must not steer a terminal. */
+static void make_printable(char *line)
+{
+	for (; *line; line++)
+		if ((unsigned char)*line < ' ' || *line == 0x7f)
+			*line = '?';
+}
+
 static void set_last_error(dxh_status status, const char *format, va_list values, int error)
 {
 	size_t used =
 		(size_t)snprintf(last_error, sizeof last_error, "%s: ", dxh_status_name(status));
 
 	vsnprintf(last_error + used, sizeof last_error - used, format, values);
+	make_printable(last_error);
 	if (error == 0)
 		return;
 	used = strlen(last_error);
@@ -99,6 +110,7 @@ void dxi_log(dxh_log_level level, const char *format, ...)
 	va_start(values, format);
 	vsnprintf(line, sizeof line, format, values);
 	va_end(values);
+	make_printable(line);
 	log_sink.fn(log_sink.context, level, line);
 }
 
@@ -128,7 +140,12 @@ const char *dxh_status_name(dxh_status status)
 		DXH_STATUS_LIST(DXI_NAME)
 #undef DXI_NAME
 	}
-	return "DXH_E?";
+	return unknown_name;
+}
+
+bool dxi_status_is_known(int32_t code)
+{
+	return strcmp(dxh_status_name((dxh_status)code), unknown_name) != 0;
 }
 
 const char *dxh_status_text(dxh_status status)

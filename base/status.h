@@ -9,12 +9,17 @@
 
 #include <dxh/base.h>
 
+#include <stdbool.h>
+
 /* Keep "DXH_Exxx: <text>" as this thread's last error; returns `status`. */
 dxh_status dxi_fail(dxh_status status, const char *format, ...) DXH_PRINTF(2, 3);
 
 /* The same with ": <strerror(error)>" behind, and the status that fits `error`
  * (an errno value): EACCES is DXH_EACCESS, ENOSPC DXH_ENOSPACE, ... */
 dxh_status dxi_fail_errno(int error, const char *format, ...) DXH_PRINTF(2, 3);
+
+/* Is this number one of DXH_STATUS_LIST? */
+bool dxi_status_is_known(int32_t code);
 
 /* Take over the last error of another thread, as dxh_last_error() gave it there. */
 void dxi_fail_as(const char *last_error);

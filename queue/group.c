@@ -88,7 +88,11 @@ dxh_status dxi_group_expect(dxh_group *group, size_t count)
 
 void dxi_group_unexpect(dxh_group *group, size_t count)
 {
-	atomic_fetch_sub_explicit(&group->outstanding, (int64_t)count, memory_order_relaxed);
+	/* release: pairs with the acquire in sleep_until(); who sleeps for these must
+	 * look again. */
+	atomic_fetch_sub_explicit(&group->outstanding, (int64_t)count, memory_order_release);
+	atomic_fetch_add_explicit(&group->references, 1, memory_order_relaxed);
+	dxi_group_signal(group);
 	let_go(group, (int64_t)count);
 }
 
@@ -153,6 +157,11 @@ static bool sleep_until(dxh_group *group, int64_t deadline_ns)
 	return dxi_futex_wait(&group->word, word, deadline_ns, DXI_FUTEX_PRIVATE);
 }
 
+static bool is_empty(const dxh_group *group)
+{
+	return atomic_load_explicit(&group->outstanding, memory_order_relaxed) == 0;
+}
+
 static dxh_status check_wait(const dxh_group *group, size_t min, const dxh_event *events,
                              size_t max, int64_t deadline_ns, const size_t *count)
 {
@@ -182,13 +191,15 @@ dxh_status dxh_group_wait(dxh_group *group, size_t min, dxh_event *events, size_
 		*count += collect(group, events + *count, max - *count);
 		if (*count >= min && *count > 0)
 			return DXH_OK;
-		if (atomic_load_explicit(&group->outstanding, memory_order_relaxed) == 0)
-			return *count > 0 ? DXH_OK
-			                  : dxi_fail(DXH_EEMPTY, "nothing of this group is "
-			                                         "outstanding: post to it first");
-		/* Armed on return, so that the descriptor tells of what comes next. */
-		if (!in_time && dxi_queue_arm(&group->done))
-			return DXH_EWAIT;
+		if (*count > 0 && is_empty(group))
+			return DXH_OK;
+		/* Armed on every other return, so that the descriptor tells of what
+		 * comes next, and of nothing else. */
+		if ((!in_time || is_empty(group)) && !sleep_until(group, DXH_NOW))
+			return is_empty(group) ? dxi_fail(DXH_EEMPTY, "nothing of this group is "
+			                                              "outstanding: post to it "
+			                                              "first")
+			                       : DXH_EWAIT;
 		in_time = in_time && sleep_until(group, deadline_ns);
 	}
 }

@@ -119,15 +119,13 @@ static const char *path_of(const char *endpoint)
 	return path && *path != '@' ? path : NULL;
 }
 
-bool dxi_endpoint_in_use(const char *endpoint)
+static bool is_listened_to(const char *path)
 {
-	const char *path = path_of(endpoint);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	bool in_use;
 	int fd;
 
-	/* An abstract name cannot be taken over: bind itself refuses. */
-	if (!path || strlen(path) >= sizeof address.sun_path)
+	if (strlen(path) >= sizeof address.sun_path)
 		return false;
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -136,6 +134,25 @@ bool dxi_endpoint_in_use(const char *endpoint)
 	in_use = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN;
 	close(fd);
 	return in_use;
+}
+
+dxh_status dxi_endpoint_check_free(const char *endpoint)
+{
+	const char *path = path_of(endpoint);
+	struct stat found;
+
+	if (!path || lstat(path, &found) == -1)
+		return DXH_OK;
+	if (!S_ISSOCK(found.st_mode))
+		return dxi_fail(DXH_EEXIST,
+		                "'%s' is there and is no socket: choose another path, or remove it",
+		                path);
+	if (is_listened_to(path))
+		return dxi_fail(DXH_EBUSY,
+		                "a service listens on '%s' already: stop it, or choose "
+		                "another endpoint",
+		                endpoint);
+	return DXH_OK;
 }
 
 dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Is this text an endpoint? Asked before ZeroMQ sees it, so that the answer says
- * what is wrong. Pure, but for dxi_endpoint_in_use(). */
+ * what is wrong. Pure, but for what looks at a path. */
 #ifndef DXI_ENDPOINT_H
 #define DXI_ENDPOINT_H
 
@@ -18,8 +18,9 @@ dxh_status dxi_endpoint_check_connect(const char *endpoint);
  * `insecure`. */
 dxh_status dxi_endpoint_check_bind(const char *endpoint, bool insecure);
 
-/* Does somebody listen on this ipc path? ZeroMQ would take the path from it. */
-bool dxi_endpoint_in_use(const char *endpoint);
+/* Before binding, as ZeroMQ would remove whatever is at an ipc path: DXH_EEXIST
+ * when that is no socket, DXH_EBUSY when somebody listens there. */
+dxh_status dxi_endpoint_check_free(const char *endpoint);
 
 /* The socket file that a bind has made, to be removed at the end: ZeroMQ leaves
  * it. Nothing is removed that somebody else has put there since. */

@@ -118,7 +118,7 @@ static dxh_status start_tick(void *context)
 	struct tick_call *call = context;
 
 	dxi_wheel_arm(&call->hub->ticks, &call->tick->timer,
-	              call->hub->now_ns + call->tick->interval_ns);
+	              dxi_hub_after(call->hub, call->tick->interval_ns));
 	return DXH_OK;
 }
 
@@ -138,6 +138,11 @@ void dxi_hub_tick_start(dxh_hub *hub, dxi_tick *tick)
 void dxi_hub_tick_stop(dxh_hub *hub, dxi_tick *tick)
 {
 	(void)dxi_hub_call(hub, stop_tick, &(struct tick_call){hub, tick});
+}
+
+int64_t dxi_hub_after(const dxh_hub *hub, int64_t ns)
+{
+	return ns > DXH_FOREVER - hub->now_ns ? DXH_FOREVER : hub->now_ns + ns;
 }
 
 uint64_t dxi_hub_random(dxh_hub *hub, uint64_t below)

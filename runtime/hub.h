@@ -94,6 +94,9 @@ void dxi_hub_tick_stop(dxh_hub *hub, dxi_tick *tick);
 void dxi_hub_run_call(dxi_task *task);
 void dxi_hub_look_drained(dxh_hub *hub);
 
+/* So long after this turn's time; DXH_FOREVER stays it. I/O thread. */
+int64_t dxi_hub_after(const dxh_hub *hub, int64_t ns);
+
 /* A random number in [0, below). I/O thread. */
 uint64_t dxi_hub_random(dxh_hub *hub, uint64_t below);
 

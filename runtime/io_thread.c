@@ -67,7 +67,7 @@ static size_t run_ticks(dxh_hub *hub)
 		dxi_tick *tick = (dxi_tick *)timer;
 
 		if (tick->interval_ns > 0)
-			dxi_wheel_arm(&hub->ticks, timer, hub->now_ns + tick->interval_ns);
+			dxi_wheel_arm(&hub->ticks, timer, dxi_hub_after(hub, tick->interval_ns));
 		tick->fn(tick->context);
 		count++;
 	}

@@ -21,11 +21,16 @@ static void touch(dxh_peer *peer)
 
 static void settle_flushes(dxh_peer *peer)
 {
-	dxi_operation *flush;
+	dxi_operation *flush = peer->flushes.first;
 
-	while ((flush = peer->flushes.first) && flush->kind == DXI_OP_FLUSH_SENT &&
-	       flush->flush_after <= peer->batches_out)
-		dxi_operation_end(flush, DXH_OK, DXH_MAYBE_EXECUTED, NULL, 0);
+	/* In order of flush_after; those that want a reply stay for encode_flushes(). */
+	while (flush && flush->flush_after <= peer->batches_out) {
+		dxi_operation *next = flush->next;
+
+		if (flush->kind == DXI_OP_FLUSH_SENT)
+			dxi_operation_end(flush, DXH_OK, DXH_MAYBE_EXECUTED, NULL, 0);
+		flush = next;
+	}
 }
 
 void dxi_peer_take(dxh_peer *peer, dxi_operation *operation)
@@ -258,18 +263,29 @@ static dxi_operation *find_sent(dxh_peer *peer, uint64_t id, bool flush)
 static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status status)
 {
 	dxi_operation *operation = find_sent(peer, record->id, record->kind == DXI_FLUSHED);
+	static const char too_big[] = "the reply exceeds this hub's body_bytes_max";
 
-	if (operation)
+	if (operation && record->body_bytes > peer->hub->config.body_bytes_max)
+		dxi_operation_end(operation, DXH_ETOOBIG, DXH_REPLIED, too_big, sizeof too_big - 1);
+	else if (operation)
 		dxi_operation_end(operation, status, DXH_REPLIED, record->body, record->body_bytes);
 }
 
 /* The status of an ERROR record, as this side may hand it out. */
 static dxh_status error_status(const dxi_record *record)
 {
-	/* DXH_OK is no error, and DXH_EWAIT means something else to who awaits. */
-	if (record->status <= DXH_OK || record->status == DXH_EWAIT)
+	switch ((dxh_status)record->status) {
+	case DXH_OK: /* no error, and the others speak of this side's own handles */
+	case DXH_EWAIT:
+	case DXH_ESTALE:
+	case DXH_EDEADLK:
+	case DXH_EFORKED:
+	case DXH_EEMPTY:
 		return DXH_EREJECTED;
-	return (dxh_status)record->status;
+	default:
+		return dxi_status_is_known(record->status) ? (dxh_status)record->status
+		                                           : DXH_EREJECTED;
+	}
 }
 
 static void take_record(dxh_peer *peer, const dxi_record *record)
@@ -336,8 +352,9 @@ static size_t receive(dxh_peer *peer, size_t frames_max)
 
 void dxi_peer_receive_rest(dxh_peer *peer)
 {
-	/* The bound is what libzmq may hold of one connection. */
-	receive(peer, SIZE_MAX);
+	/* As much as libzmq may hold of one connection. If it lives and goes on
+	 * sending, the rest is not waited for. */
+	receive(peer, DXI_RECEIVE_FRAMES_MAX);
 }
 
 size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send)

@@ -141,13 +141,15 @@ static dxh_status post(dxh_peer *peer, const dxh_request_item *items, size_t cou
 {
 	dxi_task *newest = NULL, *oldest = NULL;
 	dxi_operation *operation = NULL;
-	dxh_status status = group ? dxi_group_expect(group, count) : DXH_OK;
+	dxh_status status = take_credit(peer, count);
 
 	if (status != DXH_OK)
 		return status;
-	status = take_credit(peer, count);
+	/* Behind the wait for credit: the group's owner waits for what is expected. */
+	if (group)
+		status = dxi_group_expect(group, count);
 	if (status != DXH_OK)
-		goto unexpect;
+		goto give_credit;
 	for (size_t i = 0; i < count; i++) {
 		status = make_request(peer, &items[i], group, &operation, &done[i]);
 		if (status != DXH_OK)
@@ -158,10 +160,10 @@ static dxh_status post(dxh_peer *peer, const dxh_request_item *items, size_t cou
 	return DXH_OK;
 unmake:
 	unmake(newest);
-	dxi_credit_give(&peer->requests, (int64_t)count);
-unexpect:
 	if (group)
 		dxi_group_unexpect(group, count);
+give_credit:
+	dxi_credit_give(&peer->requests, (int64_t)count);
 	return status;
 }
 
@@ -444,6 +446,15 @@ void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation)
 	dxi_operation_end(operation, DXH_ECANCELED, certainty_now(operation), NULL, 0);
 }
 
+/* If there is no connection, that is why. */
+static void end_expired(dxi_operation *operation)
+{
+	const char *reason = operation->peer->reason;
+
+	dxi_operation_end(operation, DXH_EEXPIRED, certainty_now(operation), reason,
+	                  strlen(reason));
+}
+
 size_t dxi_operation_expire(dxh_hub *hub)
 {
 	size_t count = 0;
@@ -453,7 +464,7 @@ size_t dxi_operation_expire(dxh_hub *hub)
 		dxi_operation *operation =
 			(dxi_operation *)(void *)((char *)timer - offsetof(dxi_operation, timer));
 
-		dxi_operation_end(operation, DXH_EEXPIRED, certainty_now(operation), NULL, 0);
+		end_expired(operation);
 		count++;
 	}
 	return count;

@@ -3,6 +3,7 @@
 #include "runtime/peer.h"
 
 #include "base/status.h"
+#include "runtime/descriptors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,6 +93,8 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 	status = dxi_endpoint_check_connect(endpoint);
 	if (status == DXH_OK)
 		status = dxi_hub_check_open(hub);
+	if (status == DXH_OK)
+		status = dxi_descriptors_reserve("a peer", DXI_DESCRIPTORS_OF_PEER);
 	if (status == DXH_OK)
 		status = make_peer(hub, endpoint, &config, &made);
 	if (status != DXH_OK)

@@ -39,6 +39,7 @@ struct dxh_peer {
 	int64_t backoff_ns;
 	bool hello_sent;
 	bool refusal_logged; /* since it was ready last */
+	char reason[160];    /* why there is no connection; "" with one */
 	bool lost;           /* the connection ended while the socket was being looked at */
 	dxi_peer_watch *watches;
 

@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "runtime/descriptors.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +25,8 @@ static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 {
 	dxi_peer_watch *watch, *next;
 
+	if (state != DXH_PEER_CONNECTING) /* then the last reason still holds */
+		snprintf(peer->reason, sizeof peer->reason, "%s", reason);
 	if (dxh_peer_state_get(peer) == state)
 		return;
 	/* relaxed: see dxh_peer_state_get(). */
@@ -40,7 +41,7 @@ static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 
 static void set_alarm(dxh_peer *peer, int64_t ns)
 {
-	dxi_wheel_arm(&peer->hub->ticks, &peer->alarm.timer, peer->hub->now_ns + ns);
+	dxi_wheel_arm(&peer->hub->ticks, &peer->alarm.timer, dxi_hub_after(peer->hub, ns));
 }
 
 /* Full jitter: after an outage the peers of a service come back spread out. */
@@ -51,9 +52,9 @@ static void schedule_retry(dxh_peer *peer)
 	if (peer->backoff_ns < config->reconnect_min_ns)
 		peer->backoff_ns = config->reconnect_min_ns;
 	set_alarm(peer, (int64_t)dxi_hub_random(peer->hub, (uint64_t)peer->backoff_ns));
-	peer->backoff_ns *= 2;
-	if (peer->backoff_ns > config->reconnect_max_ns)
-		peer->backoff_ns = config->reconnect_max_ns;
+	peer->backoff_ns = peer->backoff_ns > config->reconnect_max_ns / 2
+	                           ? config->reconnect_max_ns
+	                           : peer->backoff_ns * 2;
 }
 
 static void hang_up(dxh_peer *peer, int linger_ms)
@@ -99,10 +100,8 @@ static dxh_status connect_now(dxh_peer *peer)
 	                            .ready = dxi_connection_ready,
 	                            .event = on_event,
 	                            .owner = peer};
-	dxh_status status = dxi_descriptors_reserve("a peer", DXI_DESCRIPTORS_OF_PEER);
+	dxh_status status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
 
-	if (status == DXH_OK)
-		status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
 	if (status == DXH_OK) {
 		status = dxi_socket_connect(peer->socket, peer->endpoint);
 		if (status != DXH_OK) {
@@ -179,7 +178,8 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	const dxh_hub *hub = peer->hub;
 	dxi_hello hello;
 
-	if (dxh_peer_state_get(peer) == DXH_PEER_READY)
+	/* Nothing that a connection held at its end can make it ready. */
+	if (!peer->socket || peer->lost || dxh_peer_state_get(peer) == DXH_PEER_READY)
 		return;
 	if (dxi_hello_read(welcome->body, welcome->body_bytes, &hello) != DXH_OK) {
 		connection_lost(peer, DXH_PEER_REFUSED, dxh_last_error());
@@ -199,6 +199,8 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
 {
 	char reason[160];
 
+	if (!peer->socket || peer->lost)
+		return;
 	snprintf(reason, sizeof reason, "refused: %.*s",
 	         (int)(error->body_bytes < 128 ? error->body_bytes : 128),
 	         (const char *)error->body);

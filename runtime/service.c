@@ -90,11 +90,9 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 		status = dxi_hub_check_open(hub);
 	if (status != DXH_OK)
 		return status;
-	if (dxi_endpoint_in_use(endpoint))
-		return dxi_fail(DXH_EBUSY,
-		                "a service listens on '%s' already: stop it, or choose "
-		                "another endpoint",
-		                endpoint);
+	status = dxi_endpoint_check_free(endpoint);
+	if (status != DXH_OK)
+		return status;
 	status = make_service(hub, &config, &made);
 	if (status != DXH_OK)
 		return status;

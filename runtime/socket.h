@@ -16,6 +16,10 @@
 
 #include <stdbool.h>
 
+/* Frames that libzmq may hold of one connection when it has ended: our mark and
+ * the sender's. */
+enum { DXI_RECEIVE_FRAMES_MAX = 128 };
+
 typedef struct dxi_context dxi_context;
 typedef struct dxi_sockets dxi_sockets;
 

@@ -110,7 +110,7 @@ dxi_frame_writer dxi_frame_begin(void *bytes, size_t capacity)
 
 bool dxi_frame_append(dxi_frame_writer *writer, const dxi_record *record)
 {
-	size_t room = writer->capacity - writer->used;
+	size_t room = writer->used < writer->capacity ? writer->capacity - writer->used : 0;
 
 	/* Tested first, so that the sum below cannot wrap. */
 	if (record->body_bytes > room)

@@ -85,9 +85,7 @@ static int enter_role(const char *role_name, int fd)
 	for (unsigned i = 0; i < DEMO_ROLES; i++) {
 		if (strcmp(role_name, demo_role_name((enum demo_role)i)) != 0)
 			continue;
-		/* A standby does not wait for the broker, and is warned of that. */
-		demo_speak_as(role_name, STDOUT_FILENO,
-		              i == DEMO_STANDBY ? DXH_LOG_ERROR : DXH_LOG_WARNING);
+		demo_speak_as(role_name, STDOUT_FILENO, DXH_LOG_WARNING);
 		return run_role(facts, (enum demo_role)i);
 	}
 	return TOOL_USAGE;
