@@ -5,7 +5,6 @@
 #include "base/forked.h"
 #include "base/futex.h"
 #include "base/status.h"
-#include "queue/doorbell.h"
 #include "queue/group.h"
 
 #include <limits.h>
@@ -126,6 +125,11 @@ static dxh_status hand_out(const dxi_slot *slot, dxh_reply *reply)
 	                (const char *)result.body);
 }
 
+static dxh_status still_open(void)
+{
+	return dxi_fail(DXH_EWAIT, "the operation is still in flight: wait again, or cancel it");
+}
+
 dxh_status dxh_await(dxh_completion done, int64_t deadline_ns, dxh_reply *reply)
 {
 	dxi_slot *slot;
@@ -140,16 +144,17 @@ dxh_status dxh_await(dxh_completion done, int64_t deadline_ns, dxh_reply *reply)
 		                             "dxh_result(), or await on another thread");
 	while (!(state & DXI_STATE_DONE)) {
 		if (!in_time || deadline_ns == DXH_NOW)
-			return DXH_EWAIT;
+			return still_open();
 		/* On failure `state` is what it is now, with acquire as above. */
-		if (!(state & DXI_STATE_WAITER) &&
-		    !atomic_compare_exchange_weak_explicit(
+		if ((state & DXI_STATE_WAITER) ||
+		    atomic_compare_exchange_weak_explicit(
 			    &slot->state, &state, state | DXI_STATE_WAITER, memory_order_acq_rel,
-			    memory_order_acquire))
-			continue;
-		in_time = dxi_futex_wait(futex_of(slot), (uint32_t)state | DXI_STATE_WAITER,
-		                         deadline_ns, DXI_FUTEX_PRIVATE);
-		state = atomic_load_explicit(&slot->state, memory_order_acquire);
+			    memory_order_acquire)) {
+			in_time = dxi_futex_wait(futex_of(slot), (uint32_t)state | DXI_STATE_WAITER,
+			                         deadline_ns, DXI_FUTEX_PRIVATE);
+			state = atomic_load_explicit(&slot->state, memory_order_acquire);
+		}
+		/* Another thread may have released it: then it is somebody else's. */
 		if (!is_live(state, done))
 			return stale(done);
 	}
@@ -164,7 +169,7 @@ dxh_status dxh_result(dxh_completion done, dxh_reply *reply)
 
 	if (status != DXH_OK)
 		return status;
-	return state & DXI_STATE_DONE ? hand_out(slot, reply) : DXH_EWAIT;
+	return state & DXI_STATE_DONE ? hand_out(slot, reply) : still_open();
 }
 
 dxh_status dxh_poll(dxh_completion done)
@@ -175,7 +180,7 @@ dxh_status dxh_poll(dxh_completion done)
 
 	if (status != DXH_OK)
 		return status;
-	return state & DXI_STATE_DONE ? DXH_OK : DXH_EWAIT;
+	return state & DXI_STATE_DONE ? DXH_OK : still_open();
 }
 
 /* A cancel has won before the I/O thread claimed: tell whoever waits. */
@@ -185,16 +190,6 @@ static void end_unclaimed(dxi_slot *slot, uint64_t before)
 		dxi_group_deliver(slot->group, slot, NULL);
 	if (before & DXI_STATE_WAITER)
 		dxi_futex_wake(futex_of(slot), INT_MAX, DXI_FUTEX_PRIVATE);
-}
-
-static void send_cancel(dxi_slot *slot)
-{
-	dxi_task *cancel = (dxi_task *)(void *)slot->record;
-	int doorbell;
-	dxi_queue *cancels = dxi_slot_cancels(slot, &doorbell);
-
-	if (dxi_queue_push(cancels, &cancel->node, &cancel->node))
-		dxi_doorbell_ring(doorbell);
 }
 
 dxh_status dxh_cancel(dxh_completion done, dxh_cancel_answer *answer)
@@ -225,7 +220,7 @@ dxh_status dxh_cancel(dxh_completion done, dxh_cancel_answer *answer)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&slot->state, &state, wanted, memory_order_acq_rel, memory_order_acquire));
 	if (state & DXI_STATE_CLAIMED) {
-		send_cancel(slot);
+		dxi_slot_send_cancel(slot, (dxi_task *)(void *)slot->record);
 		return DXH_OK;
 	}
 	*answer = DXH_CANCELED;

@@ -18,6 +18,7 @@ struct dxh_group {
 	_Atomic int64_t outstanding; /* posted and not handed out */
 	_Atomic int64_t references;  /* the owner, each operation under way, each signal due */
 	_Atomic int fd;              /* -1 until asked for */
+	_Atomic bool closed;         /* what ends now is nobody's event */
 	uint32_t process;
 	dxi_node *taken; /* owner only: taken from `done`, oldest first */
 };
@@ -111,6 +112,13 @@ void dxi_group_signal(dxh_group *group)
 
 void dxi_group_deliver(dxh_group *group, dxi_slot *slot, dxi_wakes *wakes)
 {
+	/* acquire: pairs with the release in dxh_group_close(). Who misses it leaves
+	 * the completion to the last reference. */
+	if (atomic_load_explicit(&group->closed, memory_order_acquire)) {
+		dxi_completion_ungroup(slot);
+		let_go(group, 1);
+		return;
+	}
 	/* The operation's reference passes on to the signal, or ends here. */
 	if (!dxi_queue_push(&group->done, &slot->group_node, &slot->group_node)) {
 		let_go(group, 1);
@@ -199,7 +207,8 @@ dxh_status dxh_group_wait(dxh_group *group, size_t min, dxh_event *events, size_
 			return is_empty(group) ? dxi_fail(DXH_EEMPTY, "nothing of this group is "
 			                                              "outstanding: post to it "
 			                                              "first")
-			                       : DXH_EWAIT;
+			                       : dxi_fail(DXH_EWAIT, "fewer have ended than "
+			                                             "were waited for");
 		in_time = in_time && sleep_until(group, deadline_ns);
 	}
 }
@@ -231,6 +240,7 @@ dxh_status dxh_group_close(dxh_group **group)
 	*group = NULL;
 	if (closing->process != dxi_process_id())
 		return DXH_OK;
+	atomic_store_explicit(&closing->closed, true, memory_order_release);
 	ungroup_all(closing);
 	let_go(closing, 1);
 	return DXH_OK;

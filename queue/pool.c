@@ -7,8 +7,10 @@
 
 #include "base/forked.h"
 #include "queue/completion.h"
+#include "queue/doorbell.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -25,6 +27,7 @@ struct dxi_pool {
 	uint32_t process;
 	dxi_queue *cancels;
 	int cancels_doorbell;
+	_Atomic uint32_t ringing; /* threads between push and ring */
 	struct dxi_pool *next_idle;
 };
 
@@ -201,6 +204,9 @@ dxi_pool *dxi_pool_open(uint32_t slots_max, dxi_queue *cancels, int cancels_door
 
 void dxi_pool_close(dxi_pool *pool)
 {
+	/* A few instructions of threads that are inside dxh_cancel(). */
+	while (atomic_load(&pool->ringing) > 0)
+		sched_yield();
 	pthread_mutex_lock(&grow_lock);
 	pool->cancels = NULL;
 	pool->next_idle = idle_pools;
@@ -221,12 +227,15 @@ uint64_t dxi_pool_bytes(const dxi_pool *pool)
 	return (uint64_t)atomic_load_explicit(&pool->slots, memory_order_relaxed) * DXI_SLOT_BYTES;
 }
 
-dxi_queue *dxi_slot_cancels(const dxi_slot *slot, int *doorbell)
+void dxi_slot_send_cancel(const dxi_slot *slot, dxi_task *cancel)
 {
 	dxi_pool *pool = pool_of(slot);
 
-	*doorbell = pool->cancels_doorbell;
-	return pool->cancels;
+	/* seq_cst: in before the push, by which the hub may learn that it can close. */
+	atomic_fetch_add(&pool->ringing, 1);
+	if (dxi_queue_push(pool->cancels, &cancel->node, &cancel->node))
+		dxi_doorbell_ring(pool->cancels_doorbell);
+	atomic_fetch_sub(&pool->ringing, 1);
 }
 
 uint32_t dxi_slot_process(const dxi_slot *slot)

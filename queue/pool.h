@@ -50,7 +50,8 @@ typedef struct dxi_pool dxi_pool;
  * completion.h). NULL: out of memory. */
 dxi_pool *dxi_pool_open(uint32_t slots_max, dxi_queue *cancels, int cancels_doorbell);
 
-/* The hub is gone; slots that are still out find their way home later. */
+/* The hub goes; slots that are still out find their way home later. Waits for
+ * threads that are about to ring: the doorbell may be closed then. */
 void dxi_pool_close(dxi_pool *pool);
 
 /* A slot in no state, or NULL: all are out. Thread: any. */
@@ -66,8 +67,11 @@ uint64_t dxi_pool_bytes(const dxi_pool *pool);
 /* The slot that a handle points at, whatever its generation; NULL: none. */
 dxi_slot *dxi_slot_find(uint32_t index);
 
-/* What the pool of a slot was opened with; its process (see base/forked.h). */
-dxi_queue *dxi_slot_cancels(const dxi_slot *slot, int *doorbell);
+/* Push the cancel of a slot to its pool's queue, and ring. The queue and the
+ * doorbell stay until this returns: see dxi_pool_close(). Thread: any. */
+void dxi_slot_send_cancel(const dxi_slot *slot, dxi_task *cancel);
+
+/* The process a slot belongs to (see base/forked.h), and its pool. */
 uint32_t dxi_slot_process(const dxi_slot *slot);
 const dxi_pool *dxi_slot_pool(const dxi_slot *slot);
 

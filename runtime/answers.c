@@ -117,11 +117,15 @@ void dxi_client_dequeue(dxi_client *client)
 	client->queued = DXI_QUEUED_NOWHERE;
 }
 
-void dxi_answer_unpark(dxh_service *service)
+void dxi_answer_unpark(dxh_service *service, bool fired)
 {
-	while (service->parked) {
-		dxi_client *client = service->parked;
+	dxi_client *next;
 
+	for (dxi_client *client = service->parked; client; client = next) {
+		next = client->next_queued;
+		if (client->retried && !fired)
+			continue;
+		client->retried = !fired;
 		dxi_client_dequeue(client);
 		enqueue(&service->answering, client, DXI_QUEUED_ANSWERING);
 	}
@@ -199,6 +203,7 @@ static bool send_answers(dxi_client *client)
 	switch (dxi_socket_send_to(service->socket, client->id, client->id_bytes, encode_answers,
 	                           client)) {
 	case DXI_SENT_ALL:
+		client->retried = false;
 		if (client->answers.count > 0)
 			return true;
 		dxi_client_dequeue(client);

@@ -158,17 +158,20 @@ static void welcome(dxi_client *client)
 void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
                            const dxi_record *record)
 {
-	dxi_client *old = dxi_client_find(service, message->client, message->client_bytes);
-	dxi_client *client;
+	dxi_client *old, *client;
 	dxi_hello hello;
-	dxh_status status = dxi_hello_read(record->body, record->body_bytes, &hello);
+	dxh_status status;
 
+	/* A second HELLO on one connection would be a way round the window. */
+	if (dxi_client_find(service, message->client, message->client_bytes)) {
+		dxi_count(&service->hub->metrics.frames_bad, 1);
+		return;
+	}
+	status = dxi_hello_read(record->body, record->body_bytes, &hello);
 	if (status != DXH_OK) {
 		refuse_hello(service, message, status, dxh_last_error());
 		return;
 	}
-	if (old)
-		dxi_client_drop(old);
 	if (service->leaving) {
 		refuse_hello(service, message, DXH_ECLOSED, "the service is closing");
 		return;

@@ -19,6 +19,7 @@ struct dxi_client {
 	struct dxi_client *next_in_bucket;
 	struct dxi_client *next_queued;
 	dxi_queued queued;
+	bool retried; /* since it became full */
 	uint64_t incarnation;
 	int64_t heard_ns;
 	dxi_request_list open;    /* in the inbox or with the user */
@@ -49,8 +50,10 @@ void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status st
 dxi_sent
 dxi_answer_past_queue(dxh_service *service, const void *id, size_t id_bytes, dxi_record record);
 
-/* Clients that were full may not be any more. */
-void dxi_answer_unpark(dxh_service *service);
+/* Clients that were full may not be any more: try all of them when the socket's
+ * descriptor `fired`. Otherwise only those that became full since: looking at the
+ * socket's events may have taken in the very news that would have fired it. */
+void dxi_answer_unpark(dxh_service *service, bool fired);
 
 /* Out of the lists of clients that wait to be sent to. */
 void dxi_client_dequeue(dxi_client *client);

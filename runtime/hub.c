@@ -73,6 +73,9 @@ dxh_status dxi_hub_call(dxh_hub *hub, dxh_status (*fn)(void *context), void *con
 
 	if (pthread_equal(pthread_self(), hub->thread))
 		return fn(context);
+	if (dxi_may_not_wait)
+		return dxi_fail(DXH_EDEADLK,
+		                "the I/O thread of one hub may not wait for another's");
 	dxi_hub_push(hub, &call.task, &call.task);
 	while (!atomic_load_explicit(&call.done, memory_order_acquire))
 		dxi_futex_wait(&call.done, 0, DXH_FOREVER, DXI_FUTEX_PRIVATE);
@@ -199,6 +202,10 @@ static dxh_status open_loop(dxh_hub *hub)
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (hub->epoll == -1 || epoll_ctl(hub->epoll, EPOLL_CTL_ADD, hub->doorbell, &event) == -1)
 		return dxi_fail_errno(errno, "cannot make an epoll set");
+	if (epoll_pwait2(hub->epoll, &event, 1, &(struct timespec){0}, NULL) == -1)
+		return dxi_fail(DXH_EUNSUPPORTED,
+		                "this kernel, or its filter of system calls, lacks "
+		                "epoll_pwait2: Linux 5.11 or later is needed");
 	status = dxi_context_open(&hub->context);
 	if (status == DXH_OK)
 		status = dxi_sockets_open(hub->context, hub->epoll, &hub->sockets);

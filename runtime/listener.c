@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The I/O thread's side of a service: its socket, what clients send until it is in
- * the inbox, what workers give back, and the end. Whatever a client sends is
- * bounded here before it takes memory. */
+ * the inbox, what workers give back, and the end. What a client makes us keep is
+ * bounded here; what libzmq holds of an unfinished message is not (see
+ * docs/wire-format.md, limits). */
 #include "runtime/clients.h"
 
 #include "base/status.h"
@@ -44,6 +45,23 @@ static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
 	return request;
 }
 
+/* Into the inbox, as long as it has room in items and in bytes. */
+static bool put(dxh_service *service, dxh_request *request)
+{
+	if (service->bytes_out + request->capacity > service->config.inbox_bytes ||
+	    !dxi_inbox_put(service->inbox, request))
+		return false;
+	service->requests_out++;
+	service->bytes_out += request->capacity;
+	return true;
+}
+
+static void came_back(dxh_service *service, const dxh_request *request)
+{
+	service->requests_out--;
+	service->bytes_out -= request->capacity;
+}
+
 static void take_request(dxi_client *client, const dxi_record *record)
 {
 	dxh_service *service = client->service;
@@ -69,14 +87,13 @@ static void take_request(dxi_client *client, const dxi_record *record)
 		refuse(client, record, DXH_EOVERLOADED, "the service is out of memory");
 		return;
 	}
-	if (!dxi_inbox_put(service->inbox, request)) {
+	if (!put(service, request)) {
 		dxi_request_free(request);
 		refuse(client, record, DXH_EOVERLOADED, "the service's inbox is full");
 		return;
 	}
 	request->client = client;
 	dxi_request_append(&client->open, request);
-	service->requests_out++;
 }
 
 static void take_notification(dxh_service *service, const dxi_record *record)
@@ -84,8 +101,7 @@ static void take_notification(dxh_service *service, const dxi_record *record)
 	dxi_metrics *metrics = &service->hub->metrics;
 	dxh_request *request = copy_record(service, record);
 
-	if (request && dxi_inbox_put(service->inbox, request)) {
-		service->requests_out++;
+	if (request && put(service, request)) {
 		dxi_count(&metrics->notifications_received, 1);
 		return;
 	}
@@ -171,16 +187,16 @@ static void take_frame(dxh_service *service, const dxi_message *message)
 	}
 }
 
-static size_t on_ready(void *context, bool can_receive, bool can_send)
+static size_t on_ready(void *context, bool can_receive, bool can_send, bool fired)
 {
 	dxh_service *service = context;
 	dxi_message message;
 	size_t frames = 0;
 
-	/* A router's POLLOUT says nothing about one client: any edge is a reason to
-	 * try the full ones again. */
+	/* A router's POLLOUT says nothing about one client: with one that is full and
+	 * one that is not it stays set. An edge is the reason to try the full ones. */
 	(void)can_send;
-	dxi_answer_unpark(service);
+	dxi_answer_unpark(service, fired);
 	while (can_receive && frames < FRAMES_PER_LOOK &&
 	       dxi_socket_receive(service->socket, &message)) {
 		take_frame(service, &message);
@@ -226,7 +242,7 @@ void dxi_service_take_answer(dxh_request *request)
 	dxh_service *service = request->service;
 	dxi_client *client = request->client;
 
-	service->requests_out--;
+	came_back(service, request);
 	if (client) {
 		dxi_request_remove(&client->open, request);
 		dxi_answer_queue(client, request);
@@ -270,7 +286,7 @@ static void free_inbox_rest(dxh_service *service)
 	dxh_request *request;
 
 	while ((request = dxi_inbox_rest(service->inbox))) {
-		service->requests_out--;
+		came_back(service, request);
 		dxi_request_free(request);
 	}
 }

@@ -91,7 +91,7 @@ void dxi_peer_receive_rest(dxh_peer *peer);
 dxh_status dxi_connection_start(dxh_peer *peer);
 
 /* The socket has work (a dxi_socket_ready). */
-size_t dxi_connection_ready(void *peer, bool can_receive, bool can_send);
+size_t dxi_connection_ready(void *peer, bool can_receive, bool can_send, bool fired);
 
 /* WELCOME or a refusal came. */
 void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome);

@@ -109,14 +109,19 @@ static dxh_status connect_now(dxh_peer *peer)
 			peer->socket = NULL;
 		}
 	}
-	if (status != DXH_OK) {
-		schedule_retry(peer);
-		set_state(peer, DXH_PEER_WAITING, dxh_last_error());
+	if (status != DXH_OK)
 		return status;
-	}
 	set_alarm(peer, peer->hub->config.connect_timeout_ns);
 	set_state(peer, DXH_PEER_CONNECTING, "");
 	return DXH_OK;
+}
+
+static void try_again(dxh_peer *peer)
+{
+	if (connect_now(peer) == DXH_OK)
+		return;
+	schedule_retry(peer);
+	set_state(peer, DXH_PEER_WAITING, dxh_last_error());
 }
 
 static void on_alarm(void *context)
@@ -124,7 +129,7 @@ static void on_alarm(void *context)
 	dxh_peer *peer = context;
 
 	if (!peer->socket)
-		(void)connect_now(peer); /* it has scheduled the next try */
+		try_again(peer);
 	else if (dxh_peer_state_get(peer) != DXH_PEER_READY)
 		connection_lost(peer, DXH_PEER_WAITING, "no handshake within connect_timeout_ns");
 }
@@ -164,10 +169,11 @@ static bool say_hello(dxh_peer *peer)
 	return true;
 }
 
-size_t dxi_connection_ready(void *context, bool can_receive, bool can_send)
+size_t dxi_connection_ready(void *context, bool can_receive, bool can_send, bool fired)
 {
 	dxh_peer *peer = context;
 
+	(void)fired; /* POLLOUT of a DEALER tells all */
 	if (can_send && !peer->hello_sent)
 		peer->hello_sent = say_hello(peer);
 	return dxi_peer_exchange(peer, can_receive, can_send);
@@ -182,6 +188,7 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	if (!peer->socket || peer->lost || dxh_peer_state_get(peer) == DXH_PEER_READY)
 		return;
 	if (dxi_hello_read(welcome->body, welcome->body_bytes, &hello) != DXH_OK) {
+		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, dxh_last_error());
 		connection_lost(peer, DXH_PEER_REFUSED, dxh_last_error());
 		return;
 	}
@@ -204,7 +211,7 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
 	snprintf(reason, sizeof reason, "refused: %.*s",
 	         (int)(error->body_bytes < 128 ? error->body_bytes : 128),
 	         (const char *)error->body);
-	if (!peer->refusal_logged)
+	if (!peer->refusal_logged && error->status != DXH_ECLOSED)
 		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
 	peer->refusal_logged = true;
 	connection_lost(peer, error->status == DXH_EVERSION ? DXH_PEER_REFUSED : DXH_PEER_WAITING,

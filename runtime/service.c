@@ -11,6 +11,7 @@
 enum {
 	INBOX_DEFAULT = 8192,
 	INBOX_MAX = 1 << 20,
+	INBOX_BYTES_DEFAULT = 256 << 20,
 	CLIENTS_DEFAULT = 256,
 	CLIENTS_MAX = 65536,
 	WINDOW_DEFAULT = 4096,
@@ -25,9 +26,13 @@ static dxh_status check_config(dxh_service_config *config)
 		config->clients_max = CLIENTS_DEFAULT;
 	if (config->client_window == 0)
 		config->client_window = WINDOW_DEFAULT;
-	if (config->inbox_max > INBOX_MAX || config->clients_max > CLIENTS_MAX)
-		return dxi_fail(DXH_EINVAL, "inbox_max is at most %d, clients_max %d", INBOX_MAX,
-		                CLIENTS_MAX);
+	if (config->inbox_bytes == 0)
+		config->inbox_bytes = INBOX_BYTES_DEFAULT;
+	if (config->inbox_max > INBOX_MAX || config->clients_max > CLIENTS_MAX ||
+	    config->client_window > INBOX_MAX)
+		return dxi_fail(DXH_EINVAL,
+		                "inbox_max and client_window are at most %d, clients_max %d",
+		                INBOX_MAX, CLIENTS_MAX);
 	return DXH_OK;
 }
 
@@ -197,7 +202,7 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 		if (status == DXH_ECLOSED)
 			return dxi_fail(DXH_ECLOSED, "the service is closing");
 		if (status != DXH_OK)
-			return status;
+			return dxi_fail(status, "no request came: wait again");
 		received = item;
 		if (received->deadline_ns > dxh_now_ns()) {
 			*request = received;
@@ -304,9 +309,14 @@ dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body
 
 dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const char *text)
 {
-	if (!request || status == DXH_OK || status == DXH_EWAIT)
-		return dxi_fail(DXH_EINVAL, "a rejection needs its request, and a status that is "
-		                            "neither DXH_OK nor DXH_EWAIT");
+	if (!request)
+		return dxi_fail(DXH_EINVAL, "the request is NULL");
+	if (status == DXH_OK || status == DXH_EWAIT) {
+		(void)answer(request, DXI_ERROR, DXH_EREJECTED, "", 0);
+		return dxi_fail(DXH_EINVAL,
+		                "a request is not rejected as %s: DXH_EREJECTED was sent",
+		                dxh_status_name(status));
+	}
 	return answer(request, DXI_ERROR, status, text ? text : "", text ? strlen(text) : 0);
 }
 

@@ -65,6 +65,7 @@ struct dxh_service {
 	dxi_client *answering; /* clients whose answers can be tried now */
 	dxi_client *parked;    /* those that were full; tried at the next edge */
 	uint64_t requests_out; /* in the inbox or with the user */
+	uint64_t bytes_out;    /* what those hold */
 	bool leaving;          /* takes nothing more, has said farewell */
 	bool closed;           /* freed when requests_out comes to 0 */
 	dxh_request *spare;    /* for reuse */

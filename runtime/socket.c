@@ -31,6 +31,7 @@ typedef struct source {
 	void *zmq;
 	int fd;
 	bool touched;
+	bool fired; /* by its descriptor, since it was looked at last */
 	bool is_monitor;
 	struct source *next_touched;
 	struct dxi_socket *socket;
@@ -94,18 +95,27 @@ dxh_status dxi_sockets_open(dxi_context *context, int epoll, dxi_sockets **socke
 	return DXH_OK;
 }
 
+/* Those that stand in the touched list are freed at a later look. */
 static void free_closed(dxi_sockets *sockets)
 {
-	dxi_socket *socket;
+	dxi_socket **at = &sockets->closing;
 
-	while ((socket = sockets->closing)) {
-		sockets->closing = socket->next_closing;
+	while (*at) {
+		dxi_socket *socket = *at;
+
+		if (socket->data.touched || socket->monitor.touched) {
+			at = &socket->next_closing;
+			continue;
+		}
+		*at = socket->next_closing;
 		free(socket);
 	}
 }
 
 void dxi_sockets_free(dxi_sockets *sockets)
 {
+	for (source *left = sockets->touched; left; left = left->next_touched)
+		left->touched = false;
 	free_closed(sockets);
 	zmq_msg_close(&sockets->client);
 	zmq_msg_close(&sockets->frame);
@@ -128,6 +138,7 @@ void dxi_socket_touch(dxi_socket *socket)
 
 void dxi_sockets_fired(dxi_sockets *sockets, void *data)
 {
+	((source *)data)->fired = true;
 	touch(sockets, data);
 }
 
@@ -224,6 +235,7 @@ dxi_socket_open(dxi_sockets *sockets, const dxi_socket_config *config, dxi_socke
 	opened->config = *config;
 	opened->data.socket = opened->monitor.socket = opened;
 	opened->monitor.is_monitor = true;
+	opened->data.fd = opened->monitor.fd = -1;
 	opened->data.zmq =
 		zmq_socket(sockets->context, config->type == DXI_ROUTER ? ZMQ_ROUTER : ZMQ_DEALER);
 	if (!opened->data.zmq) {
@@ -247,7 +259,8 @@ static void close_source(dxi_sockets *sockets, source *closing)
 {
 	if (!closing->zmq)
 		return;
-	epoll_ctl(sockets->epoll, EPOLL_CTL_DEL, closing->fd, NULL);
+	if (closing->fd != -1)
+		epoll_ctl(sockets->epoll, EPOLL_CTL_DEL, closing->fd, NULL);
 	zmq_close(closing->zmq);
 	closing->zmq = NULL;
 }
@@ -360,14 +373,16 @@ static size_t look_at(source *looked)
 	dxi_socket *socket = looked->socket;
 	int events = 0;
 	size_t bytes = sizeof events;
+	bool fired = looked->fired;
 
+	looked->fired = false;
 	if (!looked->zmq)
 		return 0;
 	if (looked->is_monitor)
 		return look_at_monitor(looked);
 	zmq_getsockopt(looked->zmq, ZMQ_EVENTS, &events, &bytes);
 	return socket->config.ready(socket->config.owner, (events & ZMQ_POLLIN) != 0,
-	                            (events & ZMQ_POLLOUT) != 0);
+	                            (events & ZMQ_POLLOUT) != 0, fired);
 }
 
 size_t dxi_sockets_look(dxi_sockets *sockets)
@@ -384,8 +399,7 @@ size_t dxi_sockets_look(dxi_sockets *sockets)
 		work += look_at(looked);
 		looked = next;
 	}
-	if (!sockets->touched)
-		free_closed(sockets);
+	free_closed(sockets);
 	return work;
 }
 
@@ -423,7 +437,12 @@ dxi_sent dxi_socket_send_to(dxi_socket *socket, const void *client, size_t clien
 	if (!send_part(socket->data.zmq, client, client_bytes, ZMQ_SNDMORE))
 		return errno == EAGAIN ? DXI_SENT_LATER : DXI_SENT_NEVER;
 	bytes = encode(context, &frame);
-	return send_part(socket->data.zmq, frame, bytes, 0) ? DXI_SENT_ALL : DXI_SENT_NEVER;
+	if (send_part(socket->data.zmq, frame, bytes, 0))
+		return DXI_SENT_ALL;
+	/* Without memory for it, an empty part, which needs none, ends the message:
+	 * else the next one would begin in its middle. */
+	zmq_send(socket->data.zmq, "", 0, ZMQ_DONTWAIT);
+	return DXI_SENT_NEVER;
 }
 
 bool dxi_socket_receive(dxi_socket *socket, dxi_message *message)

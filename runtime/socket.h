@@ -40,9 +40,10 @@ typedef enum dxi_connection_event {
 
 typedef struct dxi_socket dxi_socket;
 
-/* Called by dxi_sockets_look(): the socket may have work. Returns how much was
- * done. To be called again soon, do some work on the socket or touch it. */
-typedef size_t (*dxi_socket_ready)(void *owner, bool can_receive, bool can_send);
+/* Called by dxi_sockets_look(): the socket may have work. `fired`: its descriptor
+ * told so, not only our own use of it. Returns how much was done. To be called
+ * again soon, do some work on the socket or touch it. */
+typedef size_t (*dxi_socket_ready)(void *owner, bool can_receive, bool can_send, bool fired);
 
 /* Called when the monitor of a DEALER tells something; `reason` for people. */
 typedef void (*dxi_socket_event)(void *owner, dxi_connection_event event, const char *reason);

@@ -470,7 +470,39 @@ Test(group, its_descriptor_is_readable_while_events_wait, .timeout = 10)
 	cr_expect(is_readable(fd), "one more waits");
 	must(dxh_group_wait(group, 1, &event, 1, DXH_NOW, &count));
 	must_be(dxh_group_wait(group, 1, &event, 1, DXH_NOW, &count), DXH_EEMPTY, NULL);
+	cr_expect_not(is_readable(fd), "nothing waits any more");
+	for (int i = 0; i < 2; i++)
+		must(dxh_release(done[i]));
+	/* And it tells of the next one. */
+	slots[0] = begin(pool, group, &done[0]);
+	dxi_completion_claim(slots[0]);
+	cr_expect_not(is_readable(fd));
+	complete(slots[0], DXH_OK);
+	cr_expect(is_readable(fd));
 	must(dxh_group_close(&group));
+}
+
+static void *unexpect(void *group)
+{
+	dxi_group_unexpect(group, 1);
+	return NULL;
+}
+
+Test(group, who_waits_hears_that_nothing_was_posted_after_all, .timeout = 20)
+{
+	dxh_event event;
+	dxh_group *group;
+	pthread_t thread;
+	size_t count;
+
+	for (int i = 0; i < 200; i++) {
+		must(dxh_group_open(&group));
+		must(dxi_group_expect(group, 1));
+		pthread_create(&thread, NULL, unexpect, group);
+		must_be(dxh_group_wait(group, 1, &event, 1, DXH_FOREVER, &count), DXH_EEMPTY, NULL);
+		pthread_join(thread, NULL);
+		must(dxh_group_close(&group));
+	}
 }
 
 static void *complete_many(void *context)

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -293,9 +294,13 @@ Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout 
 		                                        .body_bytes = 13});
 		for (int i = 0; i < 3; i++)
 			dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
+		zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
+		zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+		/* What follows the end must not make the peer ready. */
 		for (int i = 0; i < 3; i++) {
 			zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
-			zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+			zmq_send(raw, frame, hello_frame(frame, DXI_WELCOME, DXI_PROTOCOL_MAJOR),
+			         0);
 		}
 		test_wait_for(&states_seen[DXH_PEER_REFUSED], round);
 	}
@@ -402,5 +407,49 @@ Test(stranger, a_client_beyond_its_window_is_answered_overloaded, .timeout = 30)
 	test_wait_for(&echo.held_count, 5);
 	close_raw();
 	test_echo_release(&echo);
+	test_echo_close(&echo);
+}
+
+Test(stranger, a_client_that_never_reads_costs_no_processor_time, .timeout = 60)
+{
+	static _Alignas(8) unsigned char frame[DXI_FRAME_BYTES_MAX];
+	static char body[8000];
+	struct timespec before, after;
+	double used_s;
+
+	test_echo_open(&echo, test_endpoint(), NULL);
+	open_raw(ZMQ_DEALER, dxh_service_endpoint(echo.service), false);
+	zmq_send(raw, frame, hello_frame(frame, DXI_HELLO, DXI_PROTOCOL_MAJOR), 0);
+	for (uint64_t i = 0; i < 2000; i++) {
+		dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
+
+		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_REQUEST,
+		                                        .id = i,
+		                                        .subject = "echo",
+		                                        .subject_bytes = 4,
+		                                        .body = body,
+		                                        .body_bytes = sizeof body});
+		zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+	}
+	test_wait_for(&echo.requests, 2000);
+	/* Its answers fill the connection; the hub must wait for it asleep. */
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	usleep(400000);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	used_s = (double)(after.tv_sec - before.tv_sec) +
+	         (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	cr_expect_lt(used_s, 0.2, "used %.3f s of processor time in 0.4 s", used_s);
+	/* Once it reads, all its answers come. */
+	for (uint64_t answers = 0; answers < 2000;) {
+		dxi_frame_reader reader;
+		dxi_record record;
+		int bytes = zmq_recv(raw, frame, sizeof frame, 0);
+
+		cr_assert_gt(bytes, 0, "only %llu answers came", (unsigned long long)answers);
+		must(dxi_frame_open(&reader, frame, (size_t)bytes));
+		while (dxi_frame_next(&reader, &record) == DXH_OK)
+			answers += record.kind == DXI_REPLY;
+	}
+	close_raw();
 	test_echo_close(&echo);
 }

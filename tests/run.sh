@@ -10,12 +10,12 @@ floor=$(cat tests/floor)
 
 # All segments of this run live in one directory that dies with it, so a killed
 # test leaves nothing behind. A run that was itself killed is swept by the next.
-for old in /dev/shm/dxh-check-*; do
+for old in /dev/shm/dxh-check-* "${TMPDIR:-/tmp}"/dxh-check-*; do
     [ -d "$old" ] && ! kill -0 "${old##*-}" 2>/dev/null && rm -rf "$old"
 done
 shm=/dev/shm/dxh-check-$$
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/dxh-check-XXXXXX") || exit 1
-mkdir -m 700 "$shm" || exit 1
+tmp=${TMPDIR:-/tmp}/dxh-check-$$
+mkdir -m 700 "$shm" "$tmp" || exit 1
 running=
 cleanup() {
     if [ -n "$running" ]; then

@@ -386,3 +386,13 @@ Test(wire, no_random_damage_makes_a_reader_leave_the_frame, .timeout = 60)
 		free(exact);
 	}
 }
+
+Test(wire, a_frame_that_is_over_its_capacity_takes_nothing_more, .timeout = 5)
+{
+	static _Alignas(8) unsigned char bytes[4096];
+	dxi_frame_writer writer = dxi_frame_begin(bytes, sizeof bytes);
+
+	cr_assert(dxi_frame_append(&writer, &(dxi_record){.kind = DXI_BEAT}));
+	writer.capacity = 8; /* as after a large record had more room */
+	cr_expect_not(dxi_frame_append(&writer, &(dxi_record){.kind = DXI_BEAT}));
+}

@@ -137,6 +137,7 @@ typedef struct dxh_service_config {
 	uint32_t clients_max;   /* 0: 256 */
 	uint32_t client_window; /* requests one client may have open; 0: 4096 */
 	int insecure;           /* not 0: may listen beyond this machine unencrypted */
+	uint64_t inbox_bytes;   /* of what was received and not answered; 0: 256 MiB */
 } dxh_service_config;
 
 /* Listen on an endpoint. Returns once it listens.

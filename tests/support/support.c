@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,13 @@ static void answer(test_echo *echo, dxh_request *request)
 		echo->held_count++;
 	} else if (strcmp(subject, "drop") == 0) {
 		dxh_request_release(request);
+	} else if (strcmp(subject, "twice") == 0) {
+		char *twice = malloc(2 * bytes);
+
+		memcpy(twice, body, bytes);
+		memcpy(twice + bytes, body, bytes);
+		cr_assert_eq(dxh_request_reply(request, twice, 2 * bytes), DXH_OK);
+		free(twice);
 	} else if (strcmp(subject, "reject") == 0) {
 		cr_assert_eq(dxh_request_reject(request, DXH_EREJECTED, "no"), DXH_OK);
 	} else {

@@ -45,7 +45,7 @@ const char *test_endpoint(void);
 
 /* A service that echoes requests and counts notifications, on a hub and with a
  * thread of its own. Subjects: "echo"; "hold" is kept until test_echo_release();
- * "drop" is released unanswered; "reject" is rejected as DXH_EREJECTED "no". */
+ * "drop" is released unanswered; "twice" echoes the body twice; "reject" is rejected as DXH_EREJECTED "no". */
 typedef struct test_echo {
 	dxh_hub *hub;
 	dxh_service *service;
