@@ -101,7 +101,6 @@ dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
 
 	if (!consumer)
 		return dxi_fail(DXH_EINVAL, "consumer is NULL");
-	*consumer = NULL;
 	status = dxi_config_read(&own, sizeof own, config, config_bytes);
 	if (status != DXH_OK)
 		return status;

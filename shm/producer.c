@@ -122,7 +122,6 @@ dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
 
 	if (!config || !producer)
 		return dxi_fail(DXH_EINVAL, "%s is NULL", config ? "producer" : "config");
-	*producer = NULL;
 	status = dxi_config_read(&own, sizeof own, config, config_bytes);
 	if (status != DXH_OK)
 		return status;

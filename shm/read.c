@@ -189,6 +189,14 @@ follow(dxh_consumer *consumer, void *copy, size_t capacity, dxh_item *item, dxh_
 			promised = true; /* published meanwhile: look again */
 			break;
 		case DXI_SLOT_LAPPED:
+			if (!load_head(consumer, &head)) {
+				*status = fail_for_head(consumer, head, item);
+				return true;
+			}
+			/* Nonsense where nothing was published yet is not counted as
+			 * lost: such tickets never were, and there is no end of them. */
+			if (head <= ticket && !is_plausible(ring, content.seq, ticket, head))
+				return false;
 			*status = jump(consumer, content.seq, item);
 			return true;
 		case DXI_SLOT_BROKEN:

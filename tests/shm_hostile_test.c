@@ -623,3 +623,29 @@ Test(hostile, a_takeover_refuses_tickets_that_cannot_be)
 	expect_no_takeover(it, "offset 384: head 12 is ahead");
 	free(it.bytes);
 }
+
+/* Slots that claim tickets beyond any: each published ticket is accounted for once,
+ * then there is just nothing new. */
+Test(hostile, a_ring_of_nonsense_comes_to_an_end)
+{
+	image it = copy_good();
+	dxh_consumer_stats stats;
+	dxh_consumer *consumer;
+	unsigned char copy[4096];
+	unsigned failures = 0;
+	dxh_status status;
+	dxh_item item;
+
+	for (uint64_t i = 0; i < header_of(it)->slot_physical; i++)
+		atomic_store(&slot_of(it, i)->seq, UINT64_MAX);
+	store_image(name, it.bytes, it.length);
+	must(dxh_consumer_open(name, NULL, &consumer));
+	while ((status = dxh_read_next(consumer, copy, sizeof copy, DXH_NOW, &item)) ==
+	       DXH_ECORRUPT)
+		cr_assert_leq(++failures, atomic_load(&header_of(it)->head));
+	cr_expect_neq(status, DXH_OK);
+	must(dxh_consumer_stats_get(consumer, &stats));
+	cr_expect_leq(stats.next_ticket, stats.head, "no ticket beyond head was lost");
+	must(dxh_consumer_close(&consumer));
+	free(it.bytes);
+}

@@ -19,13 +19,16 @@ static int help(void)
 	char endpoint[256] = "";
 
 	tool_broker_endpoint(endpoint, sizeof endpoint);
-	printf("usage: dxh broker [--endpoint ENDPOINT] [--insecure]\n\n"
+	printf("usage: dxh broker [--endpoint ENDPOINT] [--clients N] [--channels N] "
+	       "[--insecure]\n\n"
 	       "Run a broker in the foreground until SIGINT or SIGTERM. It tells who asks\n"
 	       "where a channel is produced; data never passes through it, and producers\n"
 	       "register again by themselves when it was away.\n\n"
 	       "  --endpoint ENDPOINT  where to listen: ipc:///path, ipc://@abstract or\n"
 	       "                       tcp://host:port; default: $DXH_BROKER, else\n"
 	       "                       ipc:///tmp/dxh-UID/broker (here: %s)\n"
+	       "  --clients N          programs connected at a time, 1 to 16384; default 512\n"
+	       "  --channels N         channels known at a time, 1 to 1000000; default 10000\n"
 	       "  --insecure           allow tcp beyond this machine, unencrypted\n\n"
 	       "example: dxh broker --endpoint tcp://127.0.0.1:5599\n",
 	       endpoint);
@@ -89,10 +92,13 @@ int tool_broker_serve(const char *endpoint, const sigset_t *until)
 int tool_broker(int argc, char **argv)
 {
 	static const struct option options[] = {{"endpoint", required_argument, NULL, 'e'},
+	                                        {"clients", required_argument, NULL, 'c'},
+	                                        {"channels", required_argument, NULL, 'n'},
 	                                        {"insecure", no_argument, NULL, 'i'},
 	                                        {"help", no_argument, NULL, 'h'},
 	                                        {NULL, 0, NULL, 0}};
 	dxh_broker_config config = {0};
+	uint64_t number;
 	char endpoint[256];
 	sigset_t set;
 	int option;
@@ -107,6 +113,16 @@ int tool_broker(int argc, char **argv)
 				return tool_usage(name, "--endpoint takes at most %zu characters",
 				                  sizeof endpoint - 1);
 			strcpy(endpoint, optarg);
+			break;
+		case 'c':
+			if (!tool_number(name, "--clients", optarg, 1, 16384, &number))
+				return TOOL_USAGE;
+			config.clients_max = (uint32_t)number;
+			break;
+		case 'n':
+			if (!tool_number(name, "--channels", optarg, 1, 1000000, &number))
+				return TOOL_USAGE;
+			config.channels_max = (uint32_t)number;
 			break;
 		case 'i':
 			config.insecure = 1;

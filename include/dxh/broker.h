@@ -21,6 +21,7 @@ typedef struct dxh_broker_config {
 	uint32_t beat_ms;      /* interval it asks producers to beat at; 0: 500 */
 	uint32_t beats_missed; /* so many, and a channel counts as dead; 0: 10 */
 	int insecure;          /* not 0: may listen beyond this machine unencrypted */
+	uint32_t clients_max;  /* hubs connected at a time; 0: 512; a descriptor each */
 } dxh_broker_config;
 
 /* Serve as broker on a hub, with a thread of its own behind the hub's.

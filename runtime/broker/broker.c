@@ -24,7 +24,7 @@ enum {
 	BEAT_MS_MAX = 3600 * 1000,
 	BEATS_MISSED_DEFAULT = 10,
 	BEATS_MISSED_MAX = 1000,
-	CLIENTS_MAX = 16384, /* connected hubs: producers and consumers alike */
+	CLIENTS_DEFAULT = 512, /* connected hubs: producers and consumers alike */
 };
 
 struct dxh_broker {
@@ -216,7 +216,9 @@ open_broker(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_br
 {
 	dxi_presence_rules rules = {.beat_ms = config->beat_ms,
 	                            .beats_missed = config->beats_missed};
-	dxh_service_config service = {.clients_max = CLIENTS_MAX, .insecure = config->insecure};
+	dxh_service_config service = {.clients_max = config->clients_max > 0 ? config->clients_max
+	                                                                     : CLIENTS_DEFAULT,
+	                              .insecure = config->insecure};
 	dxh_status status = dxi_registry_init(&broker->registry, config->channels_max, rules);
 
 	if (status != DXH_OK)
