@@ -46,7 +46,7 @@ struct dxh_peer {
 	dxi_operation_list lane; /* requests to be sent */
 	dxi_operation_list sent; /* requests that wait for their reply */
 	uint32_t window;         /* how many the service lets us have open */
-	uint32_t frame_bytes;    /* a frame is closed at this size, by both sides' wish */
+	uint32_t frame_bytes;    /* at this size a frame is closed */
 
 	dxi_batch *first_batch, *last_batch; /* notifications to be sent */
 	uint64_t batches_in, batches_out;    /* through that lane, ever */

@@ -113,7 +113,7 @@ dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record);
 
 typedef struct dxi_hello {
 	uint16_t major, minor;
-	uint64_t incarnation; /* random, one per opened hub */
+	uint64_t incarnation; /* random: of the peer in HELLO, of the hub in WELCOME */
 	char name[64];        /* for humans */
 	uint32_t frame_bytes; /* at this size the sender of this closes its frames */
 	uint32_t features;    /* bits; none is defined yet */

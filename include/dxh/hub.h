@@ -56,7 +56,8 @@ DXH_API dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_re
 
 /* Close the hub with its peers, services and requests: all pointers to them die
  * with it, so no other thread may be inside a call with one. Completions stay
- * valid; those still open end as DXH_ECLOSED. An undrained hub closes at once.
+ * valid; those still open end as DXH_ECLOSED. Services wait up to 200 ms each for
+ * their clients to have read the last answers; nothing else is waited for.
  * In a child of fork() it frees nothing shared with the parent.
  *
  * Thread:  any but the I/O thread. Sets *hub to NULL.
@@ -68,7 +69,7 @@ DXH_API dxh_status dxh_hub_close(dxh_hub **hub);
 typedef struct dxh_hub_stats {
 	uint64_t posted; /* operations accepted; the sum of the next eight + open */
 	uint64_t done;   /* ended with a reply */
-	uint64_t errors; /* ended with an error reply of the service */
+	uint64_t errors; /* ended with an error reply of the service, also that it was too late */
 	uint64_t expired;
 	uint64_t canceled;
 	uint64_t lost;       /* connection ended after sending */
@@ -102,7 +103,7 @@ typedef struct dxh_hub_stats {
 	uint64_t futex_wakes; /* system calls made to wake waiters */
 	uint64_t reconnects;
 	uint64_t slots_now;    /* completions not released */
-	uint64_t memory_bytes; /* slots, frames and bodies held, about */
+	uint64_t memory_bytes; /* slots and received requests, about */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */

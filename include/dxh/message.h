@@ -41,7 +41,8 @@ typedef struct dxh_peer_config {
 /* Connect to a service; returns before the connection stands, and keeps
  * reconnecting until closed. Requests wait meanwhile, up to their deadlines.
  * Called:  dxh_peer_connect(hub, endpoint, config, &peer); config NULL: defaults.
- * Thread:  any. Owner: the hub; valid until dxh_peer_close() or the hub closes.
+ * Thread:  any, also this hub's I/O thread. Owner: the hub; valid until
+ *          dxh_peer_close() or the hub closes.
  * Returns: DXH_EINVAL naming what is wrong with the endpoint; DXH_ELIMIT;
  *          DXH_ENOMEM; DXH_EDRAINING; DXH_EFORKED.
  */
@@ -145,7 +146,8 @@ typedef struct dxh_service_config {
  * Thread:  any but the I/O thread. Owner: the hub; valid until
  *          dxh_service_close() or the hub closes.
  * Returns: DXH_EINVAL naming what is wrong with the endpoint; DXH_EINSECURE for
- *          tcp beyond loopback; DXH_EBUSY when the address is in use;
+ *          tcp beyond loopback; DXH_EBUSY when the address is in use; DXH_EEXIST
+ *          when an ipc path is something else than a socket;
  *          DXH_EACCESS; DXH_ELIMIT; DXH_ENOMEM; DXH_EDRAINING; DXH_EFORKED.
  */
 #define dxh_service_bind(...) dxh_service_bind_sized(sizeof(dxh_service_config), __VA_ARGS__)
