@@ -4,7 +4,7 @@
 # measure decides nothing here.
 set -eu
 
-rows=$("$1/bench" --rounds 1 --seconds 0.01 | grep -c ' ratio ')
+rows=$("$1/bench" --rounds 1 --seconds 0.01 | grep -c ']$')
 echo "$rows rows"
 [ "$rows" -ge 14 ]
 if "$1/bench" no-such-workload >/dev/null 2>&1; then
