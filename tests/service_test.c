@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What a service refuses, bounds and answers. */
+#include "tests/support/pair.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+Test(service, a_full_inbox_answers_overloaded, .timeout = 30)
+{
+	enum { COUNT = 200 };
+	dxh_hub *server;
+	dxh_service *service;
+	dxh_completion done[COUNT];
+	dxh_request *request;
+	int overloaded = 0;
+
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.inbox_max = 8},
+	                      &service));
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
+	for (int i = COUNT - 1; i >= 100; i--) /* the last ones found no room */
+		must_be(dxh_await(done[i], SOON, NULL), DXH_EOVERLOADED, "inbox is full");
+	while (dxh_service_receive(service, DXH_NOW, &request) == DXH_OK)
+		must(dxh_request_reply(request, NULL, 0));
+	for (int i = 0; i < COUNT; i++) {
+		overloaded += dxh_await(done[i], SOON, NULL) == DXH_EOVERLOADED;
+		must(dxh_release(done[i]));
+	}
+	cr_expect_lt(overloaded, COUNT);
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(service, the_window_it_grants_is_kept_by_the_client, .timeout = 30)
+{
+	enum { COUNT = 60 };
+	dxh_completion done[COUNT];
+
+	open_pair(test_endpoint(), &(dxh_service_config){.client_window = 4}, NULL);
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_post(peer, i < 4 ? "hold" : "echo", NULL, 0, SOON, &done[i]));
+	test_wait_for(&echo.held_count, 4);
+	must_be(dxh_poll(done[4]), DXH_EWAIT, NULL);
+	cr_expect_eq(echo.requests, 4, "the fifth was not even sent");
+	test_echo_release(&echo);
+	for (int i = 0; i < COUNT; i++) {
+		must(dxh_await(done[i], SOON, NULL));
+		must(dxh_release(done[i]));
+	}
+	cr_expect_eq(test_stats(echo.hub).requests_refused, 0);
+	close_pair();
+}
+
+Test(service, more_clients_than_allowed_are_refused_until_one_goes, .timeout = 30)
+{
+	dxh_peer *second;
+
+	open_pair(test_endpoint(), &(dxh_service_config){.clients_max = 1}, NULL);
+	expect_echo("x", 1);
+	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &second));
+	must_be(dxh_request_sync(second, "echo", NULL, 0, dxh_in_ms(200), NULL, 0, NULL),
+	        DXH_EEXPIRED, NULL);
+	expect_echo("x", 1);
+	must(dxh_peer_close(&peer));
+	must(dxh_request_sync(second, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	close_pair();
+}
+
+Test(service, what_it_cannot_bind_is_refused_with_the_reason, .timeout = 20)
+{
+	dxh_service *second;
+
+	open_pair(test_endpoint(), NULL, NULL);
+	must_be(dxh_service_bind(hub, dxh_service_endpoint(echo.service), NULL, &second), DXH_EBUSY,
+	        "in use");
+	must_be(dxh_service_bind(hub, "ipc:///no/such/place/x", NULL, &second), DXH_EINVAL, NULL);
+	must_be(dxh_service_bind(hub, "tcp://*:5555", NULL, &second), DXH_EINSECURE, NULL);
+	must_be(dxh_service_bind(hub, "x", NULL, &second), DXH_EINVAL, NULL);
+	must_be(dxh_service_bind(NULL, test_endpoint(), NULL, &second), DXH_EINVAL, NULL);
+	must_be(dxh_service_bind(hub, test_endpoint(),
+	                         &(dxh_service_config){.inbox_max = UINT32_MAX}, &second),
+	        DXH_EINVAL, "inbox_max");
+	close_pair();
+}
+
+Test(service, a_file_in_the_way_of_an_ipc_path_stays, .timeout = 20)
+{
+	char endpoint[100], *path = endpoint + 6;
+	dxh_service *service;
+	FILE *file;
+
+	path_endpoint(endpoint, sizeof endpoint, "file");
+	file = fopen(path, "w");
+	cr_assert_not_null(file);
+	fclose(file);
+	must(dxh_hub_open(NULL, &hub));
+	must_be(dxh_service_bind(hub, endpoint, NULL, &service), DXH_EEXIST, "is no socket");
+	cr_expect_eq(access(path, F_OK), 0);
+	must(dxh_hub_close(&hub));
+	unlink(path);
+}
+
+Test(service, a_live_services_ipc_path_is_not_taken_from_it, .timeout = 20)
+{
+	char endpoint[100];
+	dxh_service *second;
+
+	path_endpoint(endpoint, sizeof endpoint, "taken");
+	open_pair(endpoint, NULL, NULL);
+	must_be(dxh_service_bind(hub, endpoint, NULL, &second), DXH_EBUSY, "already");
+	expect_echo("x", 1);
+	close_pair();
+}
+
+Test(service, closing_it_answers_what_is_open, .timeout = 30)
+{
+	dxh_hub *server;
+	dxh_service *service;
+	dxh_completion received, waiting;
+	dxh_request *request;
+	dxh_reply reply;
+
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	must(dxh_post(peer, "a", NULL, 0, SOON, &received));
+	must(dxh_service_receive(service, SOON, &request));
+	must(dxh_post(peer, "b", NULL, 0, SOON, &waiting));
+	while (test_stats(server).requests_received < 2)
+		;
+	must(dxh_service_close(&service));
+	must_be(dxh_await(received, SOON, &reply), DXH_ECLOSED, "service was closed");
+	cr_expect_eq(reply.certainty, DXH_REPLIED);
+	must_be(dxh_await(waiting, SOON, NULL), DXH_ECLOSED, NULL);
+	must(dxh_request_reply(request, NULL, 0)); /* nobody waits for it any more */
+	must(dxh_release(received));
+	must(dxh_release(waiting));
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
