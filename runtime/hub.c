@@ -349,13 +349,20 @@ void dxi_hub_look_drained(dxh_hub *hub)
 	finish_drain(hub);
 }
 
+struct drain_call {
+	dxh_hub *hub;
+	int64_t deadline_ns;
+};
+
 static dxh_status begin_drain(void *context)
 {
-	dxh_hub *hub = context;
+	const struct drain_call *call = context;
+	dxh_hub *hub = call->hub;
 
 	if (atomic_load_explicit(&hub->state, memory_order_relaxed) != DXI_HUB_RUNNING)
 		return dxi_fail(DXH_ECLOSED, "hub '%s' was drained before", hub->name);
 	atomic_store_explicit(&hub->state, DXI_HUB_DRAINING, memory_order_relaxed);
+	hub->drain_deadline_ns = call->deadline_ns;
 	hub->drain_ended_before = ended(&hub->metrics);
 	hub->drain_sent_before = dxi_count_get(&hub->metrics.notifications_sent);
 	hub->drain_tick = (dxi_tick){.fn = drain_deadline_passed, .context = hub};
@@ -374,9 +381,7 @@ dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *re
 		return status;
 	if (dxi_may_not_wait)
 		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own drain");
-	if (atomic_load_explicit(&hub->state, memory_order_relaxed) == DXI_HUB_RUNNING)
-		hub->drain_deadline_ns = deadline_ns;
-	status = dxi_hub_call(hub, begin_drain, hub);
+	status = dxi_hub_call(hub, begin_drain, &(struct drain_call){hub, deadline_ns});
 	if (status != DXH_OK)
 		return status;
 	while (!atomic_load_explicit(&hub->drained, memory_order_acquire))
@@ -433,6 +438,7 @@ static dxh_status shut_down(void *context)
 dxh_status dxh_hub_close(dxh_hub **hub)
 {
 	dxh_hub *closing;
+	int64_t leave_ns;
 
 	if (!hub || !*hub)
 		return dxi_fail(DXH_EINVAL, "the hub is closed already, or was never opened");
@@ -444,7 +450,10 @@ dxh_status dxh_hub_close(dxh_hub **hub)
 	if (dxi_may_not_wait)
 		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own end");
 	for (dxh_service *service = closing->services; service; service = service->next)
-		dxi_service_take_leave(service);
+		dxi_service_begin_leave(service);
+	leave_ns = dxh_in_ns(DXI_FAREWELL_NS);
+	for (dxh_service *service = closing->services; service; service = service->next)
+		dxi_service_await_leave(service, leave_ns);
 	(void)dxi_hub_call(closing, shut_down, closing);
 	pthread_join(closing->thread, NULL);
 	free_hub(closing);

@@ -14,8 +14,7 @@ enum {
 	INBOX_BYTES_DEFAULT = 256 << 20,
 	CLIENTS_DEFAULT = 256,
 	CLIENTS_MAX = 65536,
-	WINDOW_DEFAULT = 4096,
-	FAREWELL_NS = 200000000 /* for clients that are there; the dead are known at once */
+	WINDOW_DEFAULT = 4096
 };
 
 static dxh_status check_config(dxh_service_config *config)
@@ -132,15 +131,18 @@ static dxh_status say_farewell(void *service)
 	return DXH_OK;
 }
 
-void dxi_service_take_leave(dxh_service *service)
+void dxi_service_begin_leave(dxh_service *service)
 {
-	int64_t deadline_ns = dxh_in_ns(FAREWELL_NS);
-	bool in_time = true;
-
 	/* Threads that wait in receive() leave first. */
 	dxi_inbox_close(service->inbox);
 	(void)dxi_hub_call(service->hub, say_farewell, service);
-	/* acquire: pairs with the release in tell_if_deserted(). */
+}
+
+void dxi_service_await_leave(dxh_service *service, int64_t deadline_ns)
+{
+	bool in_time = true;
+
+	/* acquire: pairs with the release in dxi_service_tell_if_deserted(). */
 	while (in_time && !atomic_load_explicit(&service->deserted, memory_order_acquire))
 		in_time = dxi_futex_wait(&service->deserted, 0, deadline_ns, DXI_FUTEX_PRIVATE);
 }
@@ -158,7 +160,8 @@ dxh_status dxh_service_close(dxh_service **service)
 		return status;
 	if (dxi_may_not_wait)
 		return dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for worker threads");
-	dxi_service_take_leave(closing);
+	dxi_service_begin_leave(closing);
+	dxi_service_await_leave(closing, dxh_in_ns(DXI_FAREWELL_NS));
 	*service = NULL;
 	return dxi_hub_call(closing->hub, detach, closing);
 }

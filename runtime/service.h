@@ -72,9 +72,13 @@ struct dxh_service {
 	uint32_t spare_count;
 };
 
-/* Say farewell and wait until every client has left, or a little while. Not on
- * the I/O thread. */
-void dxi_service_take_leave(dxh_service *service);
+/* Clients that are there read their last answers; the dead are known at once. */
+enum { DXI_FAREWELL_NS = 200000000 };
+
+/* End the receiving threads and say farewell; then wait until every client has
+ * left, or the deadline. Not on the I/O thread. */
+void dxi_service_begin_leave(dxh_service *service);
+void dxi_service_await_leave(dxh_service *service, int64_t deadline_ns);
 
 /* ---- the I/O thread's side: listener.c, answers.c ---- */
 

@@ -56,8 +56,8 @@ DXH_API dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_re
 
 /* Close the hub with its peers, services and requests: all pointers to them die
  * with it, so no other thread may be inside a call with one. Completions stay
- * valid; those still open end as DXH_ECLOSED. Services wait up to 200 ms each for
- * their clients to have read the last answers; nothing else is waited for.
+ * valid; those still open end as DXH_ECLOSED. Clients of its services are given
+ * up to 200 ms to read their last answers; nothing else is waited for.
  * In a child of fork() it frees nothing shared with the parent.
  *
  * Thread:  any but the I/O thread. Sets *hub to NULL.
