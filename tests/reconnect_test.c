@@ -226,20 +226,42 @@ static size_t hello_frame(void *bytes, uint8_t kind, uint16_t major)
 	return dxi_frame_end(&writer);
 }
 
+/* In place of a service: what the client said HELLO from, and an answer to it. */
+static unsigned char client_id[64];
+static size_t client_id_bytes;
+
+static void hear_hello(void)
+{
+	unsigned char frame[4096];
+	int bytes = zmq_recv(raw, client_id, sizeof client_id, 0);
+
+	cr_assert_gt(bytes, 0);
+	client_id_bytes = (size_t)bytes;
+	cr_assert_gt(zmq_recv(raw, frame, sizeof frame, 0), 0);
+}
+
+static void answer_client(const void *frame, size_t bytes)
+{
+	zmq_send(raw, client_id, client_id_bytes, ZMQ_SNDMORE);
+	zmq_send(raw, frame, bytes, 0);
+}
+
+static void welcome_client(uint16_t major)
+{
+	_Alignas(8) unsigned char frame[4096];
+
+	answer_client(frame, hello_frame(frame, DXI_WELCOME, major));
+}
+
 Test(stranger, a_service_of_another_major_is_refused, .timeout = 30)
 {
-	_Alignas(8) unsigned char id[64], frame[4096];
 	char endpoint[64];
-	int id_bytes;
 
 	strcpy(endpoint, test_endpoint());
 	open_raw(ZMQ_ROUTER, endpoint, true);
 	connect_to(endpoint);
-	id_bytes = zmq_recv(raw, id, sizeof id, 0);
-	cr_assert_gt(id_bytes, 0);
-	cr_assert_gt(zmq_recv(raw, frame, sizeof frame, 0), 0);
-	zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
-	zmq_send(raw, frame, hello_frame(frame, DXI_WELCOME, DXI_PROTOCOL_MAJOR + 1), 0);
+	hear_hello();
+	welcome_client(DXI_PROTOCOL_MAJOR + 1);
 	test_wait_for(&states_seen[DXH_PEER_REFUSED], 1);
 	must(dxh_hub_close(&hub));
 	close_raw();
@@ -274,9 +296,8 @@ Test(stranger, a_socket_of_another_kind_fails_the_handshake, .timeout = 30)
 
 Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout = 30)
 {
-	_Alignas(8) unsigned char id[64], frame[4096];
+	_Alignas(8) unsigned char frame[4096];
 	char endpoint[64];
-	int id_bytes;
 
 	strcpy(endpoint, test_endpoint());
 	open_raw(ZMQ_ROUTER, endpoint, true);
@@ -284,9 +305,7 @@ Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout 
 	for (uint64_t round = 1; round <= 20; round++) {
 		dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
 
-		id_bytes = zmq_recv(raw, id, sizeof id, 0);
-		cr_assert_gt(id_bytes, 0);
-		zmq_recv(raw, frame, sizeof frame, 0);
+		hear_hello();
 		/* The first record ends the connection while the others are unread. */
 		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_ERROR,
 		                                        .status = DXH_EVERSION,
@@ -294,14 +313,10 @@ Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout 
 		                                        .body_bytes = 13});
 		for (int i = 0; i < 3; i++)
 			dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
-		zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
-		zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+		answer_client(frame, dxi_frame_end(&writer));
 		/* What follows the end must not make the peer ready. */
-		for (int i = 0; i < 3; i++) {
-			zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
-			zmq_send(raw, frame, hello_frame(frame, DXI_WELCOME, DXI_PROTOCOL_MAJOR),
-			         0);
-		}
+		for (int i = 0; i < 3; i++)
+			welcome_client(DXI_PROTOCOL_MAJOR);
 		test_wait_for(&states_seen[DXH_PEER_REFUSED], round);
 	}
 	cr_expect_eq(states_seen[DXH_PEER_READY], 0);
@@ -311,27 +326,21 @@ Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout 
 
 Test(stranger, replies_to_nothing_are_counted_and_dropped, .timeout = 30)
 {
-	_Alignas(8) unsigned char id[64], frame[4096];
+	_Alignas(8) unsigned char frame[4096];
 	char endpoint[64];
-	size_t bytes;
-	int id_bytes;
 
 	strcpy(endpoint, test_endpoint());
 	open_raw(ZMQ_ROUTER, endpoint, true);
 	connect_to(endpoint);
-	id_bytes = zmq_recv(raw, id, sizeof id, 0);
-	zmq_recv(raw, frame, sizeof frame, 0);
-	zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
-	zmq_send(raw, frame, hello_frame(frame, DXI_WELCOME, DXI_PROTOCOL_MAJOR), 0);
+	hear_hello();
+	welcome_client(DXI_PROTOCOL_MAJOR);
 	test_wait_state(peer, DXH_PEER_READY);
 	for (uint64_t i = 0; i < 100; i++) {
 		dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
 
 		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_REPLY,
 		                                        .id = i * UINT64_C(0x9e3779b97f4a7c15)});
-		bytes = dxi_frame_end(&writer);
-		zmq_send(raw, id, (size_t)id_bytes, ZMQ_SNDMORE);
-		zmq_send(raw, frame, bytes, 0);
+		answer_client(frame, dxi_frame_end(&writer));
 	}
 	while (test_stats(hub).replies_foreign + test_stats(hub).replies_late < 100)
 		;
