@@ -13,7 +13,8 @@
 # warnings fatal; V=1 shows the commands.
 
 # ---- what must be installed (Debian packages) ---------------------------------
-PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev
+PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev \
+	libxxhash-dev libisal-dev
 PACKAGES_CHECK := libcriterion-dev python3 binutils
 PACKAGES_LINT := clang-format g++ shellcheck
 PACKAGES_CLANG := clang libclang-rt-14-dev
@@ -35,7 +36,7 @@ SAN ?=
 PACKAGES_CC := $(if $(findstring clang,$(CC)),$(PACKAGES_CLANG))
 B := build$(if $(filter-out gcc-,$(CC)-$(SAN)),/$(CC)$(if $(SAN),-$(SAN)))
 
-LIBRARIES := libzmq msgpack ck libsodium
+LIBRARIES := libzmq msgpack ck libsodium libxxhash libisal
 CPPFLAGS += -D_GNU_SOURCE -I. -Iinclude
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SLOTS_MIN = 4, SLOTS_MAX = 65536 };
+enum { SLOTS_MAX = 65536 };
 
 uint32_t dxi_zone_count(const dxh_block_config *config)
 {
@@ -129,15 +129,44 @@ static dxh_status check_slots(const dxh_block_config *config)
 	if (config->slot_count == 0) {
 		if (slot->bytes != 0 || slot->schema)
 			return dxi_fail(DXH_EINVAL, "slot is set, but slot_count is 0: set it to "
-			                            "4 or more, or leave slot empty");
+			                            "1, 2 or 4 and more, or leave slot empty");
 		return DXH_OK;
 	}
-	if (config->slot_count < SLOTS_MIN || config->slot_count > SLOTS_MAX)
-		return dxi_fail(DXH_EINVAL, "slot_count %" PRIu32 " is not 0 or %d to %d",
-		                config->slot_count, SLOTS_MIN, SLOTS_MAX);
+	if (config->slot_count == 3 || config->slot_count > SLOTS_MAX)
+		return dxi_fail(DXH_EINVAL,
+		                "slot_count %" PRIu32
+		                " is not 0 (no slots), 1 (single), 2 (double) or 4 to %d (ring)",
+		                config->slot_count, SLOTS_MAX);
 	if (slot->bytes == 0 || slot->bytes > DXI_PART_BYTES_MAX)
 		return dxi_fail(DXH_EINVAL, "slot.bytes %zu is not 1 to 2^40", slot->bytes);
 	return slot->schema ? check_schema("the slot", slot->schema, slot->bytes) : DXH_OK;
+}
+
+uint8_t dxi_checksum_kind(const dxh_block_config *config)
+{
+	switch ((dxh_checksum)config->checksum) {
+	case DXH_CHECKSUM_NONE:
+		break;
+	case DXH_CHECKSUM_XXH3:
+		return DXI_CHECKSUM_XXH3;
+	case DXH_CHECKSUM_CRC32C:
+		return DXI_CHECKSUM_CRC32C;
+	case DXH_CHECKSUM_BLAKE2B:
+		return config->checksum_key ? DXI_CHECKSUM_BLAKE2B_KEYED : DXI_CHECKSUM_BLAKE2B;
+	}
+	return DXI_CHECKSUM_NONE;
+}
+
+static dxh_status check_checksum(const dxh_block_config *config)
+{
+	if (config->checksum > DXH_CHECKSUM_BLAKE2B)
+		return dxi_fail(DXH_EINVAL, "checksum %" PRIu32 " is none", config->checksum);
+	if (config->checksum != DXH_CHECKSUM_NONE && config->slot_count == 0)
+		return dxi_fail(DXH_EINVAL, "checksum is set, but there are no slots");
+	if (config->checksum_key && config->checksum != DXH_CHECKSUM_BLAKE2B)
+		return dxi_fail(DXH_EINVAL,
+		                "checksum_key is set: only DXH_CHECKSUM_BLAKE2B takes one");
+	return DXH_OK;
 }
 
 dxh_status dxi_block_config_check(const dxh_block_config *config)
@@ -166,5 +195,6 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		if (status != DXH_OK)
 			return status;
 	}
-	return check_slots(config);
+	status = check_checksum(config);
+	return status == DXH_OK ? check_slots(config) : status;
 }

@@ -8,6 +8,9 @@
 /* Returns: DXH_EINVAL with the member of the config and what it may be. */
 dxh_status dxi_block_config_check(const dxh_block_config *config);
 
+/* What the header says of the checksum that is asked for: dxi_layout_checksum. */
+uint8_t dxi_checksum_kind(const dxh_block_config *config);
+
 /* How many zones the list holds. */
 uint32_t dxi_zone_count(const dxh_block_config *config);
 

@@ -9,6 +9,7 @@
 #include "shm/wake.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { LIVENESS_STEP_NS = 100 * DXI_NS_PER_MS };
@@ -17,18 +18,23 @@ static const dxh_consumer_config DEFAULTS;
 
 /* ---- opening and closing ---- */
 
+static dxh_status check_start(dxh_start start, uint64_t ticket)
+{
+	if ((unsigned)start > DXH_START_TICKET)
+		return dxi_fail(DXH_EINVAL, "start %d is none", (int)start);
+	if (start != DXH_START_TICKET && ticket != 0)
+		return dxi_fail(DXH_EINVAL, "start_ticket is set, start is not DXH_START_TICKET");
+	if (ticket >= DXI_TICKET_MAX)
+		return dxi_fail(DXH_EINVAL, "start_ticket %" PRIu64 " is beyond any ticket",
+		                ticket);
+	return DXH_OK;
+}
+
 static dxh_status check_config(const dxh_consumer_config *config)
 {
 	if (config->discipline != DXH_FOLLOW && config->discipline != DXH_LATEST)
 		return dxi_fail(DXH_EINVAL, "discipline %d is none", (int)config->discipline);
-	if ((unsigned)config->start > DXH_START_TICKET)
-		return dxi_fail(DXH_EINVAL, "start %d is none", (int)config->start);
-	if (config->start != DXH_START_TICKET && config->start_ticket != 0)
-		return dxi_fail(DXH_EINVAL, "start_ticket is set, start is not DXH_START_TICKET");
-	if (config->start_ticket >= DXI_TICKET_MAX)
-		return dxi_fail(DXH_EINVAL, "start_ticket %" PRIu64 " is beyond any ticket",
-		                config->start_ticket);
-	return DXH_OK;
+	return check_start(config->start, config->start_ticket);
 }
 
 static dxh_status check_slot(const dxh_slot_spec *expected, const dxi_block *block)
@@ -47,7 +53,8 @@ static dxh_status check_slot(const dxh_slot_spec *expected, const dxi_block *blo
 	return DXH_OK;
 }
 
-static dxh_status choose_start(dxh_consumer *consumer, const dxh_consumer_config *config)
+/* Go on at the place named. */
+static dxh_status choose(dxh_consumer *consumer, dxh_start start, uint64_t ticket)
 {
 	/* Pairs with the release in write.c: the slots below are published. */
 	uint64_t head = atomic_load_explicit(&dxi_block_header(&consumer->block)->head,
@@ -57,21 +64,23 @@ static dxh_status choose_start(dxh_consumer *consumer, const dxh_consumer_config
 	if (head >= DXI_TICKET_MAX)
 		return dxi_fail(DXH_ECORRUPT, "offset 384: head %" PRIu64 " is beyond any ticket",
 		                head);
-	switch (config->start) {
+	switch (start) {
 	case DXH_START_OLDEST:
-		consumer->start = head > kept ? head - kept : 0;
+		consumer->next = head > kept ? head - kept : 0;
 		break;
 	case DXH_START_NEWEST:
-		consumer->start = head > 0 ? head - 1 : 0;
+		consumer->next = head > 0 ? head - 1 : 0;
 		break;
 	case DXH_START_NEXT:
-		consumer->start = head;
+		consumer->next = head;
 		break;
 	case DXH_START_TICKET:
-		consumer->start = config->start_ticket;
+		consumer->next = ticket;
 		break;
 	}
-	consumer->next = consumer->start;
+	/* The account goes on as if it had always begun so far from here; unsigned,
+	 * so that a place before the first is no harm. */
+	consumer->start = consumer->next - consumer->read - consumer->lost - consumer->skipped;
 	return DXH_OK;
 }
 
@@ -87,7 +96,8 @@ open_consumer(const char *name, const dxh_consumer_config *config, dxh_consumer 
 	                                 &consumer->block)) != DXH_OK)
 		return status;
 	if ((status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
-	    (status = choose_start(consumer, config)) != DXH_OK)
+	    (status = dxi_segment_take_key(&consumer->block, config->checksum_key)) != DXH_OK ||
+	    (status = choose(consumer, config->start, config->start_ticket)) != DXH_OK)
 		dxi_segment_detach(&consumer->block);
 	return status;
 }
@@ -199,30 +209,54 @@ static bool is_over(dxh_consumer *consumer, dxh_status why, int64_t deadline_ns)
 	return dxh_now_ns() >= deadline_ns;
 }
 
-dxh_status dxh_read_next(dxh_consumer *consumer, void *copy, size_t capacity_bytes,
-                         int64_t deadline_ns, dxh_item *item)
+dxh_status dxi_consumer_check_ring(const dxh_consumer *consumer)
 {
-	dxh_status status = dxi_consumer_check(consumer), why;
+	dxh_status status = dxi_consumer_check(consumer);
+
+	if (status == DXH_OK && consumer->block.ring.physical == 0)
+		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
+		                consumer->block.paths.name);
+	if (status == DXH_OK && consumer->peeking)
+		return dxi_fail(DXH_ESTATE, "an item is being looked at: dxh_peek_end() first");
+	return status;
+}
+
+/* A loss behind items that were handed out waits for the next call. */
+static void keep(dxh_consumer *consumer, dxh_status status, const dxh_item *item)
+{
+	consumer->kept = status;
+	consumer->kept_item = *item;
+	snprintf(consumer->kept_text, sizeof consumer->kept_text, "%s", dxh_last_error());
+}
+
+static dxh_status tell_kept(dxh_consumer *consumer, dxh_item *item)
+{
+	dxh_status status = consumer->kept;
+
+	*item = consumer->kept_item;
+	consumer->kept = DXH_OK;
+	dxi_fail_as(consumer->kept_text);
+	return status;
+}
+
+dxh_status
+dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
+{
+	dxh_status status = DXH_OK, why;
 	unsigned steps = 0;
 	int64_t step_ns;
 	uint32_t seen;
 
-	if (status != DXH_OK)
-		return status;
-	if (!item || (!copy && capacity_bytes > 0))
-		return dxi_fail(DXH_EINVAL, "%s is NULL", item ? "copy" : "item");
-	if (consumer->block.ring.physical == 0)
-		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
-		                consumer->block.paths.name);
+	if (consumer->kept != DXH_OK)
+		return tell_kept(consumer, item);
 	/* Bounded by the deadline; each turn but the last sleeps. */
 	for (;;) {
 		seen = dxi_wake_seen(&consumer->block);
-		if (dxi_consumer_look(consumer, copy, capacity_bytes, item, &status))
+		if (dxi_consumer_look(consumer, want, item, &status))
 			return status;
 		why = explain(consumer);
 		/* Its last item may have come between the look and its end. */
-		if (why != DXH_EWAIT &&
-		    dxi_consumer_look(consumer, copy, capacity_bytes, item, &status))
+		if (why != DXH_EWAIT && dxi_consumer_look(consumer, want, item, &status))
 			return status;
 		if (is_over(consumer, why, deadline_ns))
 			return fail_for_nothing(consumer, why);
@@ -230,6 +264,64 @@ dxh_status dxh_read_next(dxh_consumer *consumer, void *copy, size_t capacity_byt
 		dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns,
 		              &steps);
 	}
+}
+
+dxh_status dxh_read_next(dxh_consumer *consumer, void *copy, size_t capacity_bytes,
+                         int64_t deadline_ns, dxh_item *item)
+{
+	dxi_want want = {.copy = copy, .capacity_bytes = capacity_bytes};
+	dxh_status status = dxi_consumer_check_ring(consumer);
+
+	if (status != DXH_OK)
+		return status;
+	if (!item || (!copy && capacity_bytes > 0))
+		return dxi_fail(DXH_EINVAL, "%s is NULL", item ? "copy" : "item");
+	return dxi_consumer_wait(consumer, &want, deadline_ns, item);
+}
+
+dxh_status dxh_read_n(dxh_consumer *consumer, void *copies, size_t stride_bytes, size_t max,
+                      int64_t deadline_ns, dxh_item *items, size_t *count)
+{
+	dxh_status status = dxi_consumer_check_ring(consumer);
+	dxi_want want = {.copy = copies, .capacity_bytes = stride_bytes};
+
+	if (status != DXH_OK)
+		return status;
+	if (!items || !count || max == 0 || (!copies && stride_bytes > 0))
+		return dxi_fail(DXH_EINVAL, "dxh_read_n needs copies, items, count and max >= 1");
+	*count = 0;
+	status = dxi_consumer_wait(consumer, &want, deadline_ns, &items[0]);
+	if (status != DXH_OK)
+		return status;
+	while (++*count < max) {
+		dxh_item *item = &items[*count];
+
+		want.copy = (unsigned char *)copies + *count * stride_bytes;
+		if (!dxi_consumer_look(consumer, &want, item, &status))
+			break;
+		if (status != DXH_OK) {
+			/* An item that does not fit is found again by the next call. */
+			if (status != DXH_ESIZE)
+				keep(consumer, status, item);
+			break;
+		}
+	}
+	return DXH_OK;
+}
+
+dxh_status dxh_consumer_seek(dxh_consumer *consumer, dxh_start start, uint64_t ticket)
+{
+	dxh_status status = dxi_consumer_check_ring(consumer);
+
+	if (status == DXH_OK)
+		status = check_start(start, ticket);
+	if (status == DXH_OK)
+		status = choose(consumer, start, ticket);
+	if (status != DXH_OK)
+		return status;
+	consumer->kept = DXH_OK; /* it spoke of a place that was left */
+	consumer->overtaken = 0;
+	return DXH_OK;
 }
 
 /* ---- looking ---- */

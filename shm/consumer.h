@@ -19,7 +19,11 @@ struct dxh_consumer {
 	/* Lost and not yet told. */
 	uint64_t untold, untold_first, untold_last;
 
-	unsigned overtaken;  /* times in a row without an item in between */
+	unsigned overtaken; /* times in a row without an item in between */
+	dxh_status kept;    /* what dxh_read_n() found behind its items; else DXH_OK */
+	dxh_item kept_item;
+	char kept_text[256];
+	bool peeking;        /* between dxh_peek_begin() and _end() */
 	dxh_status told;     /* DXH_EDEAD or DXH_ECLOSED, once told; else DXH_OK */
 	uint64_t told_epoch; /* of which producer */
 
@@ -31,10 +35,27 @@ struct dxh_consumer {
 void dxi_consumer_attach_owner(dxh_consumer *consumer, void (*closing)(void *context),
                                void *context);
 
+/* How an item is to be handed out. */
+typedef struct dxi_want {
+	void *copy;
+	size_t capacity_bytes;
+	bool in_place;       /* not copied: */
+	const void *payload; /* where it lies, provisional */
+} dxi_want;
+
 /* Look once, without waiting. False: nothing new. True: the call is decided,
  * *status is DXH_OK, DXH_ELAPPED, DXH_ESIZE or DXH_ECORRUPT and item is filled. */
-bool dxi_consumer_look(dxh_consumer *consumer, void *copy, size_t capacity_bytes, dxh_item *item,
-                       dxh_status *status);
+bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status);
+
+/* Look until something is decided or the deadline passes: dxh_read_next(). */
+dxh_status
+dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item);
+
+/* What was handed out in place did not hold: it counts as lost instead. */
+dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item);
+
+/* May this consumer read items? DXH_EINVAL, DXH_EFORKED, DXH_ESTATE. */
+dxh_status dxi_consumer_check_ring(const dxh_consumer *consumer);
 
 static inline dxh_status dxi_consumer_check(const dxh_consumer *consumer)
 {

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/status.h"
+#include "shm/checksum.h"
 #include "shm/config.h"
 
 #include <inttypes.h>
@@ -24,6 +25,20 @@ uint64_t dxi_round_up(uint64_t bytes, uint64_t multiple)
 uint64_t dxi_latch_stride(uint64_t zone_bytes)
 {
 	return dxi_round_up(zone_bytes, DXI_LAYOUT_ALIGN);
+}
+
+uint8_t dxi_policy_of(uint32_t slot_count)
+{
+	switch (slot_count) {
+	case 0:
+		return DXI_POLICY_NO_SLOTS;
+	case 1:
+		return DXI_POLICY_SINGLE;
+	case 2:
+		return DXI_POLICY_DOUBLE;
+	default:
+		return DXI_POLICY_RING;
+	}
 }
 
 static uint64_t zone_span(const struct dxi_layout_zone *zone)
@@ -50,7 +65,13 @@ plan_slots(const dxh_block_config *config, uint64_t *end, struct dxi_layout_head
 {
 	if (config->slot_count == 0)
 		return;
-	header->policy = DXI_POLICY_RING;
+	header->policy = dxi_policy_of(config->slot_count);
+	header->checksum_kind = dxi_checksum_kind(config);
+	header->checksum_mode = config->checksum != DXH_CHECKSUM_NONE && config->checksum_manual
+	                                ? DXI_CHECKSUM_MANUAL
+	                                : DXI_CHECKSUM_ENFORCED;
+	if (config->checksum_key)
+		dxi_checksum_key_id(config->checksum_key, header->checksum_key_id);
 	header->slots_offset = dxi_round_up(*end, DXI_LAYOUT_LINE_BYTES);
 	header->slot_bytes = dxi_round_up(config->slot.bytes, DXI_LAYOUT_ALIGN);
 	header->slot_stride_bytes = header->slot_bytes + DXI_LAYOUT_SLOT_HEADER_BYTES;
@@ -170,10 +191,12 @@ static dxh_status check_abilities(const struct dxi_layout_header *header)
 		                header->features_required, dxh_version());
 	if (header->wake_mode > DXI_WAKE_ALWAYS)
 		return refuse(AT(wake_mode), "no wake mode of format 1.0");
-	if (header->policy > DXI_POLICY_RING)
+	if (header->policy > DXI_POLICY_DOUBLE)
 		return refuse(AT(policy), "no policy of format 1.0");
-	if (header->checksum_kind != DXI_CHECKSUM_NONE)
+	if (header->checksum_kind > DXI_CHECKSUM_BLAKE2B_KEYED)
 		return refuse(AT(checksum_kind), "no checksum of format 1.0");
+	if (header->checksum_mode > DXI_CHECKSUM_MANUAL)
+		return refuse(AT(checksum_mode), "no checksum mode of format 1.0");
 	return DXH_OK;
 }
 
@@ -184,10 +207,10 @@ static dxh_status check_slots(const struct dxi_layout_header *header, uint64_t *
 			return refuse(AT(slot_count), "no slots, but a policy or physical slots");
 		return DXH_OK;
 	}
-	if (header->policy != DXI_POLICY_RING)
-		return refuse(AT(policy), "slots, but no policy for them");
-	if (header->slot_count < 4 || header->slot_count > 65536)
-		return refuse(AT(slot_count), "not 4 to 65536 slots");
+	if (header->slot_count == 3 || header->slot_count > 65536)
+		return refuse(AT(slot_count), "not 1, 2, or 4 to 65536 slots");
+	if (header->policy != dxi_policy_of(header->slot_count))
+		return refuse(AT(policy), "not the policy of so many slots");
 	if (header->slot_physical != header->slot_count + DXI_LAYOUT_SPARE_SLOTS)
 		return refuse(AT(slot_physical), "not two more than are kept");
 	if (header->slot_header_bytes != DXI_LAYOUT_SLOT_HEADER_BYTES)

@@ -35,6 +35,9 @@ dxh_status dxi_geometry_check_hashes(const struct dxi_layout_header *header,
 dxh_status dxi_geometry_check_tables(const struct dxi_layout_header *header,
                                      const struct dxi_layout_zone *zones, const dxi_schema *schema);
 
+/* What so many kept slots are called: dxi_layout_policy. */
+uint8_t dxi_policy_of(uint32_t slot_count);
+
 /* Bytes from one copy of a latch zone to the next. */
 uint64_t dxi_latch_stride(uint64_t zone_bytes);
 

@@ -41,11 +41,25 @@ enum dxi_layout_wake {
 /* header.policy: what the slots are. */
 enum dxi_layout_policy {
 	DXI_POLICY_NO_SLOTS = 0,
-	DXI_POLICY_RING = 1, /* overwrites its oldest item */
+	DXI_POLICY_RING = 1,   /* keeps its newest 4 .. 65536 items */
+	DXI_POLICY_SINGLE = 2, /* keeps 1 */
+	DXI_POLICY_DOUBLE = 3, /* keeps 2 */
 };
 
 /* header.checksum_kind: what slot.checksum holds. */
-enum dxi_layout_checksum { DXI_CHECKSUM_NONE = 0 };
+enum dxi_layout_checksum {
+	DXI_CHECKSUM_NONE = 0,
+	DXI_CHECKSUM_XXH3 = 1,         /* XXH3, 64 bits, of the payload; seed: the ticket */
+	DXI_CHECKSUM_CRC32C = 2,       /* of ticket, length (8 bytes each) and payload */
+	DXI_CHECKSUM_BLAKE2B = 3,      /* BLAKE2b-256 of the same */
+	DXI_CHECKSUM_BLAKE2B_KEYED = 4 /* with a key of 32 bytes */
+};
+
+/* header.checksum_mode: which slots carry one. */
+enum dxi_layout_checksum_mode {
+	DXI_CHECKSUM_ENFORCED = 0, /* every item; one without is broken */
+	DXI_CHECKSUM_MANUAL = 1,   /* those that are flagged */
+};
 
 /* producer.state */
 enum dxi_layout_state {
@@ -111,14 +125,17 @@ struct dxi_layout_header {
 	uint64_t slots_offset;               /*  80: the first slot; 0 without slots */
 	uint64_t slot_stride_bytes;          /*  88: slot header and payload */
 	uint64_t slot_bytes;                 /*  96: capacity of a payload, a multiple of 64 */
-	uint32_t slot_count;                 /* 104: items kept: 0, or 4 .. 65536 */
+	uint32_t slot_count;                 /* 104: items kept: 0, 1, 2, or 4 .. 65536 */
 	uint32_t slot_physical;              /* 108: slot_count + 2 */
 	uint64_t schema_offset;              /* 112: the schema, MessagePack */
 	uint32_t schema_bytes;               /* 120 */
 	uint32_t slot_header_bytes;          /* 124: DXI_LAYOUT_SLOT_HEADER_BYTES */
 	uint8_t schema_hash[32];             /* 128: BLAKE2b-256 of the schema bytes */
 	uint8_t layout_hash[32];             /* 160: of bytes 64 .. 127 and the zone table */
-	uint8_t reserved_fixed[32];          /* 192: zero */
+	uint8_t checksum_mode;               /* 192: dxi_layout_checksum_mode */
+	uint8_t reserved_mode[7];            /* 193: zero */
+	uint8_t checksum_key_id[8];          /* 200: tells keys apart; 0 without one */
+	uint8_t reserved_fixed[16];          /* 208: zero */
 	uint8_t fixed_checksum[32];          /* 224: BLAKE2b-256 of bytes 4 .. 223 */
 	_Atomic uint32_t wake;               /* 256: futex word, +1 per wake */
 	uint8_t reserved_wake[124];          /* 260 */
@@ -138,6 +155,8 @@ static_assert(offsetof(struct dxi_layout_header, slots_offset) == 80, "format 1"
 static_assert(offsetof(struct dxi_layout_header, schema_offset) == 112, "format 1");
 static_assert(offsetof(struct dxi_layout_header, schema_hash) == 128, "format 1");
 static_assert(offsetof(struct dxi_layout_header, layout_hash) == 160, "format 1");
+static_assert(offsetof(struct dxi_layout_header, checksum_mode) == 192, "format 1");
+static_assert(offsetof(struct dxi_layout_header, checksum_key_id) == 200, "format 1");
 static_assert(offsetof(struct dxi_layout_header, fixed_checksum) == 224, "format 1");
 static_assert(offsetof(struct dxi_layout_header, wake) == 256, "format 1");
 static_assert(offsetof(struct dxi_layout_header, head) == 384, "format 1");
@@ -185,7 +204,8 @@ static_assert(sizeof(struct dxi_layout_latch) == DXI_LAYOUT_LINE_BYTES, "format 
  * the high half is ignored. */
 enum {
 	DXI_SLOT_ABORTED = 1,
-	DXI_SLOT_FLAGS_KNOWN = DXI_SLOT_ABORTED,
+	DXI_SLOT_CHECKED = 2, /* checksum is set */
+	DXI_SLOT_FLAGS_KNOWN = DXI_SLOT_ABORTED | DXI_SLOT_CHECKED,
 	DXI_SLOT_FLAGS_REQUIRED = 0xffff,
 };
 

@@ -29,6 +29,13 @@ static dxh_status compare(const dxh_block_config *config, const dxi_block *block
 	if (config->slot_count > 0 && slot_bytes != block->ring.slot_bytes)
 		return dxi_fail(DXH_ESIZE, "slot capacity: here %" PRIu64 ", in the block %" PRIu64,
 		                slot_bytes, block->ring.slot_bytes);
+	if (dxi_checksum_kind(config) != block->fixed.checksum_kind ||
+	    (config->checksum != DXH_CHECKSUM_NONE &&
+	     (config->checksum_manual != 0) != block->ring.checksum.manual))
+		return dxi_fail(DXH_ESCHEMA, "checksum: here kind %u%s, in the block kind %u%s",
+		                dxi_checksum_kind(config), config->checksum_manual ? " manual" : "",
+		                block->fixed.checksum_kind,
+		                block->ring.checksum.manual ? " manual" : "");
 	if (wake_mode != block->fixed.wake_mode)
 		return dxi_fail(DXH_ESCHEMA, "no_wait: here %s, in the block %s",
 		                config->no_wait ? "set" : "not set",
@@ -51,6 +58,8 @@ static dxh_status take_over(dxh_producer *producer, const dxh_block_config *conf
 	dxi_block *block = &producer->block;
 	dxh_status status = compare(config, block);
 
+	if (status == DXH_OK)
+		status = dxi_segment_take_key(block, config->checksum_key);
 	if (status != DXH_OK)
 		return status;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);
@@ -63,6 +72,8 @@ create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *c
 	dxi_block *block = &producer->block;
 	dxh_status status = dxi_segment_create(paths, config, block);
 
+	if (status == DXH_OK)
+		status = dxi_segment_take_key(block, config->checksum_key);
 	if (status != DXH_OK)
 		return status;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);

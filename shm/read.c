@@ -70,7 +70,8 @@ static dxh_status deliver(dxh_consumer *consumer, uint64_t ticket, uint64_t next
 }
 
 static dxh_status fail_for_size(const dxh_consumer *consumer, uint64_t ticket,
-                                const dxi_slot_content *content, size_t capacity, dxh_item *item)
+                                const dxi_slot_content *content, const dxi_want *want,
+                                dxh_item *item)
 {
 	memset(item, 0, sizeof *item);
 	item->ticket = ticket;
@@ -78,7 +79,7 @@ static dxh_status fail_for_size(const dxh_consumer *consumer, uint64_t ticket,
 	item->timestamp_ns = content->timestamp_ns;
 	item->epoch = epoch_of(consumer);
 	return dxi_fail(DXH_ESIZE, "ticket %" PRIu64 " has %" PRIu64 " bytes, the copy takes %zu",
-	                ticket, content->bytes, capacity);
+	                ticket, content->bytes, want->capacity_bytes);
 }
 
 /* The slot of `ticket` breaks a rule: everything up to it is lost. */
@@ -101,6 +102,14 @@ static dxh_status fail_for_head(dxh_consumer *consumer, uint64_t head, dxh_item 
 {
 	tell_loss(consumer, item);
 	return dxi_fail(DXH_ECORRUPT, "offset 384: head %" PRIu64 " is beyond any ticket", head);
+}
+
+static dxi_slot_state
+take(const dxi_ring *ring, uint64_t ticket, dxi_want *want, dxi_slot_content *content)
+{
+	if (want->in_place)
+		return dxi_slot_look(ring, ticket, &want->payload, content);
+	return dxi_slot_read(ring, ticket, want->copy, want->capacity_bytes, content);
 }
 
 /* ---- follow ---- */
@@ -140,8 +149,7 @@ static dxh_status jump(dxh_consumer *consumer, uint64_t seq, dxh_item *item)
 	                item->lost, item->lost_first, item->lost_last);
 }
 
-static bool
-follow(dxh_consumer *consumer, void *copy, size_t capacity, dxh_item *item, dxh_status *status)
+static bool follow(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
 {
 	const dxi_ring *ring = &consumer->block.ring;
 	bool promised = false, torn = false; /* of the ticket looked at */
@@ -152,12 +160,12 @@ follow(dxh_consumer *consumer, void *copy, size_t capacity, dxh_item *item, dxh_
 	while (skips <= ring->physical) {
 		uint64_t ticket = consumer->next;
 
-		switch (dxi_slot_read(ring, ticket, copy, capacity, &content)) {
+		switch (take(ring, ticket, want, &content)) {
 		case DXI_SLOT_IS_WHOLE:
 			*status = deliver(consumer, ticket, ticket + 1, &content, item);
 			return true;
 		case DXI_SLOT_IS_LONGER:
-			*status = fail_for_size(consumer, ticket, &content, capacity, item);
+			*status = fail_for_size(consumer, ticket, &content, want, item);
 			return true;
 		case DXI_SLOT_IS_SKIPPED:
 			consumer->skipped++;
@@ -212,8 +220,8 @@ follow(dxh_consumer *consumer, void *copy, size_t capacity, dxh_item *item, dxh_
 typedef enum walk_result { WALK_DECIDED, WALK_NOTHING, WALK_AGAIN } walk_result;
 
 /* From the newest ticket backwards over aborted ones. */
-static walk_result walk_back(dxh_consumer *consumer, uint64_t head, void *copy, size_t capacity,
-                             dxh_item *item, dxh_status *status)
+static walk_result
+walk_back(dxh_consumer *consumer, uint64_t head, dxi_want *want, dxh_item *item, dxh_status *status)
 {
 	const dxi_ring *ring = &consumer->block.ring;
 	uint64_t oldest = head > ring->kept ? head - ring->kept : 0;
@@ -223,14 +231,14 @@ static walk_result walk_back(dxh_consumer *consumer, uint64_t head, void *copy, 
 	if (oldest < consumer->next)
 		oldest = consumer->next;
 	while (ticket > oldest) {
-		switch (dxi_slot_read(ring, --ticket, copy, capacity, &content)) {
+		switch (take(ring, --ticket, want, &content)) {
 		case DXI_SLOT_IS_WHOLE:
 			lose(consumer, consumer->next, ticket - consumer->next);
 			consumer->skipped += head - 1 - ticket;
 			*status = deliver(consumer, ticket, head, &content, item);
 			return WALK_DECIDED;
 		case DXI_SLOT_IS_LONGER:
-			*status = fail_for_size(consumer, ticket, &content, capacity, item);
+			*status = fail_for_size(consumer, ticket, &content, want, item);
 			return WALK_DECIDED;
 		case DXI_SLOT_IS_SKIPPED:
 			break;
@@ -253,8 +261,7 @@ static walk_result walk_back(dxh_consumer *consumer, uint64_t head, void *copy, 
 	return WALK_NOTHING;
 }
 
-static bool
-latest(dxh_consumer *consumer, void *copy, size_t capacity, dxh_item *item, dxh_status *status)
+static bool latest(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
 {
 	uint64_t head;
 	walk_result result = WALK_AGAIN;
@@ -266,15 +273,28 @@ latest(dxh_consumer *consumer, void *copy, size_t capacity, dxh_item *item, dxh_
 		}
 		if (head <= consumer->next)
 			return false;
-		result = walk_back(consumer, head, copy, capacity, item, status);
+		result = walk_back(consumer, head, want, item, status);
 	}
 	return result == WALK_DECIDED;
 }
 
-bool dxi_consumer_look(dxh_consumer *consumer, void *copy, size_t capacity_bytes, dxh_item *item,
-                       dxh_status *status)
+bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
 {
 	if (consumer->discipline == DXH_LATEST)
-		return latest(consumer, copy, capacity_bytes, item, status);
-	return follow(consumer, copy, capacity_bytes, item, status);
+		return latest(consumer, want, item, status);
+	return follow(consumer, want, item, status);
+}
+
+dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item)
+{
+	uint64_t ticket = item->ticket;
+
+	consumer->read--;
+	consumer->read_bytes -= item->bytes;
+	lose(consumer, ticket, 1);
+	tell_loss(consumer, item);
+	return dxi_fail(DXH_ELAPPED,
+	                "ticket %" PRIu64 " was overwritten while it was looked at: discard what "
+	                "was derived from it",
+	                ticket);
 }

@@ -116,6 +116,8 @@ static dxh_status map(dxi_block *block, size_t bytes, bool populate)
 		.slot_bytes = block->fixed.slot_bytes,
 		.kept = block->fixed.slot_count,
 		.physical = block->fixed.slot_physical,
+		.checksum = {.kind = block->fixed.checksum_kind,
+	                     .manual = block->fixed.checksum_mode == DXI_CHECKSUM_MANUAL},
 	};
 	return DXH_OK;
 }
@@ -241,6 +243,27 @@ dxh_status dxi_segment_link(dxi_block *block)
 
 /* ---- both ---- */
 
+dxh_status dxi_segment_take_key(dxi_block *block, const unsigned char *key)
+{
+	unsigned char id[DXI_CHECKSUM_KEY_ID_BYTES];
+
+	if (block->fixed.checksum_kind != DXI_CHECKSUM_BLAKE2B_KEYED) {
+		if (key)
+			return dxi_fail(DXH_EINVAL, "checksum_key is set, the block has no keyed "
+			                            "checksums: leave it NULL");
+		return DXH_OK;
+	}
+	if (!key)
+		return dxi_fail(DXH_EACCESS, "the checksums of \"%s\" are keyed: set checksum_key",
+		                block->paths.name);
+	dxi_checksum_key_id(key, id);
+	if (memcmp(id, block->fixed.checksum_key_id, sizeof id) != 0)
+		return dxi_fail(DXH_EACCESS, "checksum_key is not the one \"%s\" was made with",
+		                block->paths.name);
+	memcpy(block->ring.checksum.key, key, DXI_CHECKSUM_KEY_BYTES);
+	return DXH_OK;
+}
+
 void dxi_segment_detach(dxi_block *block)
 {
 	if (block->base)
@@ -249,7 +272,8 @@ void dxi_segment_detach(dxi_block *block)
 		close(block->fd);
 	free(block->schema_bytes);
 	dxi_schema_fini(&block->schema);
-	memset(block, 0, sizeof *block);
+	/* With the key in it: a plain memset of what is not used again may be left out. */
+	explicit_bzero(block, sizeof *block);
 	block->fd = -1;
 }
 

@@ -48,6 +48,10 @@ typedef enum dxi_access { DXI_ACCESS_READ, DXI_ACCESS_WRITE } dxi_access;
 dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
                               dxi_block *block);
 
+/* The key of keyed checksums, 32 bytes or NULL; copied.
+ * Returns: DXH_EACCESS when it is missing or another; DXH_EINVAL for one too many. */
+dxh_status dxi_segment_take_key(dxi_block *block, const unsigned char *key);
+
 /* Also of one that is half made. */
 void dxi_segment_detach(dxi_block *block);
 

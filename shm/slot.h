@@ -5,6 +5,7 @@
 #ifndef DXI_SLOT_H
 #define DXI_SLOT_H
 
+#include "shm/checksum.h"
 #include "shm/layout.h"
 
 /* A private, checked copy of where the slots lie. Physical 0: there are none. */
@@ -14,18 +15,20 @@ typedef struct dxi_ring {
 	uint64_t slot_bytes;
 	uint32_t kept;
 	uint32_t physical;
+	dxi_checksum checksum;
 } dxi_ring;
 
 struct dxi_layout_slot *dxi_slot_at(const dxi_ring *ring, uint64_t ticket);
+void *dxi_slot_payload(const dxi_ring *ring, uint64_t ticket);
 
 /* ---- writing: the one producer ---- */
 
 /* Mark the ticket as being written; returns its payload. */
 void *dxi_slot_begin(const dxi_ring *ring, uint64_t ticket);
 
-/* Publish it. The payload must be complete. */
+/* Publish it. The payload must be complete; `sum` is its checksum, NULL: none. */
 void dxi_slot_commit(const dxi_ring *ring, uint64_t ticket, size_t bytes, uint32_t flags,
-                     int64_t timestamp_ns);
+                     int64_t timestamp_ns, const uint64_t *sum);
 
 /* ---- reading: anybody ---- */
 
@@ -43,6 +46,8 @@ typedef struct dxi_slot_content {
 	uint64_t seq;
 	uint64_t bytes;
 	int64_t timestamp_ns;
+	uint64_t sum[DXI_CHECKSUM_WORDS];
+	bool checked; /* sum is set */
 	const char *rule;
 } dxi_slot_content;
 
@@ -50,5 +55,13 @@ typedef struct dxi_slot_content {
  * hostile: read once, clamped, believed only after validation. Never waits. */
 dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,
                              size_t capacity_bytes, dxi_slot_content *content);
+
+/* The same without the copy: *payload lies in the slot and holds this ticket as
+ * long as dxi_slot_holds() says so. */
+dxi_slot_state dxi_slot_look(const dxi_ring *ring, uint64_t ticket, const void **payload,
+                             dxi_slot_content *content);
+
+/* Was everything that was read of the slot until now this ticket's? */
+bool dxi_slot_holds(const dxi_ring *ring, uint64_t ticket);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One ticket after the other: begin, commit or abort, and the copying short form.
- * Slot, head, counters, wake: in this order, so that a kill between any two
- * leaves something that a takeover can finish.
+/* One ticket after the other: begin, commit or abort, and the copying short forms
+ * of one and of many. Slot, head, counters, wake: in this order, so that a kill
+ * between any two leaves something that a takeover can finish.
  */
 #include "shm/copy.h"
 #include "shm/counter.h"
@@ -32,6 +32,39 @@ static void *begin(dxh_producer *producer)
 	return dxi_slot_begin(&producer->block.ring, producer->next_ticket);
 }
 
+static void measure(dxh_producer *producer, int64_t now_ns)
+{
+	_Atomic uint64_t *longest = &dxi_block_header(&producer->block)->counters.write_max_ns;
+	int64_t took_ns = now_ns - producer->begun_ns;
+
+	/* Many in one call share a time that lies before the begin of most. */
+	if (producer->begun_ns != 0 && took_ns > 0 && (uint64_t)took_ns > dxi_counter_get(longest))
+		atomic_store_explicit(longest, (uint64_t)took_ns, memory_order_relaxed);
+}
+
+static bool enforces_checksums(const dxh_producer *producer)
+{
+	const dxi_checksum *checksum = &producer->block.ring.checksum;
+
+	return checksum->kind != DXI_CHECKSUM_NONE && !checksum->manual;
+}
+
+/* Make the open ticket a published one, with the sum of `payload` if `checked`:
+ * that is the slot's own, or what was copied into it. */
+static void publish_slot(dxh_producer *producer, const void *payload, size_t bytes, bool checked,
+                         int64_t now_ns)
+{
+	const dxi_ring *ring = &producer->block.ring;
+	uint64_t sum[DXI_CHECKSUM_WORDS];
+
+	if (checked)
+		dxi_checksum_of(&ring->checksum, producer->next_ticket, payload, bytes, sum);
+	dxi_slot_commit(ring, producer->next_ticket, bytes, 0, now_ns, checked ? sum : NULL);
+	producer->next_ticket++;
+	producer->write_open = false;
+	measure(producer, now_ns);
+}
+
 /* Once a second: clocks drift apart, and a squatter may have gone. */
 static void refresh(dxh_producer *producer, int64_t now_ns)
 {
@@ -50,45 +83,60 @@ static void refresh(dxh_producer *producer, int64_t now_ns)
 		                      memory_order_release);
 }
 
-static void finish(dxh_producer *producer, size_t bytes, uint32_t flags)
+/* What was published becomes known. */
+static void announce(dxh_producer *producer)
 {
-	struct dxi_layout_header *header = dxi_block_header(&producer->block);
-	struct dxi_layout_counters *counters = &header->counters;
-	int64_t now_ns = dxh_now_ns();
+	/* Behind the slots. Pairs with the acquire of readers. */
+	atomic_store_explicit(&dxi_block_header(&producer->block)->head, producer->next_ticket,
+	                      memory_order_release);
+}
 
-	dxi_slot_commit(&producer->block.ring, producer->next_ticket, bytes, flags, now_ns);
-	producer->next_ticket++;
-	producer->write_open = false;
-	/* Behind the slot. Pairs with the acquire of readers. */
-	atomic_store_explicit(&header->head, producer->next_ticket, memory_order_release);
-	if (flags & DXI_SLOT_ABORTED) {
-		dxi_counter_add(&counters->aborted, 1);
-	} else {
-		dxi_counter_add(&counters->items, 1);
-		dxi_counter_add(&counters->bytes, bytes);
-	}
-	if (producer->begun_ns != 0 &&
-	    (uint64_t)(now_ns - producer->begun_ns) > dxi_counter_get(&counters->write_max_ns))
-		atomic_store_explicit(&counters->write_max_ns,
-		                      (uint64_t)(now_ns - producer->begun_ns),
-		                      memory_order_relaxed);
+static void wake(dxh_producer *producer, int64_t now_ns)
+{
 	dxi_wake(&producer->block);
 	if (now_ns - producer->refreshed_ns >= DXI_NS_PER_S)
 		refresh(producer, now_ns);
 }
 
-dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns, dxh_write_slot *slot)
+static void count(dxh_producer *producer, uint64_t items, uint64_t bytes)
+{
+	struct dxi_layout_counters *counters = &dxi_block_header(&producer->block)->counters;
+
+	dxi_counter_add(&counters->items, items);
+	dxi_counter_add(&counters->bytes, bytes);
+}
+
+static void finish(dxh_producer *producer, const void *payload, size_t bytes, bool checked)
+{
+	int64_t now_ns = dxh_now_ns();
+
+	publish_slot(producer, payload, bytes, checked, now_ns);
+	announce(producer);
+	count(producer, 1, bytes);
+	wake(producer, now_ns);
+}
+
+/* ---- one write ---- */
+
+static dxh_status check_closed(const dxh_producer *producer)
 {
 	dxh_status status = check_ring(producer);
+
+	if (status == DXH_OK && producer->write_open)
+		return dxi_fail(DXH_ESTATE, "ticket %" PRIu64 " is open: commit or abort it first",
+		                producer->next_ticket);
+	return status;
+}
+
+dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns, dxh_write_slot *slot)
+{
+	dxh_status status = check_closed(producer);
 
 	(void)deadline_ns; /* nothing holds this ring's writer back */
 	if (status != DXH_OK)
 		return status;
 	if (!slot)
 		return dxi_fail(DXH_EINVAL, "slot is NULL");
-	if (producer->write_open)
-		return dxi_fail(DXH_ESTATE, "ticket %" PRIu64 " is open: commit or abort it first",
-		                producer->next_ticket);
 	*slot = (dxh_write_slot){
 		.data = begin(producer),
 		.capacity_bytes = producer->block.ring.slot_bytes,
@@ -120,42 +168,138 @@ static dxh_status fail_for_size(const dxh_producer *producer, size_t bytes)
 	                producer->block.paths.name, producer->block.ring.slot_bytes);
 }
 
+static dxh_status commit(dxh_write_slot *slot, size_t bytes, bool checked)
+{
+	dxh_producer *producer = slot->producer;
+
+	if (bytes > producer->block.ring.slot_bytes)
+		return fail_for_size(producer, bytes);
+	/* Not slot->data, which is the user's to change. */
+	finish(producer, dxi_slot_payload(&producer->block.ring, slot->ticket), bytes, checked);
+	return DXH_OK;
+}
+
 dxh_status dxh_write_commit(dxh_write_slot *slot, size_t bytes)
+{
+	dxh_status status = check_open(slot);
+
+	return status == DXH_OK ? commit(slot, bytes, enforces_checksums(slot->producer)) : status;
+}
+
+dxh_status dxh_write_commit_checked(dxh_write_slot *slot, size_t bytes)
 {
 	dxh_status status = check_open(slot);
 
 	if (status != DXH_OK)
 		return status;
-	if (bytes > slot->producer->block.ring.slot_bytes)
-		return fail_for_size(slot->producer, bytes);
-	finish(slot->producer, bytes, 0);
-	return DXH_OK;
+	if (slot->producer->block.ring.checksum.kind == DXI_CHECKSUM_NONE)
+		return dxi_fail(DXH_ESTATE,
+		                "block \"%s\" has no checksums: make it with config.checksum, or "
+		                "use dxh_write_commit()",
+		                slot->producer->block.paths.name);
+	return commit(slot, bytes, true);
 }
 
 dxh_status dxh_write_abort(dxh_write_slot *slot)
 {
 	dxh_status status = check_open(slot);
+	dxh_producer *producer;
+	int64_t now_ns = dxh_now_ns();
 
-	if (status == DXH_OK)
-		finish(slot->producer, 0, DXI_SLOT_ABORTED);
-	return status;
+	if (status != DXH_OK)
+		return status;
+	producer = slot->producer;
+	dxi_slot_commit(&producer->block.ring, producer->next_ticket, 0, DXI_SLOT_ABORTED, now_ns,
+	                NULL);
+	producer->next_ticket++;
+	producer->write_open = false;
+	announce(producer);
+	dxi_counter_add(&dxi_block_header(&producer->block)->counters.aborted, 1);
+	wake(producer, now_ns);
+	return DXH_OK;
+}
+
+/* ---- copying ---- */
+
+static dxh_status check_item(const dxh_producer *producer, const void *data, size_t bytes)
+{
+	if (!data && bytes > 0)
+		return dxi_fail(DXH_EINVAL, "data is NULL");
+	if (bytes > producer->block.ring.slot_bytes)
+		return fail_for_size(producer, bytes);
+	return DXH_OK;
 }
 
 dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes, int64_t deadline_ns)
 {
-	dxh_status status = check_ring(producer);
+	dxh_status status = check_closed(producer);
 
 	(void)deadline_ns; /* nothing holds this ring's writer back */
+	if (status == DXH_OK)
+		status = check_item(producer, data, bytes);
 	if (status != DXH_OK)
 		return status;
-	if (!data && bytes > 0)
-		return dxi_fail(DXH_EINVAL, "data is NULL");
-	if (producer->write_open)
-		return dxi_fail(DXH_ESTATE, "ticket %" PRIu64 " is open: commit or abort it first",
-		                producer->next_ticket);
-	if (bytes > producer->block.ring.slot_bytes)
-		return fail_for_size(producer, bytes);
 	dxi_copy_in(begin(producer), data, bytes);
-	finish(producer, bytes, 0);
+	finish(producer, data, bytes, enforces_checksums(producer));
 	return DXH_OK;
+}
+
+/* Slot by slot, so that at most one is odd and it is the largest; head and wake
+ * are shared. Never more at a time than are kept: readers believe no ticket that
+ * is further ahead of head. */
+static void publish_some(dxh_producer *producer, const dxh_publish_item *items, size_t some)
+{
+	bool checked = enforces_checksums(producer);
+	int64_t now_ns = dxh_now_ns();
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < some; i++) {
+		dxi_copy_in(begin(producer), items[i].data, items[i].bytes);
+		publish_slot(producer, items[i].data, items[i].bytes, checked, now_ns);
+		bytes += items[i].bytes;
+	}
+	announce(producer);
+	count(producer, some, bytes);
+	wake(producer, now_ns);
+}
+
+dxh_status dxh_publish_n(dxh_producer *producer, const dxh_publish_item *items, size_t item_count,
+                         int64_t deadline_ns)
+{
+	dxh_status status = check_closed(producer);
+	size_t kept, some;
+
+	(void)deadline_ns; /* nothing holds this ring's writer back */
+	if (status == DXH_OK && !items && item_count > 0)
+		status = dxi_fail(DXH_EINVAL, "items is NULL");
+	for (size_t i = 0; status == DXH_OK && i < item_count; i++)
+		status = check_item(producer, items[i].data, items[i].bytes);
+	if (status != DXH_OK)
+		return status;
+	kept = producer->block.ring.kept;
+	for (; item_count > 0; items += some, item_count -= some) {
+		some = item_count < kept ? item_count : kept;
+		publish_some(producer, items, some);
+	}
+	return DXH_OK;
+}
+
+dxh_status
+dxh_with_write(dxh_producer *producer, int64_t deadline_ns, dxh_fill_fn fill, void *context)
+{
+	dxh_write_slot slot;
+	size_t bytes = 0;
+	dxh_status status, filled;
+
+	if (!fill)
+		return dxi_fail(DXH_EINVAL, "fill is NULL");
+	status = dxh_write_begin(producer, deadline_ns, &slot);
+	if (status != DXH_OK)
+		return status;
+	filled = fill(context, slot.data, slot.capacity_bytes, &bytes);
+	if (filled == DXH_OK)
+		filled = dxh_write_commit(&slot, bytes);
+	if (filled != DXH_OK && producer->write_open)
+		dxh_write_abort(&slot);
+	return filled;
 }

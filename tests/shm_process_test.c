@@ -123,7 +123,7 @@ static void die_before_head(const char *name)
 
 	child_publish(producer, 2);
 	dxi_copy_in(dxi_slot_begin(&producer->block.ring, 3), &item, sizeof item);
-	dxi_slot_commit(&producer->block.ring, 3, sizeof item, 0, dxh_now_ns());
+	dxi_slot_commit(&producer->block.ring, 3, sizeof item, 0, dxh_now_ns(), NULL);
 	die_here();
 }
 

@@ -58,23 +58,39 @@ typedef struct dxh_slot_spec {
 #define DXH_SLOT_BYTES(n) {NULL, n}
 /* clang-format on */
 
+/* What proves an item against bytes that changed by accident: a sum over its
+ * ticket, length and payload. Only BLAKE2b with a key also stands against
+ * somebody who changes them on purpose. */
+typedef enum dxh_checksum {
+	DXH_CHECKSUM_NONE = 0,
+	DXH_CHECKSUM_XXH3 = 1,   /* the fastest; the choice when nothing speaks for another */
+	DXH_CHECKSUM_CRC32C = 2, /* what hardware on the way may compute too */
+	DXH_CHECKSUM_BLAKE2B = 3 /* BLAKE2b-256, with checksum_key keyed */
+} dxh_checksum;
+
+enum { DXH_CHECKSUM_KEY_BYTES = 32 };
+
 typedef struct dxh_block_config {
 	const char *directory; /* NULL: $DXH_SHM_DIR, else /dev/shm */
 	dxh_zone_spec zones[DXH_ZONES_MAX];
 	dxh_slot_spec slot;
-	uint32_t slot_count;   /* items kept: 0 (no ring) or 4 .. 65536 */
+	uint32_t slot_count;   /* items kept: 0 no slots, 1 single, 2 double, 4 .. 65536 ring */
 	uint32_t mode;         /* permission bits; 0: 0640 */
 	const char *group;     /* group of the files by name; NULL: the process's */
 	int no_wait;           /* not 0: consumers poll, publishing makes no system call */
 	int unlink_on_close;   /* not 0: dxh_producer_close() removes the block */
 	int64_t owner_wait_ns; /* standby: wait so long for a live producer to go, looking
 	                        * again every 5 ms at the latest */
-	uint64_t reserved[8];  /* zero: room for fields to come, as other structs embed this */
+	uint32_t checksum;     /* dxh_checksum of the items */
+	int checksum_manual;   /* not 0: only of those committed with
+	                        * dxh_write_commit_checked(); else of all */
+	const unsigned char *checksum_key; /* DXH_CHECKSUM_KEY_BYTES, for BLAKE2b; copied */
+	uint64_t reserved[6]; /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
  *
- * A takeover needs the same zones, slot, geometry and no_wait (else DXH_ESCHEMA
+ * A takeover needs the same zones, slot, geometry, checksum, key and no_wait (else DXH_ESCHEMA
  * or DXH_ESIZE, naming the first difference; mode and group stay as they are); it redoes the ticket that the dead
  * producer left unfinished and goes on. The block's epoch is then one higher.
  * A new block appears under its name whole or not at all. Space is reserved
@@ -130,12 +146,39 @@ typedef struct dxh_write_slot {
 DXH_API DXH_NODISCARD dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns,
                                                  dxh_write_slot *slot);
 DXH_API DXH_NODISCARD dxh_status dxh_write_commit(dxh_write_slot *slot, size_t bytes);
+
+/* The same with a checksum, on a block where these are manual; where they are
+ * enforced every commit has one.
+ * Returns: also DXH_ESTATE on a block without checksums (the write stays open). */
+DXH_API DXH_NODISCARD dxh_status dxh_write_commit_checked(dxh_write_slot *slot, size_t bytes);
 DXH_API dxh_status dxh_write_abort(dxh_write_slot *slot);
 
 /* Begin, copy, commit in one call; free of data races in the sense of C11.
  * Thread: owner. Returns: DXH_ESIZE when it does not fit; DXH_ESTATE. */
 DXH_API DXH_NODISCARD dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes,
                                              int64_t deadline_ns);
+
+typedef struct dxh_publish_item {
+	const void *data;
+	size_t bytes;
+} dxh_publish_item;
+
+/* Publish many items, each with a ticket of its own, and wake consumers once:
+ * for small items that is several times faster than one by one. Nothing is
+ * published unless all of them fit. They share a time stamp.
+ * Thread: owner. Returns: as dxh_publish(). */
+DXH_API DXH_NODISCARD dxh_status dxh_publish_n(dxh_producer *producer,
+                                               const dxh_publish_item *items, size_t item_count,
+                                               int64_t deadline_ns);
+
+/* Fill `data` and set *bytes. DXH_OK publishes; anything else aborts. */
+typedef dxh_status (*dxh_fill_fn)(void *context, void *data, size_t capacity_bytes, size_t *bytes);
+
+/* Begin, fill, commit or abort in one call that leaves no slot open.
+ * Thread: owner. Returns: what `fill` returned, or why it was not called or its
+ * bytes not published. */
+DXH_API DXH_NODISCARD dxh_status dxh_with_write(dxh_producer *producer, int64_t deadline_ns,
+                                                dxh_fill_fn fill, void *context);
 
 typedef struct dxh_producer_stats {
 	uint64_t items;        /* tickets committed, over the life of the block */
@@ -213,8 +256,9 @@ typedef struct dxh_consumer_config {
 	dxh_discipline discipline;
 	dxh_start start;
 	uint64_t start_ticket;
-	dxh_slot_spec slot;       /* expected payload; all zero: any */
-	uint32_t owner_uid_plus1; /* accept a block of this other user: uid + 1 */
+	dxh_slot_spec slot;                /* expected payload; all zero: any */
+	uint32_t owner_uid_plus1;          /* accept a block of this other user: uid + 1 */
+	const unsigned char *checksum_key; /* of a block with keyed checksums; copied */
 } dxh_consumer_config;
 
 /* One item, or the report of a loss. */
@@ -269,12 +313,59 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          will come to this memory, attach again by name. Told at once, always.
  *          DXH_ESIZE: capacity is less than item->bytes; the item is not
  *          consumed. DXH_ESTATE: the block has no ring.
- *          DXH_ECORRUPT: this slot breaks a rule; it is counted as lost and the
- *          next call goes on.
+ *          DXH_ECORRUPT: this slot breaks a rule, its checksum among them; it is
+ *          counted as lost and the next call goes on.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_read_next(dxh_consumer *consumer, void *copy,
                                                size_t capacity_bytes, int64_t deadline_ns,
                                                dxh_item *item);
+
+/* Copy up to `max` items that are there, the i-th to copies + i * stride_bytes;
+ * wait for the first as dxh_read_next() does, for no other. A loss behind them is
+ * told by the next call.
+ * Thread: owner. Returns: DXH_OK: *count >= 1 items; else as dxh_read_next(), and
+ * items[0] tells what it says of item; DXH_EINVAL. */
+DXH_API DXH_NODISCARD dxh_status dxh_read_n(dxh_consumer *consumer, void *copies,
+                                            size_t stride_bytes, size_t max, int64_t deadline_ns,
+                                            dxh_item *items, size_t *count);
+
+/* Go on at another place; `ticket` for DXH_START_TICKET, else 0. A loss that was
+ * not told yet is told with the next item. What is passed over or read again by
+ * seeking counts as neither read nor lost.
+ * Thread: owner. Returns: DXH_EINVAL; DXH_ESTATE; DXH_ECORRUPT. */
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_seek(dxh_consumer *consumer, dxh_start start,
+                                                   uint64_t ticket);
+
+/* An item where it lies, without a copy. */
+typedef struct dxh_peek {
+	const void *data; /* item.bytes of them; provisional until dxh_peek_end() */
+	dxh_item item;
+	dxh_consumer *consumer;
+} dxh_peek;
+
+/* Look at the next item in place. The writer does not wait: what is read may
+ * change under the reader's eyes, so keep nothing of it, and act on nothing, until
+ * end has said DXH_OK; dxh_peek_holds() asks in between (not 0: good until now).
+ * With checksums the item is verified at begin.
+ *
+ * Thread:  owner; one at a time, nothing else is read meanwhile.
+ * Returns: begin: as dxh_read_next(), but DXH_ESIZE; DXH_ESTATE when one is open.
+ *          end: DXH_ELAPPED: it was overwritten, discard what was derived from
+ *          it; it counts as lost and not as read. DXH_ESTATE when none is open.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns,
+                                                dxh_peek *peek);
+DXH_API int dxh_peek_holds(const dxh_peek *peek);
+DXH_API DXH_NODISCARD dxh_status dxh_peek_end(dxh_peek *peek);
+
+/* `data` is provisional: the caller of dxh_with_read() learns whether it held. */
+typedef dxh_status (*dxh_use_fn)(void *context, const void *data, const dxh_item *item);
+
+/* Peek, use, validate in one call.
+ * Thread: owner. Returns: what `use` returned; DXH_ELAPPED when the item did not
+ * hold, whatever it returned; as dxh_peek_begin() when it was not called. */
+DXH_API DXH_NODISCARD dxh_status dxh_with_read(dxh_consumer *consumer, int64_t deadline_ns,
+                                               dxh_use_fn use, void *context);
 
 typedef struct dxh_consumer_stats {
 	uint64_t read;        /* items delivered */

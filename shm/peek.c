@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Items in place: handed out where they lie, and believed only when it has been
+ * seen afterwards that nobody wrote there.
+ */
+#include "shm/consumer.h"
+
+dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns, dxh_peek *peek)
+{
+	dxi_want want = {.in_place = true};
+	dxh_status status = dxi_consumer_check_ring(consumer);
+
+	if (status != DXH_OK)
+		return status;
+	if (!peek)
+		return dxi_fail(DXH_EINVAL, "peek is NULL");
+	*peek = (dxh_peek){.consumer = consumer};
+	status = dxi_consumer_wait(consumer, &want, deadline_ns, &peek->item);
+	if (status != DXH_OK)
+		return status;
+	peek->data = want.payload;
+	consumer->peeking = true;
+	return DXH_OK;
+}
+
+int dxh_peek_holds(const dxh_peek *peek)
+{
+	return peek && peek->data && dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket);
+}
+
+dxh_status dxh_peek_end(dxh_peek *peek)
+{
+	dxh_status status;
+
+	if (!peek)
+		return dxi_fail(DXH_EINVAL, "peek is NULL");
+	status = dxi_consumer_check(peek->consumer);
+	if (status != DXH_OK)
+		return status;
+	if (!peek->data || !peek->consumer->peeking)
+		return dxi_fail(DXH_ESTATE, "no item is being looked at: it was ended before");
+	peek->consumer->peeking = false;
+	peek->data = NULL;
+	if (dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket))
+		return DXH_OK;
+	return dxi_consumer_take_back(peek->consumer, &peek->item);
+}
+
+dxh_status dxh_with_read(dxh_consumer *consumer, int64_t deadline_ns, dxh_use_fn use, void *context)
+{
+	dxh_peek peek;
+	dxh_status status, used;
+
+	if (!use)
+		return dxi_fail(DXH_EINVAL, "use is NULL");
+	status = dxh_peek_begin(consumer, deadline_ns, &peek);
+	if (status != DXH_OK)
+		return status;
+	used = use(context, peek.data, &peek.item);
+	status = dxh_peek_end(&peek);
+	return status == DXH_OK ? used : status;
+}
