@@ -195,6 +195,14 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		if (status != DXH_OK)
 			return status;
 	}
+	if (config->readers_max > DXH_READERS_MAX)
+		return dxi_fail(DXH_EINVAL, "readers_max %" PRIu32 " is more than %d",
+		                config->readers_max, DXH_READERS_MAX);
+	if (config->readers_max > 0 && config->slot_count == 0)
+		return dxi_fail(DXH_EINVAL, "readers_max is set, but there are no slots");
+	if (config->evict && config->readers_max == 0)
+		return dxi_fail(DXH_EINVAL, "evict is set, but readers_max is 0: nobody holds this "
+		                            "writer back");
 	status = check_checksum(config);
 	return status == DXH_OK ? check_slots(config) : status;
 }

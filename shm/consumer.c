@@ -32,7 +32,7 @@ static dxh_status check_start(dxh_start start, uint64_t ticket)
 
 static dxh_status check_config(const dxh_consumer_config *config)
 {
-	if (config->discipline != DXH_FOLLOW && config->discipline != DXH_LATEST)
+	if ((unsigned)config->discipline > DXH_LOSSLESS)
 		return dxi_fail(DXH_EINVAL, "discipline %d is none", (int)config->discipline);
 	return check_start(config->start, config->start_ticket);
 }
@@ -78,10 +78,35 @@ static dxh_status choose(dxh_consumer *consumer, dxh_start start, uint64_t ticke
 		consumer->next = ticket;
 		break;
 	}
+	dxi_consumer_let_go(consumer);
 	/* The account goes on as if it had always begun so far from here; unsigned,
 	 * so that a place before the first is no harm. */
 	consumer->start = consumer->next - consumer->read - consumer->lost - consumer->skipped;
 	return DXH_OK;
+}
+
+/* Where to start is chosen twice: before the row is claimed, so that it holds back
+ * nothing needlessly, and behind it, so that nothing is lost in between. */
+static dxh_status start(dxh_consumer *consumer, const dxh_consumer_config *config)
+{
+	dxh_status status = choose(consumer, config->start, config->start_ticket);
+
+	if (status != DXH_OK || config->discipline != DXH_LOSSLESS)
+		return status;
+	if (consumer->block.ring.physical == 0)
+		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
+		                consumer->block.paths.name);
+	status = dxi_row_claim(&consumer->block, consumer->next, &consumer->row);
+	return status == DXH_OK ? choose(consumer, config->start, config->start_ticket) : status;
+}
+
+static void detach(dxh_consumer *consumer)
+{
+	/* In a child of fork() the row is the parent's. */
+	if (consumer->process != dxi_process_id())
+		consumer->row.generation = 0;
+	dxi_row_leave(&consumer->row, &consumer->block);
+	dxi_segment_detach(&consumer->block);
 }
 
 static dxh_status
@@ -97,8 +122,8 @@ open_consumer(const char *name, const dxh_consumer_config *config, dxh_consumer 
 		return status;
 	if ((status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
 	    (status = dxi_segment_take_key(&consumer->block, config->checksum_key)) != DXH_OK ||
-	    (status = choose(consumer, config->start, config->start_ticket)) != DXH_OK)
-		dxi_segment_detach(&consumer->block);
+	    (status = start(consumer, config)) != DXH_OK)
+		detach(consumer);
 	return status;
 }
 
@@ -119,6 +144,7 @@ dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
 		return dxi_fail(DXH_ENOMEM, "no memory for a consumer");
 	opened->process = dxi_process_id();
 	opened->discipline = own.discipline;
+	opened->row = DXI_ROW_NONE;
 	status = open_consumer(name, &own, opened);
 	if (status != DXH_OK) {
 		free(opened);
@@ -144,7 +170,7 @@ dxh_status dxh_consumer_close(dxh_consumer **consumer)
 	*consumer = NULL;
 	if (closed->closing)
 		closed->closing(closed->closing_context);
-	dxi_segment_detach(&closed->block);
+	detach(closed);
 	free(closed);
 	return DXH_OK;
 }
@@ -349,6 +375,7 @@ dxh_status dxh_consumer_stats_get(const dxh_consumer *consumer, dxh_consumer_sta
 		.next_ticket = consumer->next,
 		.head = head,
 		.epoch = atomic_load_explicit(&header->producer.epoch, memory_order_acquire),
+		.evicted = consumer->evicted,
 	};
 	return DXH_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "base/forked.h"
 #include "base/status.h"
-#include "shm/segment.h"
+#include "shm/row.h"
 
 /* Invariant: read + lost + skipped == next - start. */
 struct dxh_consumer {
@@ -14,7 +14,8 @@ struct dxh_consumer {
 	dxh_discipline discipline;
 	uint64_t start; /* ticket begun at */
 	uint64_t next;  /* ticket to look at */
-	uint64_t read, read_bytes, lost, skipped, retries, corrupt;
+	uint64_t read, read_bytes, lost, skipped, retries, corrupt, evicted;
+	dxi_row row; /* of a lossless reader */
 
 	/* Lost and not yet told. */
 	uint64_t untold, untold_first, untold_last;
@@ -50,6 +51,10 @@ bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, d
 /* Look until something is decided or the deadline passes: dxh_read_next(). */
 dxh_status
 dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item);
+
+/* Everything before the next ticket is done with: a lossless reader's writer may
+ * have it. */
+void dxi_consumer_let_go(dxh_consumer *consumer);
 
 /* What was handed out in place did not hold: it counts as lost instead. */
 dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Header, zone table, schema, zones, slots: in this order, each at a multiple of
+/* Header, zone table, schema, zones, marks, slots: in this order, each at a multiple of
  * 64, none reaching into the next.
  */
 #include "shm/geometry.h"
@@ -61,6 +61,16 @@ static void plan_zone(const dxh_zone_spec *spec, uint64_t *end, struct dxi_layou
 }
 
 static void
+plan_marks(const dxh_block_config *config, uint64_t *end, struct dxi_layout_header *header)
+{
+	if (config->readers_max == 0)
+		return;
+	header->row_count = config->readers_max;
+	header->marks_offset = dxi_round_up(*end, DXI_LAYOUT_LINE_BYTES);
+	*end = header->marks_offset + header->row_count * sizeof(struct dxi_layout_mark);
+}
+
+static void
 plan_slots(const dxh_block_config *config, uint64_t *end, struct dxi_layout_header *header)
 {
 	if (config->slot_count == 0)
@@ -105,6 +115,7 @@ dxh_status dxi_geometry_plan(const dxh_block_config *config, size_t schema_bytes
 	end = header->schema_offset + schema_bytes;
 	for (uint32_t i = 0; i < header->zone_count; i++)
 		plan_zone(&config->zones[i], &end, &zones[i]);
+	plan_marks(config, &end, header);
 	plan_slots(config, &end, header);
 	header->bytes_total = dxi_round_up(end, DXI_LAYOUT_ALIGN);
 	if (header->bytes_total > BYTES_MAX)
@@ -200,6 +211,23 @@ static dxh_status check_abilities(const struct dxi_layout_header *header)
 	return DXH_OK;
 }
 
+static dxh_status check_marks(const struct dxi_layout_header *header, uint64_t *floor)
+{
+	if (header->row_count > DXH_READERS_MAX)
+		return refuse(AT(row_count), "more than 64 reader rows");
+	if (header->row_count == 0)
+		return header->marks_offset == 0
+		               ? DXH_OK
+		               : refuse(AT(marks_offset), "marks, but no reader rows");
+	if (header->slot_count == 0)
+		return refuse(AT(row_count), "reader rows, but no slots");
+	if (!fits(header->marks_offset, header->row_count * sizeof(struct dxi_layout_mark),
+	          header->bytes_total, floor))
+		return refuse(AT(marks_offset),
+		              "the marks do not lie in the file, behind the rest");
+	return DXH_OK;
+}
+
 static dxh_status check_slots(const struct dxi_layout_header *header, uint64_t *floor)
 {
 	if (header->slot_count == 0) {
@@ -256,7 +284,8 @@ dxh_status dxi_geometry_check_header(const struct dxi_layout_header *header, uin
 		return refuse(AT(schema_bytes), "not 1 to 262144");
 	if (!fits(header->schema_offset, header->schema_bytes, file_bytes, &floor))
 		return refuse(AT(schema_offset), "the schema does not lie behind the zone table");
-	return check_slots(header, &floor);
+	status = check_marks(header, &floor);
+	return status == DXH_OK ? check_slots(header, &floor) : status;
 }
 
 dxh_status dxi_geometry_check_hashes(const struct dxi_layout_header *header,
@@ -300,7 +329,9 @@ dxh_status dxi_geometry_check_tables(const struct dxi_layout_header *header,
 {
 	uint64_t floor = header->schema_offset + header->schema_bytes;
 	uint64_t offset = header->zones_offset;
-	uint64_t total = header->slot_count > 0 ? header->slots_offset : header->bytes_total;
+	uint64_t total = header->row_count > 0    ? header->marks_offset
+	                 : header->slot_count > 0 ? header->slots_offset
+	                                          : header->bytes_total;
 	dxh_status status;
 
 	if (header->zone_count != schema->zone_count)

@@ -30,7 +30,8 @@ enum {
 	DXI_LAYOUT_NAME_BYTES = 64,        /* with the NUL */
 };
 
-static const uint32_t DXI_LAYOUT_MAGIC = 0x42485844; /* "DXHB" */
+static const uint32_t DXI_LAYOUT_MAGIC = 0x42485844;  /* "DXHB" */
+static const uint32_t DXI_CONTROL_MAGIC = 0x43485844; /* "DXHC" */
 
 /* header.wake_mode: how a publish wakes sleepers. */
 enum dxi_layout_wake {
@@ -95,7 +96,9 @@ struct dxi_layout_counters {
 	_Atomic uint64_t wakes;        /* 24: FUTEX_WAKE calls */
 	_Atomic uint64_t recoveries;   /* 32: takeovers that redid a ticket or moved head */
 	_Atomic uint64_t write_max_ns; /* 40: begin to commit, one in 64 measured */
-	uint8_t reserved[80];          /* 48 */
+	_Atomic uint64_t held;         /* 48: writes that lossless readers held back */
+	_Atomic uint64_t evicted;      /* 56: readers that the producer went on without */
+	uint8_t reserved[64];          /* 64 */
 };
 static_assert(sizeof(struct dxi_layout_counters) == 128, "format 1");
 
@@ -104,7 +107,9 @@ static_assert(sizeof(struct dxi_layout_counters) == 128, "format 1");
  *   4 .. 255   creator, never again  attach      plain, published by magic and the link
  *   wake       publish, close        consumers   seq_cst / acquire
  *   head       publish, takeover     consumers   release / acquire
- *   clock      producer, each second tools       relaxed: shown, never acted on */
+ *   clock      producer, each second tools       relaxed: shown, never acted on
+ *   held       producer              lossless    seq_cst: with a row's cursor a
+ *                                    readers     Dekker pair, see hold.c */
 struct dxi_layout_header {
 	_Atomic uint32_t magic;              /*   0: zero until all below is complete */
 	uint16_t version_major;              /*   4: differs: refuse to attach */
@@ -135,7 +140,9 @@ struct dxi_layout_header {
 	uint8_t checksum_mode;               /* 192: dxi_layout_checksum_mode */
 	uint8_t reserved_mode[7];            /* 193: zero */
 	uint8_t checksum_key_id[8];          /* 200: tells keys apart; 0 without one */
-	uint8_t reserved_fixed[16];          /* 208: zero */
+	uint64_t marks_offset;               /* 208: of dxi_layout_mark; 0 without rows */
+	uint32_t row_count;                  /* 216: rows for lossless readers: 0 .. 64 */
+	uint8_t reserved_fixed[4];           /* 220: zero */
 	uint8_t fixed_checksum[32];          /* 224: BLAKE2b-256 of bytes 4 .. 223 */
 	_Atomic uint32_t wake;               /* 256: futex word, +1 per wake */
 	uint8_t reserved_wake[124];          /* 260 */
@@ -145,7 +152,8 @@ struct dxi_layout_header {
 	_Atomic int64_t clock_offset_ns;     /* 640: CLOCK_REALTIME - CLOCK_MONOTONIC */
 	uint8_t reserved_clock[120];         /* 648 */
 	struct dxi_layout_counters counters; /* 768 */
-	uint8_t reserved_end[128];           /* 896 */
+	_Atomic uint32_t held;               /* 896: not 0: the producer waits for readers */
+	uint8_t reserved_end[124];           /* 900 */
 };
 static_assert(offsetof(struct dxi_layout_header, bytes_total) == 16, "format 1");
 static_assert(offsetof(struct dxi_layout_header, abi) == 40, "format 1");
@@ -157,6 +165,9 @@ static_assert(offsetof(struct dxi_layout_header, schema_hash) == 128, "format 1"
 static_assert(offsetof(struct dxi_layout_header, layout_hash) == 160, "format 1");
 static_assert(offsetof(struct dxi_layout_header, checksum_mode) == 192, "format 1");
 static_assert(offsetof(struct dxi_layout_header, checksum_key_id) == 200, "format 1");
+static_assert(offsetof(struct dxi_layout_header, marks_offset) == 208, "format 1");
+static_assert(offsetof(struct dxi_layout_header, row_count) == 216, "format 1");
+static_assert(offsetof(struct dxi_layout_header, held) == 896, "format 1");
 static_assert(offsetof(struct dxi_layout_header, fixed_checksum) == 224, "format 1");
 static_assert(offsetof(struct dxi_layout_header, wake) == 256, "format 1");
 static_assert(offsetof(struct dxi_layout_header, head) == 384, "format 1");
@@ -226,6 +237,55 @@ struct dxi_layout_slot {
 static_assert(offsetof(struct dxi_layout_slot, timestamp_ns) == 24, "format 1");
 static_assert(offsetof(struct dxi_layout_slot, checksum) == 32, "format 1");
 static_assert(sizeof(struct dxi_layout_slot) == DXI_LAYOUT_SLOT_HEADER_BYTES, "format 1");
+
+/* What the producer has to say to the reader of one row. Of the data file, so
+ * that no reader can say it to another.
+ *
+ *   field    written by   read by      order
+ *   evicted  producer     the reader   release / acquire */
+struct dxi_layout_mark {
+	_Atomic uint64_t evicted; /* 0: the generation that is not waited for any more */
+};
+static_assert(sizeof(struct dxi_layout_mark) == 8, "format 1");
+
+/* ---- the control file: written by lossless readers, read by the producer ---- */
+
+/*   field   written by       read by    order
+ *   wake    readers          producer   seq_cst: futex word, +1 when the producer waits
+ *   others  creator, once    both       plain, published by the link */
+struct dxi_layout_control {
+	uint32_t magic;         /*   0: DXI_CONTROL_MAGIC */
+	uint16_t version_major; /*   4 */
+	uint16_t version_minor; /*   6 */
+	uint64_t bytes_total;   /*   8: the size of the file */
+	uint8_t uuid[16];       /*  16: of the block */
+	uint32_t row_count;     /*  32 */
+	uint32_t row_bytes;     /*  36: 128 */
+	uint8_t reserved[88];   /*  40 */
+	_Atomic uint32_t wake;  /* 128 */
+	uint8_t reserved_wake[124];
+};
+static_assert(offsetof(struct dxi_layout_control, wake) == 128, "format 1");
+static_assert(sizeof(struct dxi_layout_control) == 256, "format 1");
+
+/* One reader; row i belongs to who has byte i of the file locked for writing.
+ *
+ *   field       written by   read by    order
+ *   generation  its reader   producer   release; 0: takes part no more
+ *   cursor      its reader   producer   seq_cst, see hold.c
+ *   the rest    its reader   tools      relaxed: shown, never acted on */
+struct dxi_layout_row {
+	_Atomic uint64_t generation; /*  0: random at each claim */
+	_Atomic uint64_t cursor;     /*  8: all below are done with */
+	_Atomic uint64_t read;       /* 16 */
+	_Atomic uint64_t lost;       /* 24 */
+	_Atomic uint64_t retries;    /* 32 */
+	_Atomic uint32_t pid;        /* 40: in the reader's pid namespace */
+	_Atomic uint32_t uid;        /* 44 */
+	uint8_t reserved[80];        /* 48 */
+};
+static_assert(offsetof(struct dxi_layout_row, pid) == 40, "format 1");
+static_assert(sizeof(struct dxi_layout_row) == DXI_LAYOUT_LINE_BYTES, "format 1");
 
 /* Beyond it no ticket is believed: at a thousand million a second it takes a
  * hundred years, and 2t+2 cannot overflow. */

@@ -26,7 +26,7 @@ static struct flock byte_lock(short type, off_t byte)
 	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 }
 
-static bool try_lock(int fd, off_t byte, int *error)
+bool dxi_byte_lock(int fd, off_t byte, int *error)
 {
 	struct flock lock = byte_lock(F_WRLCK, byte);
 	int rc;
@@ -92,7 +92,7 @@ static dxh_status lock_until(int fd, const char *path, int64_t deadline_ns)
 	int error;
 
 	/* Bounded by the deadline. */
-	while (!try_lock(fd, PRODUCER_BYTE, &error)) {
+	while (!dxi_byte_lock(fd, PRODUCER_BYTE, &error)) {
 		if (!is_held_by_other(error))
 			return dxi_fail_errno(error, "locking %s", path);
 		now = dxh_now_ns();
@@ -138,7 +138,7 @@ dxh_status dxi_lease_take_recovery(const dxi_lease *lease)
 {
 	int error;
 
-	if (try_lock(lease->fd, RECOVERY_BYTE, &error))
+	if (dxi_byte_lock(lease->fd, RECOVERY_BYTE, &error))
 		return DXH_OK;
 	if (is_held_by_other(error))
 		return dxi_fail(DXH_EBUSY, "a recovery of this block is going on: try again");
@@ -149,7 +149,7 @@ bool dxi_lease_try_recovery(const dxi_lease *lease)
 {
 	int error;
 
-	return try_lock(lease->fd, RECOVERY_BYTE, &error);
+	return dxi_byte_lock(lease->fd, RECOVERY_BYTE, &error);
 }
 
 void dxi_lease_release(dxi_lease *lease)
@@ -161,14 +161,21 @@ void dxi_lease_release(dxi_lease *lease)
 }
 
 /* Would a lock of this type meet another one? */
-static bool query(int fd, short type, bool *conflict)
+static bool query(int fd, short type, off_t byte, bool *conflict)
 {
-	struct flock lock = byte_lock(type, PRODUCER_BYTE);
+	struct flock lock = byte_lock(type, byte);
 
 	if (fcntl(fd, F_OFD_GETLK, &lock) == -1)
 		return false;
 	*conflict = lock.l_type != F_UNLCK;
 	return true;
+}
+
+bool dxi_byte_has_writer(int fd, off_t byte)
+{
+	bool conflict;
+
+	return query(fd, F_RDLCK, byte, &conflict) && conflict;
 }
 
 dxi_beacon dxi_beacon_query(int data_fd)
@@ -177,12 +184,12 @@ dxi_beacon dxi_beacon_query(int data_fd)
 
 	/* Only a write lock conflicts with a read lock, and only a producer
 	 * can have one: it needs a descriptor opened for writing. */
-	if (!query(data_fd, F_RDLCK, &conflict))
+	if (!query(data_fd, F_RDLCK, PRODUCER_BYTE, &conflict))
 		return DXI_BEACON_SQUATTED;
 	if (conflict)
 		return DXI_BEACON_LIT;
 	/* Free for reading, taken for writing: somebody reads there. */
-	if (!query(data_fd, F_WRLCK, &conflict) || conflict)
+	if (!query(data_fd, F_WRLCK, PRODUCER_BYTE, &conflict) || conflict)
 		return DXI_BEACON_SQUATTED;
 	return DXI_BEACON_DARK;
 }
@@ -199,7 +206,7 @@ bool dxi_beacon_light(dxi_lease *lease, int data_fd)
 	/* The kernel closes the files of a killed producer one by one: its
 	 * lock may be free a moment before its beacon is dark. */
 	for (int i = 0; i < DYING_MS; i++) {
-		if (try_lock(lease->beacon_fd, PRODUCER_BYTE, &error))
+		if (dxi_byte_lock(lease->beacon_fd, PRODUCER_BYTE, &error))
 			return true;
 		if (dxi_beacon_query(lease->beacon_fd) == DXI_BEACON_SQUATTED)
 			return false;

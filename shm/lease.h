@@ -10,6 +10,8 @@
 
 #include "shm/path.h"
 
+#include <sys/types.h>
+
 /* What the producer holds; each while it is not -1. */
 typedef struct dxi_lease {
 	int fd;        /* of the lock file */
@@ -28,6 +30,11 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
  * without words. */
 dxh_status dxi_lease_take_recovery(const dxi_lease *lease);
 bool dxi_lease_try_recovery(const dxi_lease *lease);
+
+/* Byte locks as such. lock: *error is the errno when it fails. has_writer: asks
+ * for a lock that another open file description has for writing. */
+bool dxi_byte_lock(int fd, off_t byte, int *error);
+bool dxi_byte_has_writer(int fd, off_t byte);
 
 /* Put out the beacon, then unlock: so a successor can light its own. Nothing in a
  * forked child, which never had them. */

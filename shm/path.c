@@ -62,6 +62,7 @@ dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *path
 		if (*c == '/')
 			*c = '+';
 	snprintf(paths->data, sizeof paths->data, "%s/%s.dxh", directory, file);
+	snprintf(paths->control, sizeof paths->control, "%s/%s.ctl", directory, file);
 	length = snprintf(paths->lock, sizeof paths->lock, "%s/%s.lock", directory, file);
 	if (length >= (int)sizeof paths->lock)
 		return dxi_fail(DXH_EINVAL, "the directory \"%.40s...\" is longer than %zu bytes",

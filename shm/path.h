@@ -12,8 +12,9 @@ enum { DXI_PATH_BYTES = 512 };
 typedef struct dxi_paths {
 	char name[DXH_BLOCK_NAME_MAX + 1];
 	char directory[DXI_PATH_BYTES];
-	char data[DXI_PATH_BYTES]; /* NAME.dxh */
-	char lock[DXI_PATH_BYTES]; /* NAME.lock */
+	char data[DXI_PATH_BYTES];    /* NAME.dxh */
+	char lock[DXI_PATH_BYTES];    /* NAME.lock */
+	char control[DXI_PATH_BYTES]; /* NAME.ctl */
 } dxi_paths;
 
 /* Returns: DXH_EINVAL for a name or a directory that cannot be one. */

@@ -40,9 +40,11 @@ dxh_status dxh_peek_end(dxh_peek *peek)
 		return dxi_fail(DXH_ESTATE, "no item is being looked at: it was ended before");
 	peek->consumer->peeking = false;
 	peek->data = NULL;
-	if (dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket))
-		return DXH_OK;
-	return dxi_consumer_take_back(peek->consumer, &peek->item);
+	status = dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket)
+	                 ? DXH_OK
+	                 : dxi_consumer_take_back(peek->consumer, &peek->item);
+	dxi_consumer_let_go(peek->consumer);
+	return status;
 }
 
 dxh_status dxh_with_read(dxh_consumer *consumer, int64_t deadline_ns, dxh_use_fn use, void *context)

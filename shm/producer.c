@@ -26,6 +26,9 @@ static dxh_status compare(const dxh_block_config *config, const dxi_block *block
 	if (config->slot_count != block->ring.kept)
 		return dxi_fail(DXH_ESIZE, "slot_count: here %" PRIu32 ", in the block %" PRIu32,
 		                config->slot_count, block->ring.kept);
+	if (config->readers_max != block->fixed.row_count)
+		return dxi_fail(DXH_ESIZE, "readers_max: here %" PRIu32 ", in the block %" PRIu32,
+		                config->readers_max, block->fixed.row_count);
 	if (config->slot_count > 0 && slot_bytes != block->ring.slot_bytes)
 		return dxi_fail(DXH_ESIZE, "slot capacity: here %" PRIu64 ", in the block %" PRIu64,
 		                slot_bytes, block->ring.slot_bytes);
@@ -60,6 +63,8 @@ static dxh_status take_over(dxh_producer *producer, const dxh_block_config *conf
 
 	if (status == DXH_OK)
 		status = dxi_segment_take_key(block, config->checksum_key);
+	if (status == DXH_OK)
+		status = dxi_hold_open(&producer->hold, block, config, -1);
 	if (status != DXH_OK)
 		return status;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);
@@ -71,9 +76,15 @@ create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *c
 {
 	dxi_block *block = &producer->block;
 	dxh_status status = dxi_segment_create(paths, config, block);
+	int control = -1;
 
 	if (status == DXH_OK)
 		status = dxi_segment_take_key(block, config->checksum_key);
+	/* Before the data file has its name: who finds that finds this too. */
+	if (status == DXH_OK && block->fixed.row_count > 0)
+		status = dxi_control_create(block, config->mode, config->group, &control);
+	if (status == DXH_OK)
+		status = dxi_hold_open(&producer->hold, block, config, control);
 	if (status != DXH_OK)
 		return status;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);
@@ -111,6 +122,7 @@ open_producer(const char *name, const dxh_block_config *config, dxh_producer *pr
 		return status;
 	status = attach_or_create(producer, &paths, config);
 	if (status != DXH_OK) {
+		dxi_hold_close(&producer->hold, &producer->block);
 		dxi_segment_detach(&producer->block);
 		dxi_lock_tidy(&paths, &producer->lease);
 		dxi_lease_release(&producer->lease);
@@ -142,6 +154,8 @@ dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
 	opened->process = dxi_process_id();
 	opened->block.fd = -1;
 	opened->lease = DXI_LEASE_NONE;
+	opened->hold = DXI_HOLD_NONE;
+	opened->evict = own.evict != 0;
 	opened->unlink_on_close = own.unlink_on_close != 0;
 	opened->refreshed_ns = dxh_now_ns();
 	status = open_producer(name, &own, opened);
@@ -200,6 +214,7 @@ dxh_status dxh_producer_close(dxh_producer **producer)
 		dxi_beacon_extinguish(&closed->lease);
 		dxi_wake(&closed->block);
 	}
+	dxi_hold_close(&closed->hold, &closed->block);
 	dxi_segment_detach(&closed->block);
 	dxi_lease_release(&closed->lease);
 	free(closed);
@@ -225,6 +240,8 @@ dxh_status dxh_producer_stats_get(const dxh_producer *producer, dxh_producer_sta
 		.write_max_ns = dxi_counter_get(&counters->write_max_ns),
 		.epoch = dxi_counter_get(&dxi_block_header(&producer->block)->producer.epoch),
 		.block_bytes = producer->block.bytes,
+		.held = dxi_counter_get(&counters->held),
+		.evicted = dxi_counter_get(&counters->evicted),
 	};
 	return DXH_OK;
 }

@@ -5,12 +5,15 @@
 
 #include "base/forked.h"
 #include "base/status.h"
+#include "shm/hold.h"
 #include "shm/lease.h"
 #include "shm/segment.h"
 
 struct dxh_producer {
 	dxi_block block;
 	dxi_lease lease;
+	dxi_hold hold;
+	bool evict;
 	uint32_t process;
 	uint64_t next_ticket;
 	bool write_open;       /* next_ticket is marked as being written */

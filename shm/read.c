@@ -278,22 +278,73 @@ static bool latest(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_s
 	return result == WALK_DECIDED;
 }
 
+/* ---- lossless ---- */
+
+/* The writer went on without us. From now on it waits again. */
+static dxh_status rejoin(dxh_consumer *consumer, dxh_item *item)
+{
+	uint64_t head;
+
+	if (!load_head(consumer, &head))
+		return fail_for_head(consumer, head, item);
+	head = head > consumer->next ? head : consumer->next;
+	lose(consumer, consumer->next, head - consumer->next);
+	consumer->next = head;
+	consumer->evicted++;
+	dxi_row_rejoin(&consumer->row, head);
+	tell_loss(consumer, item);
+	return dxi_fail(DXH_EEVICTED,
+	                "the writer went on without this reader, who was too far behind: %" PRIu64
+	                " items are lost",
+	                item->lost);
+}
+
+void dxi_consumer_let_go(dxh_consumer *consumer)
+{
+	if (consumer->row.fd == -1)
+		return;
+	dxi_row_show(&consumer->row, consumer->read, consumer->lost, consumer->retries);
+	dxi_row_advance(&consumer->row, &consumer->block, consumer->next);
+}
+
+static bool lossless(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
+{
+	bool decided;
+
+	if (dxi_row_is_evicted(&consumer->row, &consumer->block)) {
+		*status = rejoin(consumer, item);
+		return true;
+	}
+	decided = follow(consumer, want, item, status);
+	/* What is handed out in place is let go by dxh_peek_end(). */
+	if (!want->in_place || !decided || *status != DXH_OK)
+		dxi_consumer_let_go(consumer);
+	return decided;
+}
+
 bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
 {
-	if (consumer->discipline == DXH_LATEST)
+	switch (consumer->discipline) {
+	case DXH_LATEST:
 		return latest(consumer, want, item, status);
+	case DXH_LOSSLESS:
+		return lossless(consumer, want, item, status);
+	case DXH_FOLLOW:
+		break;
+	}
 	return follow(consumer, want, item, status);
 }
 
 dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item)
 {
+	bool evicted = consumer->discipline == DXH_LOSSLESS;
 	uint64_t ticket = item->ticket;
 
 	consumer->read--;
 	consumer->read_bytes -= item->bytes;
 	lose(consumer, ticket, 1);
 	tell_loss(consumer, item);
-	return dxi_fail(DXH_ELAPPED,
+	return dxi_fail(evicted ? DXH_EEVICTED : DXH_ELAPPED,
 	                "ticket %" PRIu64 " was overwritten while it was looked at: discard what "
 	                "was derived from it",
 	                ticket);

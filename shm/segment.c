@@ -110,6 +110,8 @@ static dxh_status map(dxi_block *block, size_t bytes, bool populate)
 		return dxi_fail_errno(errno, "mapping %zu bytes of %s", bytes, block->paths.data);
 	block->base = base;
 	block->bytes = bytes;
+	if (block->fixed.row_count > 0)
+		block->marks = (struct dxi_layout_mark *)(block->base + block->fixed.marks_offset);
 	block->ring = (dxi_ring){
 		.slots = block->base + block->fixed.slots_offset,
 		.stride_bytes = block->fixed.slot_stride_bytes,

@@ -25,6 +25,7 @@ typedef struct dxi_block {
 	unsigned char *schema_bytes;
 	dxi_schema schema;
 	dxi_ring ring;
+	struct dxi_layout_mark *marks; /* NULL: no reader holds this writer back */
 } dxi_block;
 
 static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)

@@ -119,6 +119,9 @@ dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_tic
 	epoch = atomic_load_explicit(&header->producer.epoch, memory_order_relaxed);
 	/* Pairs with the acquire of readers. */
 	atomic_store_explicit(&header->producer.epoch, epoch + 1, memory_order_release);
+	/* The dead one may have been waiting for readers. relaxed: a spare wake is all
+	 * that it costs. */
+	atomic_store_explicit(&header->held, 0, memory_order_relaxed);
 	dxi_producer_state_open(block, beacon_is_lit);
 	if (largest % 2 == 1 || head != *next_ticket)
 		dxi_counter_add(&header->counters.recoveries, 1);

@@ -45,6 +45,9 @@ dxh_status dxi_block_remove(const dxi_paths *paths, const dxi_lease *lease)
 		error = errno;
 	if (error != 0 && error != ENOENT)
 		return dxi_fail_errno(error, "removing %s", paths->data);
+	/* Behind the data file: who finds that finds this too. */
+	if (unlink(paths->control) == -1 && errno != ENOENT)
+		return dxi_fail_errno(errno, "removing %s", paths->control);
 	/* While both bytes are held: whoever waits for one of them finds that
 	 * the file is no longer at its path, and begins anew. */
 	if (unlink(paths->lock) == -1)
@@ -60,8 +63,10 @@ void dxi_lock_tidy(const dxi_paths *paths, const dxi_lease *lease)
 	struct stat found;
 
 	/* What cannot be removed is in nobody's way. */
-	if (lstat(paths->data, &found) == -1 && errno == ENOENT && dxi_lease_try_recovery(lease))
+	if (lstat(paths->data, &found) == -1 && errno == ENOENT && dxi_lease_try_recovery(lease)) {
+		unlink(paths->control);
 		unlink(paths->lock);
+	}
 }
 
 dxh_status dxh_block_unlink(const char *directory, const char *name)

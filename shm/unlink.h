@@ -5,12 +5,12 @@
 
 #include "shm/lease.h"
 
-/* Remove the data file, then the lock file, whose producer byte the caller holds.
+/* Remove the data file, the control file, then the lock file, whose producer byte the caller holds.
  * Returns: DXH_ENOTFOUND when there was no data file; DXH_EBUSY; DXH_EACCESS. */
 dxh_status dxi_block_remove(const dxi_paths *paths, const dxi_lease *lease);
 
-/* Remove the lock file, whose producer byte the caller holds, if there is no data
- * file: what a failed open leaves. */
+/* Remove control and lock file, whose producer byte the caller holds, if there is no
+ * data file: what a failed open leaves. */
 void dxi_lock_tidy(const dxi_paths *paths, const dxi_lease *lease);
 
 /* DXH_EBUSY, with the pid that the header names. */

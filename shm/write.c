@@ -25,6 +25,16 @@ static dxh_status check_ring(const dxh_producer *producer)
 	return status;
 }
 
+/* May the next ticket be written, or does a lossless reader need what it would
+ * overwrite? */
+static dxh_status wait_for_room(dxh_producer *producer, int64_t deadline_ns)
+{
+	if (dxi_hold_is_free(&producer->hold, &producer->block, producer->next_ticket))
+		return DXH_OK;
+	return dxi_hold_wait(&producer->hold, &producer->block, producer->next_ticket, deadline_ns,
+	                     producer->evict);
+}
+
 static void *begin(dxh_producer *producer)
 {
 	producer->write_open = true;
@@ -132,11 +142,12 @@ dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns, dxh_writ
 {
 	dxh_status status = check_closed(producer);
 
-	(void)deadline_ns; /* nothing holds this ring's writer back */
+	if (status == DXH_OK && !slot)
+		status = dxi_fail(DXH_EINVAL, "slot is NULL");
+	if (status == DXH_OK)
+		status = wait_for_room(producer, deadline_ns);
 	if (status != DXH_OK)
 		return status;
-	if (!slot)
-		return dxi_fail(DXH_EINVAL, "slot is NULL");
 	*slot = (dxh_write_slot){
 		.data = begin(producer),
 		.capacity_bytes = producer->block.ring.slot_bytes,
@@ -234,9 +245,10 @@ dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes, i
 {
 	dxh_status status = check_closed(producer);
 
-	(void)deadline_ns; /* nothing holds this ring's writer back */
 	if (status == DXH_OK)
 		status = check_item(producer, data, bytes);
+	if (status == DXH_OK)
+		status = wait_for_room(producer, deadline_ns);
 	if (status != DXH_OK)
 		return status;
 	dxi_copy_in(begin(producer), data, bytes);
@@ -245,43 +257,47 @@ dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes, i
 }
 
 /* Slot by slot, so that at most one is odd and it is the largest; head and wake
- * are shared. Never more at a time than are kept: readers believe no ticket that
- * is further ahead of head. */
-static void publish_some(dxh_producer *producer, const dxh_publish_item *items, size_t some)
+ * are shared. As many as there is room for without waiting, and never more at a
+ * time than are kept: readers believe no ticket that is further ahead of head. */
+static size_t publish_some(dxh_producer *producer, const dxh_publish_item *items, size_t max)
 {
+	const dxi_block *block = &producer->block;
 	bool checked = enforces_checksums(producer);
 	int64_t now_ns = dxh_now_ns();
 	uint64_t bytes = 0;
+	size_t some = 0;
 
-	for (size_t i = 0; i < some; i++) {
-		dxi_copy_in(begin(producer), items[i].data, items[i].bytes);
-		publish_slot(producer, items[i].data, items[i].bytes, checked, now_ns);
-		bytes += items[i].bytes;
+	while (some < max && some < block->ring.kept &&
+	       dxi_hold_is_free(&producer->hold, block, producer->next_ticket)) {
+		dxi_copy_in(begin(producer), items[some].data, items[some].bytes);
+		publish_slot(producer, items[some].data, items[some].bytes, checked, now_ns);
+		bytes += items[some].bytes;
+		some++;
 	}
 	announce(producer);
 	count(producer, some, bytes);
 	wake(producer, now_ns);
+	return some;
 }
 
 dxh_status dxh_publish_n(dxh_producer *producer, const dxh_publish_item *items, size_t item_count,
-                         int64_t deadline_ns)
+                         int64_t deadline_ns, size_t *published)
 {
 	dxh_status status = check_closed(producer);
-	size_t kept, some;
+	size_t done = 0;
 
-	(void)deadline_ns; /* nothing holds this ring's writer back */
 	if (status == DXH_OK && !items && item_count > 0)
 		status = dxi_fail(DXH_EINVAL, "items is NULL");
 	for (size_t i = 0; status == DXH_OK && i < item_count; i++)
 		status = check_item(producer, items[i].data, items[i].bytes);
-	if (status != DXH_OK)
-		return status;
-	kept = producer->block.ring.kept;
-	for (; item_count > 0; items += some, item_count -= some) {
-		some = item_count < kept ? item_count : kept;
-		publish_some(producer, items, some);
+	while (status == DXH_OK && done < item_count) {
+		status = wait_for_room(producer, deadline_ns);
+		if (status == DXH_OK)
+			done += publish_some(producer, items + done, item_count - done);
 	}
-	return DXH_OK;
+	if (published)
+		*published = done;
+	return status;
 }
 
 dxh_status

@@ -64,7 +64,7 @@ static void publish_many(uint64_t first, size_t count)
 		many[i] = item_of(first + i);
 		list[i] = (dxh_publish_item){&many[i], sizeof many[i]};
 	}
-	must(dxh_publish_n(producer, list, count, DXH_NOW));
+	must(dxh_publish_n(producer, list, count, DXH_NOW, NULL));
 }
 
 Test(item, many_published_in_one_call_come_one_by_one)
@@ -101,10 +101,10 @@ Test(item, of_many_none_is_published_when_one_does_not_fit)
 	char large[sizeof(struct item) + 1] = {0};
 	dxh_publish_item list[] = {{large, 8}, {large, sizeof large}, {NULL, 1}};
 
-	expect_status(dxh_publish_n(producer, list, 2, DXH_NOW), DXH_ESIZE);
-	expect_status(dxh_publish_n(producer, list + 2, 1, DXH_NOW), DXH_EINVAL);
-	expect_status(dxh_publish_n(producer, NULL, 1, DXH_NOW), DXH_EINVAL);
-	must(dxh_publish_n(producer, NULL, 0, DXH_NOW));
+	expect_status(dxh_publish_n(producer, list, 2, DXH_NOW, NULL), DXH_ESIZE);
+	expect_status(dxh_publish_n(producer, list + 2, 1, DXH_NOW, NULL), DXH_EINVAL);
+	expect_status(dxh_publish_n(producer, NULL, 1, DXH_NOW, NULL), DXH_EINVAL);
+	must(dxh_publish_n(producer, NULL, 0, DXH_NOW, NULL));
 	expect_status(read_now(), DXH_EWAIT);
 }
 
@@ -114,7 +114,7 @@ Test(item, many_wait_for_an_open_write)
 	dxh_publish_item one = {"x", 1};
 
 	must(dxh_write_begin(producer, DXH_NOW, &slot));
-	expect_status(dxh_publish_n(producer, &one, 1, DXH_NOW), DXH_ESTATE);
+	expect_status(dxh_publish_n(producer, &one, 1, DXH_NOW, NULL), DXH_ESTATE);
 	must(dxh_write_abort(&slot));
 }
 
@@ -472,7 +472,7 @@ Test(checked, all_ways_to_write_carry_the_sum)
 		must(dxh_write_begin(producer, DXH_NOW, &slot));
 		memcpy(slot.data, &item, sizeof item);
 		must(dxh_write_commit(&slot, sizeof item));
-		must(dxh_publish_n(producer, list, 2, DXH_NOW));
+		must(dxh_publish_n(producer, list, 2, DXH_NOW, NULL));
 		for (int i = 0; i < 3; i++) {
 			must(read_now());
 			cr_expect(atomic_load(&slot_at((uint64_t)i)->flags) & DXI_SLOT_CHECKED);

@@ -47,6 +47,7 @@ extern "C" {
 	X(DXH_EBUSY, 13, "somebody else holds it", "wait, or see who holds it")                    \
 	X(DXH_EEMPTY, 14, "nothing is outstanding or stored", "post or publish something first")   \
 	X(DXH_ELAPPED, 15, "the writer overtook this reader", "read on; the loss was counted")     \
+	X(DXH_EEVICTED, 16, "the writer went on without this reader", "read on from now")          \
 	X(DXH_EDEAD, 17, "the producer died", "wait for a successor or start one")                 \
 	X(DXH_ECORRUPT, 18, "stored or received bytes break a rule", "see offset and rule")        \
 	X(DXH_EVERSION, 19, "the format or protocol version differs", "use matching versions")     \

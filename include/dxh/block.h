@@ -13,8 +13,9 @@
  * may write the block; consumers stay attached.
  *
  * A block NAME is 1..63 characters of [A-Za-z0-9._-] and '/', which does not
- * begin with '.' or '/'. It is stored as NAME.dxh and NAME.lock ('/' becomes
- * '+') in a directory: the configured one, else $DXH_SHM_DIR, else /dev/shm.
+ * begin with '.' or '/'. It is stored as NAME.dxh, NAME.lock and, with
+ * readers_max, NAME.ctl ('/' becomes '+') in a directory: the configured one, else
+ * $DXH_SHM_DIR, else /dev/shm.
  *
  * Thread words: a producer and a consumer belong to one thread at a time
  * (owner), but for zone pointers, whose atomics any thread may use.
@@ -30,7 +31,7 @@
 extern "C" {
 #endif
 
-enum { DXH_ZONES_MAX = 16, DXH_BLOCK_NAME_MAX = 63 };
+enum { DXH_ZONES_MAX = 16, DXH_BLOCK_NAME_MAX = 63, DXH_READERS_MAX = 64 };
 
 typedef struct dxh_producer dxh_producer;
 typedef struct dxh_consumer dxh_consumer;
@@ -85,7 +86,11 @@ typedef struct dxh_block_config {
 	int checksum_manual;   /* not 0: only of those committed with
 	                        * dxh_write_commit_checked(); else of all */
 	const unsigned char *checksum_key; /* DXH_CHECKSUM_KEY_BYTES, for BLAKE2b; copied */
-	uint64_t reserved[6]; /* zero: room for fields to come, as other structs embed this */
+	uint32_t readers_max;              /* lossless consumers at a time, which hold the writer
+	                       * back; 0: none. Up to DXH_READERS_MAX */
+	int evict;            /* not 0: a write that is held back until its deadline goes on
+	                       * without those that hold it; 0: it is DXH_EWAIT */
+	uint64_t reserved[5]; /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
@@ -133,13 +138,15 @@ typedef struct dxh_write_slot {
 
 /* Take the next slot, fill slot->data, commit or abort.
  *
- * The ring overwrites its oldest item; it never waits for consumers, so the
- * deadline matters only to blocks whose consumers may hold the writer back.
+ * The ring overwrites its oldest item and waits for nobody but lossless
+ * consumers, on blocks that have rows for them: there the deadline says for how
+ * long, and config->evict what comes then.
  * Commit publishes the first `bytes` bytes and wakes consumers. Abort leaves a
  * ticket that consumers skip and count as neither read nor lost.
  *
  * Thread:  owner. Units: deadline_ns absolute.
- * Returns: begin: DXH_ESTATE when a write is open or the block has no ring.
+ * Returns: begin: DXH_ESTATE when a write is open or the block has no ring;
+ *          DXH_EWAIT naming the lossless consumer that held it back.
  *          commit: DXH_ESIZE when bytes > capacity (the write stays open);
  *          DXH_ESTATE when this slot is not open (double commit).
  */
@@ -154,7 +161,7 @@ DXH_API DXH_NODISCARD dxh_status dxh_write_commit_checked(dxh_write_slot *slot, 
 DXH_API dxh_status dxh_write_abort(dxh_write_slot *slot);
 
 /* Begin, copy, commit in one call; free of data races in the sense of C11.
- * Thread: owner. Returns: DXH_ESIZE when it does not fit; DXH_ESTATE. */
+ * Thread: owner. Returns: DXH_ESIZE when it does not fit; as dxh_write_begin(). */
 DXH_API DXH_NODISCARD dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes,
                                              int64_t deadline_ns);
 
@@ -166,10 +173,11 @@ typedef struct dxh_publish_item {
 /* Publish many items, each with a ticket of its own, and wake consumers once:
  * for small items that is several times faster than one by one. Nothing is
  * published unless all of them fit. They share a time stamp.
- * Thread: owner. Returns: as dxh_publish(). */
+ * Thread: owner. Returns: as dxh_publish(); *published (may be NULL) of them are,
+ * fewer than all only when the writer was held back. */
 DXH_API DXH_NODISCARD dxh_status dxh_publish_n(dxh_producer *producer,
                                                const dxh_publish_item *items, size_t item_count,
-                                               int64_t deadline_ns);
+                                               int64_t deadline_ns, size_t *published);
 
 /* Fill `data` and set *bytes. DXH_OK publishes; anything else aborts. */
 typedef dxh_status (*dxh_fill_fn)(void *context, void *data, size_t capacity_bytes, size_t *bytes);
@@ -189,6 +197,8 @@ typedef struct dxh_producer_stats {
 	uint64_t write_max_ns; /* longest begin..commit, one in 64 measured */
 	uint64_t epoch;        /* takeovers so far */
 	uint64_t block_bytes;  /* size of the data file */
+	uint64_t held;         /* writes that lossless consumers held back */
+	uint64_t evicted;      /* consumers that were gone on without */
 } dxh_producer_stats;
 
 /* Thread: owner. */
@@ -241,7 +251,13 @@ DXH_API DXH_NODISCARD dxh_status dxh_latch_read(dxh_consumer *consumer, const ch
 
 typedef enum dxh_discipline {
 	DXH_FOLLOW = 0, /* every item in order; overwritten ones are counted exactly */
-	DXH_LATEST = 1  /* the newest item; those passed over are counted in lost */
+	DXH_LATEST = 1, /* the newest item; those passed over are counted in lost */
+	/* Every item in order; the writer waits for this consumer. Needs a block with
+	 * readers_max, and write permission on NAME.ctl. What is published from the
+	 * return of dxh_consumer_open() on is never lost, unless the consumer is
+	 * evicted: then DXH_EEVICTED tells how much, and it goes on from now. A
+	 * consumer that dies holds nobody back. */
+	DXH_LOSSLESS = 2
 } dxh_discipline;
 
 typedef enum dxh_start {
@@ -279,7 +295,8 @@ typedef struct dxh_item {
  * Returns: DXH_ENOTFOUND; DXH_EACCESS, also for a block of another user than
  *          the caller, root or the configured one; DXH_ECORRUPT with the offset
  *          and the rule it breaks; DXH_EVERSION; DXH_ESCHEMA or DXH_ESIZE when
- *          config->slot differs; DXH_ENOMEM; DXH_ESYSTEM.
+ *          config->slot differs; DXH_ESTATE or DXH_ELIMIT when a lossless consumer
+ *          finds no row, or all taken; DXH_ENOMEM; DXH_ESYSTEM.
  */
 #define dxh_consumer_open(...) dxh_consumer_open_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
@@ -304,6 +321,8 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          were overwritten before they were read; the next call goes on with
  *          the oldest item kept. A reader that is overtaken again and again,
  *          with no item in between, is set ever nearer to the newest one.
+ *          DXH_EEVICTED (lossless only): the writer went on without this
+ *          consumer; item->lost items are lost, the next call goes on from now.
  *          DXH_EWAIT: nothing new, the producer lives (or none was ever there).
  *          DXH_EDEAD: nothing new and the producer died. Told once at once, then
  *          at the deadline of each further call, until a successor publishes.
@@ -346,12 +365,15 @@ typedef struct dxh_peek {
 /* Look at the next item in place. The writer does not wait: what is read may
  * change under the reader's eyes, so keep nothing of it, and act on nothing, until
  * end has said DXH_OK; dxh_peek_holds() asks in between (not 0: good until now).
+ * For a lossless consumer the writer does wait: the item is borrowed, and stays
+ * as it is until end, or until the consumer is evicted, which end then tells.
  * With checksums the item is verified at begin.
  *
  * Thread:  owner; one at a time, nothing else is read meanwhile.
  * Returns: begin: as dxh_read_next(), but DXH_ESIZE; DXH_ESTATE when one is open.
- *          end: DXH_ELAPPED: it was overwritten, discard what was derived from
- *          it; it counts as lost and not as read. DXH_ESTATE when none is open.
+ *          end: DXH_ELAPPED, or DXH_EEVICTED for a lossless consumer: it was
+ *          overwritten, discard what was derived from it; it counts as lost and
+ *          not as read. DXH_ESTATE when none is open.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns,
                                                 dxh_peek *peek);
@@ -378,6 +400,7 @@ typedef struct dxh_consumer_stats {
 	uint64_t next_ticket; /* the next one this consumer will look at */
 	uint64_t head;        /* tickets published so far */
 	uint64_t epoch;
+	uint64_t evicted; /* times the writer went on without this consumer */
 } dxh_consumer_stats;
 
 /* read + lost + skipped == next_ticket - the ticket started at, always.

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Made like the data file, without a name until it is whole. Nothing in it is
+ * believed: whoever may read the block may write here.
+ */
+#include "shm/control.h"
+
+#include "base/status.h"
+#include "shm/descriptor.h"
+#include "shm/space.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Only the part that never changes. */
+enum { FIXED_BYTES = offsetof(struct dxi_layout_control, wake) };
+
+static struct dxi_layout_control control_of(const dxi_block *block)
+{
+	struct dxi_layout_control control = {
+		.magic = DXI_CONTROL_MAGIC,
+		.version_major = DXI_LAYOUT_MAJOR,
+		.version_minor = DXI_LAYOUT_MINOR,
+		.bytes_total = dxi_control_bytes(block->fixed.row_count),
+		.row_count = block->fixed.row_count,
+		.row_bytes = sizeof(struct dxi_layout_row),
+	};
+
+	memcpy(control.uuid, block->fixed.uuid, sizeof control.uuid);
+	return control;
+}
+
+static dxh_status fill(int fd, const dxi_block *block)
+{
+	struct dxi_layout_control control = control_of(block);
+
+	if (pwrite(fd, &control, FIXED_BYTES, 0) == FIXED_BYTES)
+		return DXH_OK;
+	return dxi_fail_errno(errno, "writing %s", block->paths.control);
+}
+
+static dxh_status give_name(int fd, const dxi_paths *paths)
+{
+	char own[64];
+
+	/* Of a block that is gone: its maker died in between, and we hold its lock. */
+	if (unlink(paths->control) == -1 && errno != ENOENT)
+		return dxi_fail_errno(errno, "removing the old %s", paths->control);
+	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, own, AT_FDCWD, paths->control, AT_SYMLINK_FOLLOW) == -1)
+		return dxi_fail_errno(errno,
+		                      "giving the new control file its name %s (needs /proc)",
+		                      paths->control);
+	return DXH_OK;
+}
+
+/* Readers of the block hold its writer back by writing here. */
+static uint32_t mode_of(uint32_t data_mode)
+{
+	uint32_t mode = data_mode ? data_mode : 0640;
+
+	return mode | (mode & 0444) >> 1;
+}
+
+dxh_status dxi_control_create(const dxi_block *block, uint32_t mode, const char *group, int *fd)
+{
+	const dxi_paths *paths = &block->paths;
+	uint64_t bytes = dxi_control_bytes(block->fixed.row_count);
+	dxh_status status;
+	int made = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
+
+	if (made == -1)
+		return dxi_fail_errno(errno, "making a file in %s", paths->directory);
+	if ((status = dxi_space_reserve(made, paths->directory, bytes)) == DXH_OK &&
+	    (status = fill(made, block)) == DXH_OK &&
+	    (status = dxi_access_set(made, paths->control, mode_of(mode), group)) == DXH_OK)
+		status = give_name(made, paths);
+	if (status != DXH_OK)
+		close(made);
+	else
+		*fd = made;
+	return status;
+}
+
+static dxh_status refuse(const dxi_block *block, size_t offset, const char *rule)
+{
+	return dxi_fail(DXH_ECORRUPT, "%s, offset %zu: %s", block->paths.control, offset, rule);
+}
+
+dxh_status dxi_control_check(int fd, const dxi_block *block)
+{
+	struct dxi_layout_control found, wanted = control_of(block);
+	struct stat file, data;
+
+	if (fstat(fd, &file) == -1 || fstat(block->fd, &data) == -1)
+		return dxi_fail_errno(errno, "%s", block->paths.control);
+	if (!S_ISREG(file.st_mode) || file.st_uid != data.st_uid)
+		return refuse(block, 0, "no regular file of the block's owner");
+	if (file.st_size != (off_t)wanted.bytes_total ||
+	    pread(fd, &found, FIXED_BYTES, 0) != FIXED_BYTES)
+		return refuse(block, (size_t)file.st_size, "not the size of these rows");
+	if (memcmp(&found, &wanted, offsetof(struct dxi_layout_control, uuid)) != 0)
+		return refuse(block, 0, "not the magic number and version of a control file");
+	if (memcmp(found.uuid, wanted.uuid, sizeof wanted.uuid) != 0)
+		return refuse(block, offsetof(struct dxi_layout_control, uuid),
+		              "the uuid of another block");
+	if (found.row_count != wanted.row_count || found.row_bytes != wanted.row_bytes)
+		return refuse(block, offsetof(struct dxi_layout_control, row_count),
+		              "not the rows that the block announces");
+	return DXH_OK;
+}
