@@ -4,6 +4,8 @@
 # make check      install what is missing, build, run the tests      (FILTER=room)
 # make lint       format, arrows between rooms, headers stand alone
 # make symbols    exported symbols == symbols declared in include/
+# make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
+# make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make examples   the programs of docs/examples
 # make clean
@@ -49,8 +51,11 @@ NO_UNDEFINED := -Wl,--no-undefined
 else ifeq ($(SAN),address)
 OWN_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(SAN),thread)
+OWN_CFLAGS += -fsanitize=thread -include tests/support/tsan_ck.h -Wno-pedantic
+LDFLAGS += -fsanitize=thread
 else
-$(error SAN=$(SAN) is not known: use SAN=address)
+$(error SAN=$(SAN) is not known: use SAN=address or SAN=thread)
 endif
 LIBS = $(shell pkg-config --libs $(LIBRARIES))
 LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
@@ -59,11 +64,12 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 COMPILE = $(CC) $(CPPFLAGS) $(LIBS_CFLAGS) $(CFLAGS) $(OWN_CFLAGS) -MMD -MP -c $< -o $@
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
+STRESS_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/*_stress.c)))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -81,8 +87,21 @@ demo:
 
 check:
 	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(B)/bench examples
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench examples
 	@tests/run.sh $(B) '$(FILTER)'
+
+OPERATIONS ?= 10000000
+stress:
+	@tools/packages.sh build/packages-demo $(PACKAGES)
+	@+$(MAKE) $(JOBS) stress-programs
+	@tests/stress.sh $(B) $(OPERATIONS)
+
+stress-programs: $(STRESS_PROGRAMS)
+
+tsan:
+	@tools/packages.sh build/packages-demo $(PACKAGES)
+	@+$(MAKE) $(JOBS) SAN=thread stress-programs
+	@tests/tsan.sh '$(MAKE)' 100000
 
 bench:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
@@ -121,6 +140,13 @@ $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdx
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
+
+# Plain programs, see tests/support/stress.h. TWIN: an object that takes the place
+# of the one in the archive.
+$(B)/tests/%_stress: $(B)/obj/tests/%_stress.o $(B)/libdxh.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(TWIN) $^ $(LIBS) -o $@
 
 # Examples see what a user sees.
 examples: $(EXAMPLE_PROGRAMS)

@@ -38,7 +38,7 @@ static bool recycle(dxi_slot *slot, uint64_t before, uint64_t after)
 	if (is_nobodys(before) || !is_nobodys(after))
 		return false;
 	if (slot->body_is_own)
-		free((void *)(uintptr_t)slot->body);
+		free((void *)(uintptr_t)atomic_load_explicit(&slot->body, memory_order_relaxed));
 	slot->body_is_own = 0;
 	dxi_pool_give(slot);
 	return true;
@@ -101,21 +101,38 @@ static dxh_status look_up(dxh_completion done, dxi_slot **slot, uint64_t *state)
 dxh_reply dxi_completion_result(const dxi_slot *slot)
 {
 	uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+	const void *body;
 
 	if (state & DXI_STATE_NEVER_LEFT)
 		return (dxh_reply){.body = "", .status = DXH_ECANCELED, .certainty = DXH_NOT_SENT};
-	return (dxh_reply){.body = slot->body ? slot->body : "",
-	                   .body_bytes = slot->body_bytes,
-	                   .status = (dxh_status)slot->status,
-	                   .certainty = (dxh_certainty)slot->certainty};
+	/* relaxed: published by DONE. */
+	body = atomic_load_explicit(&slot->body, memory_order_relaxed);
+	return (dxh_reply){
+		.body = body ? body : "",
+		.body_bytes = atomic_load_explicit(&slot->body_bytes, memory_order_relaxed),
+		.status = (dxh_status)atomic_load_explicit(&slot->status, memory_order_relaxed),
+		.certainty = (dxh_certainty)atomic_load_explicit(&slot->certainty,
+	                                                         memory_order_relaxed)};
+}
+
+/* Was what has been read of the slot still this completion's? Another thread may
+ * release it at any time. */
+static bool was_live(const dxi_slot *slot, dxh_completion done)
+{
+	/* The loads before it stay before it; who gives a slot to another life changes
+	 * its generation first. Pairs with the fence in dxi_completion_complete(). */
+	atomic_thread_fence(memory_order_acquire);
+	return is_live(atomic_load_explicit(&slot->state, memory_order_relaxed), done);
 }
 
 /* Hand the result to the user, with a reason if it is not a good one. */
-static dxh_status hand_out(const dxi_slot *slot, dxh_reply *reply)
+static dxh_status hand_out(const dxi_slot *slot, dxh_completion done, dxh_reply *reply)
 {
 	dxh_reply result = dxi_completion_result(slot);
 	int said = result.body_bytes < 200 ? (int)result.body_bytes : 200;
 
+	if (!was_live(slot, done))
+		return stale(done);
 	if (reply)
 		*reply = result;
 	if (result.status == DXH_OK)
@@ -158,7 +175,7 @@ dxh_status dxh_await(dxh_completion done, int64_t deadline_ns, dxh_reply *reply)
 		if (!is_live(state, done))
 			return stale(done);
 	}
-	return hand_out(slot, reply);
+	return hand_out(slot, done, reply);
 }
 
 dxh_status dxh_result(dxh_completion done, dxh_reply *reply)
@@ -169,7 +186,7 @@ dxh_status dxh_result(dxh_completion done, dxh_reply *reply)
 
 	if (status != DXH_OK)
 		return status;
-	return state & DXI_STATE_DONE ? hand_out(slot, reply) : still_open();
+	return state & DXI_STATE_DONE ? hand_out(slot, done, reply) : still_open();
 }
 
 dxh_status dxh_poll(dxh_completion done)
@@ -260,10 +277,14 @@ bool dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty ce
 	struct dxh_group *group = slot->group;
 	uint64_t before;
 
-	slot->status = (int32_t)status;
-	slot->certainty = (uint8_t)certainty;
-	slot->body = body;
-	slot->body_bytes = body_bytes;
+	/* Orders the generation of this life before its result, for who still reads on
+	 * behalf of the last one. Pairs with the fence in was_live(). */
+	atomic_thread_fence(memory_order_release);
+	/* relaxed: published by DONE. */
+	atomic_store_explicit(&slot->status, (int32_t)status, memory_order_relaxed);
+	atomic_store_explicit(&slot->certainty, (uint8_t)certainty, memory_order_relaxed);
+	atomic_store_explicit(&slot->body, body, memory_order_relaxed);
+	atomic_store_explicit(&slot->body_bytes, body_bytes, memory_order_relaxed);
 	slot->body_is_own = body_is_own;
 	/* Publishes the result. Pairs with the acquire in look_up(). */
 	before = set_flags(slot, DXI_STATE_DONE);

@@ -31,11 +31,13 @@ typedef struct dxi_slot {
 	_Atomic uint64_t state;     /*  0: generation << 32 | flags, see completion.h */
 	_Atomic uint32_t next_free; /*  8 */
 	uint32_t index;             /* 12: its place in the table */
-	const void *body;           /* 16: the result; published by DONE in state */
-	size_t body_bytes;          /* 24 */
-	int32_t status;             /* 32 */
-	uint8_t certainty;          /* 36 */
-	uint8_t body_is_own;        /* 37: to be freed with the slot */
+	/* 16: the result, published by DONE in state; atomic for those who read it while
+	 * others release it, and then find that it was not theirs any more. */
+	const void *_Atomic body;
+	_Atomic size_t body_bytes; /* 24 */
+	_Atomic int32_t status;    /* 32 */
+	_Atomic uint8_t certainty; /* 36 */
+	uint8_t body_is_own;       /* 37: to be freed with the slot */
 	uint8_t unused[2];
 	struct dxh_group *group; /* 40 */
 	void *user;              /* 48 */

@@ -2,6 +2,7 @@
 /* Binding, receiving and answering, as user threads see it. */
 #include "runtime/service.h"
 
+#include "base/clock.h"
 #include "base/futex.h"
 #include "base/status.h"
 
@@ -14,7 +15,9 @@ enum {
 	INBOX_BYTES_DEFAULT = 256 << 20,
 	CLIENTS_DEFAULT = 256,
 	CLIENTS_MAX = 65536,
-	WINDOW_DEFAULT = 4096
+	WINDOW_DEFAULT = 4096,
+	BUSY_STEP_NS = 2 * DXI_NS_PER_MS,
+	BUSY_WAIT_NS = 250 * DXI_NS_PER_MS
 };
 
 static dxh_status check_config(dxh_service_config *config)
@@ -76,6 +79,22 @@ static dxh_status listen_on_io_thread(void *context)
 	return DXH_OK;
 }
 
+/* An address that was just given up, by this process or another, may be taken for
+ * a moment longer: libzmq closes its listeners on a thread of its own. */
+static dxh_status listen_once_free(dxh_service *service, const char *endpoint)
+{
+	struct listen_call call = {service, endpoint};
+	struct timespec pause = dxi_timespec(BUSY_STEP_NS);
+	int64_t deadline_ns = dxh_in_ns(BUSY_WAIT_NS);
+	dxh_status status = dxi_hub_call(service->hub, listen_on_io_thread, &call);
+
+	while (status == DXH_EBUSY && dxh_now_ns() < deadline_ns) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		status = dxi_hub_call(service->hub, listen_on_io_thread, &call);
+	}
+	return status;
+}
+
 dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char *endpoint,
                                   const dxh_service_config *given, dxh_service **service)
 {
@@ -100,7 +119,7 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 	status = make_service(hub, &config, &made);
 	if (status != DXH_OK)
 		return status;
-	status = dxi_hub_call(hub, listen_on_io_thread, &(struct listen_call){made, endpoint});
+	status = listen_once_free(made, endpoint);
 	if (status == DXH_OK) {
 		*service = made;
 	} else {

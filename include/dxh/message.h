@@ -141,7 +141,8 @@ typedef struct dxh_service_config {
 	uint64_t inbox_bytes;   /* of what was received and not answered; 0: 256 MiB */
 } dxh_service_config;
 
-/* Listen on an endpoint. Returns once it listens.
+/* Listen on an endpoint. Returns once it listens; waits up to 250 ms for an address
+ * that is in use, which may just be given up.
  * Called:  dxh_service_bind(hub, endpoint, config, &service); config NULL: defaults.
  * Thread:  any but the I/O thread. Owner: the hub; valid until
  *          dxh_service_close() or the hub closes.

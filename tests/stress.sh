@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# stress.sh BUILD OPERATIONS [SEED]: run every stress program, and with each fault
+# that it plants, which it must notice. Counts programs and controls.
+set -u
+
+build=$1
+operations=$2
+seed=${3:-}
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# check WANTED NAME: what the last command's exit code has to be.
+check() {
+    if [ "$1" = "$2" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $3: it ended with $4"
+        cat "$log"
+    fi
+}
+
+for program in "$build"/tests/*_stress; do
+    name=$(basename "$program")
+    # A whole hub with its sockets takes its time: a tenth, and 100000 at the least.
+    count=$operations
+    [ "$name" = hub_stress ] && [ "$count" -gt 100000 ] && count=$((operations / 10))
+    [ "$count" -lt 100000 ] && count=100000
+    # shellcheck disable=SC2086
+    timeout 3600 "$program" "$count" $seed >"$log" 2>&1
+    code=$?
+    check "$code" 0 "$name" "$code"
+    [ "$code" -eq 0 ] && tail -n 1 "$log"
+    # The faults stand in the first comment of the program.
+    for fault in $(sed -n '1,/\*\//{s/^ \* //p}' "tests/$name.c" |
+        sed -n '/^Planted:/,$p' | grep -o '"[a-z-]*"' | tr -d '"'); do
+        # One that only ThreadSanitizer can see is for tests/tsan.sh.
+        grep -q "\"$fault\" .*data race" "tests/$name.c" && continue
+        timeout 120 "$program" 50000 7 "$fault" >"$log" 2>&1
+        code=$?
+        check $((code != 0 && code != 124)) 1 "$name did not notice the planted \"$fault\"" \
+            "$code"
+    done
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -ge 8 ]

@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# tsan.sh MAKE OPERATIONS: the stress programs under ThreadSanitizer must be silent;
+# programs in which one memory order is weakened, or that the sanitizer cannot see
+# into, must not be. So silence means something.
+set -u
+
+make=$1
+operations=$2
+build=build/gcc-thread
+passed=0
+failed=0
+log=$(mktemp)
+twin=$(mktemp -d)
+trap 'rm -rf "$log" "$twin"' EXIT
+export TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp:exitcode=66:second_deadlock_stack=1"
+
+say() {
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+        echo "ok   $1"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $1: exit $2, not $3"
+        head -n 60 "$log"
+    fi
+}
+
+for program in "$build"/tests/*_stress; do
+    timeout 1200 "$program" "$operations" >"$log" 2>&1
+    say "$(basename "$program") has no race" $? 0
+done
+
+# seen PROGRAM SOURCE WHAT CHANGE FLAGS: with this change (sed) of the source, or
+# these flags, the program must show a race.
+seen() {
+    program=$1
+    source=$2
+    what=$3
+    change=$4
+    flags=$5
+    sed "$change" "$source" >"$twin/twin.c"
+    if [ -n "$change" ] && cmp -s "$source" "$twin/twin.c"; then
+        failed=$((failed + 1))
+        echo "FAIL the twin of $source is no twin: '$change' changes nothing"
+        return
+    fi
+    # shellcheck disable=SC2086
+    if ! gcc -std=c11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -pthread -fsanitize=thread \
+        -include tests/support/tsan_ck.h $flags -c "$twin/twin.c" -o "$twin/twin.o" 2>"$log"; then
+        say "twin of $source compiles" 1 0
+        return
+    fi
+    $make -s --no-print-directory SAN=thread -B -o "$build/libdxh.a" \
+        -o "$build/obj/tests/$program.o" TWIN="$twin/twin.o" "$build/tests/$program" >"$log" 2>&1
+    timeout 300 "$build/tests/$program" 50000 7 >"$log" 2>&1
+    say "$program shows a race: $what" $? 66
+    rm -f "$build/tests/$program"
+}
+
+timeout 300 "$build/tests/queue_stress" 50000 7 payload >"$log" 2>&1
+say "queue_stress shows a race when a node is written behind its push" $? 66
+seen queue_stress queue/queue.c 'Concurrency Kit unseen' '' -DTSAN_BLIND
+seen completion_stress queue/completion.c 'flags of the state word set relaxed' \
+    '/return atomic_fetch_or_explicit/s/memory_order_acq_rel/memory_order_relaxed/' ''
+seen completion_stress queue/pool.c 'a free slot given back relaxed' \
+    's/memory_order_release, memory_order_relaxed)/memory_order_relaxed, memory_order_relaxed)/' ''
+seen hub_stress runtime/batch.c 'a record of an open frame published relaxed' \
+    '/word_of(0, 1, record_bytes) - WRITING/,/memory_order/s/memory_order_acq_rel/memory_order_relaxed/' ''
+# What was linked with a twin is not left behind.
+$make -s --no-print-directory -j2 SAN=thread stress-programs >/dev/null 2>&1
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -ge 7 ]
