@@ -17,6 +17,15 @@
 
 #include <dxh/group.h>
 
+/* Callbacks of inline groups that this thread has made, ever. */
+typedef struct dxi_callbacks {
+	uint64_t count;
+	uint64_t slow; /* took longer than DXI_CALLBACK_SLOW_NS */
+} dxi_callbacks;
+
+enum { DXI_CALLBACK_SLOW_NS = 1000000 };
+extern _Thread_local dxi_callbacks dxi_callbacks_here;
+
 /* `count` operations are about to be posted to the group, or were not after all. */
 dxh_status dxi_group_expect(dxh_group *group, size_t count);
 void dxi_group_unexpect(dxh_group *group, size_t count);
@@ -25,7 +34,8 @@ void dxi_group_unexpect(dxh_group *group, size_t count);
  * signals at once. Thread: any. */
 void dxi_group_deliver(struct dxh_group *group, dxi_slot *slot, dxi_wakes *wakes);
 
-/* Wake the owner, and let go of the reference that the note held. */
+/* Wake the owner, or call an inline group's callback, and let go of the reference
+ * that the note held. */
 void dxi_group_signal(struct dxh_group *group);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "queue/doorbell.h"
+#include "queue/group.h"
 #include "runtime/hub.h"
 #include "runtime/peer.h"
 #include "runtime/service.h"
@@ -88,6 +89,8 @@ size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
 	/* After the whole batch: see dxi_wakes. */
 	dxi_wakes_issue(&hub->wakes);
 	dxi_count_set(&hub->metrics.futex_wakes, hub->wakes.issued);
+	dxi_count_set(&hub->metrics.callbacks, dxi_callbacks_here.count);
+	dxi_count_set(&hub->metrics.callbacks_slow, dxi_callbacks_here.slow);
 	if (work == 0 && !hub->stop &&
 	    atomic_load_explicit(&hub->state, memory_order_relaxed) == DXI_HUB_DRAINING)
 		dxi_hub_look_drained(hub);

@@ -39,7 +39,9 @@
 	X(wakeups)                                                                                 \
 	X(futex_wakes)                                                                             \
 	X(reconnects)                                                                              \
-	X(memory_bytes)
+	X(memory_bytes)                                                                            \
+	X(callbacks)                                                                               \
+	X(callbacks_slow)
 
 typedef struct dxi_metrics {
 #define DXI_COUNTER(name) _Atomic uint64_t name;

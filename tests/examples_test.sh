@@ -27,6 +27,15 @@ END
 expect group_any <<'END'
 100 answers, the squares of 0..99 sum up to 328350
 END
+expect epoll_loop <<'END'
+5 ticks, 5 answers
+END
+expect poll_loop <<'END'
+1 bytes
+16 bytes
+3 bytes
+3 asked, 3 told
+END
 expect notify <<'END'
 1000 edges logged in order; more than one to a frame
 END

@@ -104,6 +104,9 @@ typedef struct dxh_hub_stats {
 	uint64_t reconnects;
 	uint64_t slots_now;    /* completions not released */
 	uint64_t memory_bytes; /* slots and received requests, about */
+
+	uint64_t callbacks;      /* of inline groups, on the I/O thread */
+	uint64_t callbacks_slow; /* that held it up for more than 1 ms */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */
