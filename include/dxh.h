@@ -26,5 +26,6 @@
 #include <dxh/hub.h>
 #include <dxh/message.h>
 #include <dxh/schema.h>
+#include <dxh/subscribe.h>
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests as memory, and their answers on the way back: packed into frames, a
  * frame a client in turn, and never waiting for a client that is full. */
-#include "runtime/clients.h"
+#include "runtime/publish.h"
 
 #include "base/status.h"
 
@@ -133,12 +133,17 @@ void dxi_answer_unpark(dxh_service *service, bool fired)
 
 /* ---- answers ------------------------------------------------------------------------ */
 
+void dxi_client_has_something(dxi_client *client)
+{
+	if (client->queued == DXI_QUEUED_NOWHERE)
+		enqueue(&client->service->answering, client, DXI_QUEUED_ANSWERING);
+}
+
 void dxi_answer_queue(dxi_client *client, dxh_request *request)
 {
 	request->client = client;
 	dxi_request_append(&client->answers, request);
-	if (client->queued == DXI_QUEUED_NOWHERE)
-		enqueue(&client->service->answering, client, DXI_QUEUED_ANSWERING);
+	dxi_client_has_something(client);
 }
 
 /* An answer that the library gives by itself. */
@@ -164,11 +169,15 @@ void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status st
 
 static bool append_answer(dxi_frame_writer *writer, const dxh_request *request)
 {
-	return dxi_frame_append(writer, &(dxi_record){.kind = request->answer_kind,
-	                                              .id = request->id,
-	                                              .status = (int32_t)request->answer_status,
-	                                              .body = request->answer,
-	                                              .body_bytes = request->answer_bytes});
+	bool is_subscribe = request->answer_kind == DXI_SUBSCRIBE;
+
+	return dxi_frame_append(writer,
+	                        &(dxi_record){.kind = request->answer_kind,
+	                                      .id = is_subscribe ? 0 : request->id,
+	                                      .budget_us = is_subscribe ? (uint32_t)request->id : 0,
+	                                      .status = (int32_t)request->answer_status,
+	                                      .body = request->answer,
+	                                      .body_bytes = request->answer_bytes});
 }
 
 /* Encode as many answers as one frame takes; they are sent then. */
@@ -189,6 +198,7 @@ static size_t encode_answers(void *context, const void **frame)
 			break;
 		writer.capacity = client->frame_bytes;
 	}
+	dxi_notes_encode(client, &writer); /* behind the answers: those are waited for */
 	dxi_count(&hub->metrics.frames_sent, 1);
 	dxi_count(&hub->metrics.records_sent, writer.records);
 	*frame = hub->scratch;
@@ -204,7 +214,7 @@ static bool send_answers(dxi_client *client)
 	                           client)) {
 	case DXI_SENT_ALL:
 		client->retried = false;
-		if (client->answers.count > 0)
+		if (client->answers.count + client->notes.count > 0)
 			return true;
 		dxi_client_dequeue(client);
 		return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is connected to a service: clients by routing id, from HELLO to the end. */
-#include "runtime/clients.h"
+#include "runtime/publish.h"
 
 #include "base/futex.h"
 #include "base/status.h"
@@ -62,6 +62,7 @@ void dxi_client_drop(dxi_client *client)
 		dxi_request_remove(&client->answers, request);
 		dxi_request_free(request);
 	}
+	dxi_notes_drop(client);
 	service->client_count--;
 	free(client);
 	dxi_service_tell_if_deserted(service);
@@ -98,7 +99,7 @@ static dxi_client *quietest(dxh_service *service)
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		for (dxi_client *client = service->buckets[i]; client;
 		     client = client->next_in_bucket)
-			if (client->open.count + client->answers.count == 0 &&
+			if (client->open.count + client->answers.count + client->notes.count == 0 &&
 			    (!found || client->heard_ns < found->heard_ns))
 				found = client;
 	return found;
@@ -147,6 +148,7 @@ static void welcome(dxi_client *client)
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = service->hub->incarnation,
 	                   .frame_bytes = service->hub->config.frame_bytes,
+	                   .features = DXI_FEATURE_SUBSCRIBE,
 	                   .window_records = service->config.client_window};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 

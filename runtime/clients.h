@@ -14,6 +14,13 @@ enum { DXI_ROUTING_ID_MAX = 32 };
 
 typedef enum dxi_queued { DXI_QUEUED_NOWHERE, DXI_QUEUED_ANSWERING, DXI_QUEUED_PARKED } dxi_queued;
 
+/* What a client is still to be sent of publications, see publish.c. */
+typedef struct dxi_notes {
+	struct dxi_waiting_note *ring;
+	uint32_t first, count, capacity;
+	uint64_t bytes;
+} dxi_notes;
+
 struct dxi_client {
 	dxh_service *service;
 	struct dxi_client *next_in_bucket;
@@ -24,6 +31,9 @@ struct dxi_client {
 	int64_t heard_ns;
 	dxi_request_list open;    /* in the inbox or with the user */
 	dxi_request_list answers; /* to be sent */
+	dxi_notes notes;
+	struct dxi_subscriber *subscribers;
+	uint32_t subscriber_count;
 	uint32_t frame_bytes;
 	uint8_t id_bytes;
 	unsigned char id[DXI_ROUTING_ID_MAX];
@@ -45,6 +55,9 @@ void dxi_answer_queue(dxi_client *client, dxh_request *request);
 /* An answer that the library gives by itself; `body` is copied. */
 void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status status,
                     const void *body, size_t body_bytes);
+
+/* There is something to be sent: an answer, or a note. */
+void dxi_client_has_something(dxi_client *client);
 
 /* Send one record past the queues; tells whether the client is still there. */
 dxi_sent

@@ -11,7 +11,7 @@
 #include "queue/group.h"
 #include "runtime/hub.h"
 #include "runtime/peer.h"
-#include "runtime/service.h"
+#include "runtime/publish.h"
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -37,6 +37,9 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 		break;
 	case DXI_TASK_ANSWER:
 		dxi_service_take_answer((dxh_request *)(void *)task);
+		break;
+	case DXI_TASK_PUBLISH:
+		dxi_publication_arrived(task);
 		break;
 	case DXI_TASK_CALL:
 		dxi_hub_run_call(task);

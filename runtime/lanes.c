@@ -139,6 +139,7 @@ static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer)
 
 	for (uint32_t i = 0; i < peer->cancel_count; i++)
 		dxi_frame_append(writer, &(dxi_record){.kind = DXI_CANCEL, .id = peer->cancels[i]});
+	dxi_subscriptions_encode(peer, writer);
 	for (dxi_operation *next = peer->lane.first; next && count < room; next = next->next) {
 		dxi_record record = request_record(next, peer->hub);
 
@@ -196,6 +197,7 @@ static bool send_requests(dxh_peer *peer)
 	if (bytes == 0 || dxi_socket_send(peer->socket, peer->hub->scratch, bytes) != DXI_SENT_ALL)
 		return false;
 	peer->cancel_count = 0;
+	dxi_subscriptions_sent(peer);
 	move_to(&peer->lane, &peer->sent, requests);
 	move_to(&peer->flushes, &peer->flushing, flushes);
 	settle_flushes(peer);
@@ -307,6 +309,12 @@ static void take_record(dxh_peer *peer, const dxi_record *record)
 	case DXI_GOODBYE:
 		dxi_connection_goodbye(peer);
 		break;
+	case DXI_SUBSCRIBE:
+		dxi_subscriptions_confirmed(peer, record);
+		break;
+	case DXI_NOTIFY:
+		dxi_subscriptions_notified(peer, record);
+		break;
 	case DXI_BEAT:
 		break;
 	default:
@@ -361,6 +369,7 @@ size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send)
 {
 	size_t work = can_receive ? receive(peer, FRAMES_PER_LOOK) : 0;
 
+	dxi_subscriptions_signal(peer);
 	if (can_send && peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
 		work += send_all(peer);
 	return work;

@@ -3,7 +3,7 @@
  * the inbox, what workers give back, and the end. What a client makes us keep is
  * bounded here; what libzmq holds of an unfinished message is not (see
  * docs/wire-format.md, limits). */
-#include "runtime/clients.h"
+#include "runtime/publish.h"
 
 #include "base/status.h"
 #include "runtime/descriptors.h"
@@ -138,6 +138,12 @@ static bool take_record(dxi_client *client, const dxi_record *record)
 	case DXI_FLUSH:
 		/* All that came before it on this connection was taken. */
 		dxi_answer_now(client, DXI_FLUSHED, record->id, DXH_OK, NULL, 0);
+		return true;
+	case DXI_SUBSCRIBE:
+		dxi_client_subscribe(client, record);
+		return true;
+	case DXI_UNSUBSCRIBE:
+		dxi_client_unsubscribe(client, record->budget_us);
 		return true;
 	case DXI_BEAT:
 		return true;

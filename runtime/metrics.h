@@ -40,6 +40,9 @@
 	X(futex_wakes)                                                                             \
 	X(reconnects)                                                                              \
 	X(memory_bytes)                                                                            \
+	X(notes_published)                                                                         \
+	X(notes_sent)                                                                              \
+	X(notes_dropped)                                                                           \
 	X(callbacks)                                                                               \
 	X(callbacks_slow)
 

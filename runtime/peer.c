@@ -112,6 +112,7 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 void dxi_peer_free(dxh_peer *peer, int linger_ms)
 {
 	dxi_connection_stop(peer, linger_ms);
+	dxi_subscriptions_free(peer);
 	dxi_batches_fini(&peer->batches);
 	free(peer);
 }

@@ -11,6 +11,7 @@
 #include "runtime/batch.h"
 #include "runtime/endpoint.h"
 #include "runtime/operation.h"
+#include "runtime/subscription.h"
 
 enum { DXI_CANCELS_MAX = 64 };
 
@@ -52,6 +53,8 @@ struct dxh_peer {
 	uint64_t batches_in, batches_out;    /* through that lane, ever */
 	dxi_operation_list flushes;          /* waiting for batches_out */
 	dxi_operation_list flushing;         /* FLUSH sent, waiting for FLUSHED */
+
+	dxi_subscriptions subscriptions;
 
 	uint64_t cancels[DXI_CANCELS_MAX]; /* ids to tell the service, a hint */
 	uint32_t cancel_count;

@@ -63,6 +63,7 @@ static void hang_up(dxh_peer *peer, int linger_ms)
 	peer->socket = NULL;
 	peer->hello_sent = false;
 	peer->cancel_count = 0;
+	dxi_subscriptions_interrupt(peer);
 }
 
 static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *reason)
@@ -75,6 +76,7 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 	snprintf(text, sizeof text, "%s", reason);
 	peer->lost = true; /* what is received now must not come back here */
 	dxi_peer_receive_rest(peer);
+	dxi_subscriptions_signal(peer);
 	peer->lost = false;
 	hang_up(peer, GOODBYE_LINGER_MS);
 	dxi_operation_end_all(&peer->sent, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
@@ -152,6 +154,7 @@ static bool say_hello(dxh_peer *peer)
 	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = peer->incarnation,
+	                   .features = DXI_FEATURE_SUBSCRIBE,
 	                   .frame_bytes = hub->config.frame_bytes};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_FRAME_BYTES_MAX);
@@ -198,6 +201,7 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	peer->refusal_logged = false;
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
 	set_state(peer, DXH_PEER_READY, "");
+	dxi_subscriptions_renew(peer, hello.features & DXI_FEATURE_SUBSCRIBE);
 	if (peer->socket)
 		dxi_socket_touch(peer->socket); /* what has waited */
 }

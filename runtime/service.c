@@ -16,6 +16,10 @@ enum {
 	CLIENTS_DEFAULT = 256,
 	CLIENTS_MAX = 65536,
 	WINDOW_DEFAULT = 4096,
+	PUBLISH_DEFAULT = 1024,
+	PUBLISH_BYTES_DEFAULT = 4 << 20,
+	SUBSCRIPTIONS_DEFAULT = 64,
+	SUBSCRIPTIONS_MAX = 4096,
 	BUSY_STEP_NS = 2 * DXI_NS_PER_MS,
 	BUSY_WAIT_NS = 250 * DXI_NS_PER_MS
 };
@@ -30,6 +34,15 @@ static dxh_status check_config(dxh_service_config *config)
 		config->client_window = WINDOW_DEFAULT;
 	if (config->inbox_bytes == 0)
 		config->inbox_bytes = INBOX_BYTES_DEFAULT;
+	if (config->publish_max == 0)
+		config->publish_max = PUBLISH_DEFAULT;
+	if (config->publish_bytes == 0)
+		config->publish_bytes = PUBLISH_BYTES_DEFAULT;
+	if (config->subscriptions_max == 0)
+		config->subscriptions_max = SUBSCRIPTIONS_DEFAULT;
+	if (config->publish_max > INBOX_MAX || config->subscriptions_max > SUBSCRIPTIONS_MAX)
+		return dxi_fail(DXH_EINVAL, "publish_max is at most %d, subscriptions_max %d",
+		                INBOX_MAX, SUBSCRIPTIONS_MAX);
 	if (config->inbox_max > INBOX_MAX || config->clients_max > CLIENTS_MAX ||
 	    config->client_window > INBOX_MAX)
 		return dxi_fail(DXH_EINVAL,
@@ -46,6 +59,7 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 		return dxi_fail(DXH_ENOMEM, "no memory for a service");
 	service->hub = hub;
 	service->config = *config;
+	dxi_credit_init(&service->publications, config->publish_max);
 	service->bucket_count = 16;
 	while (service->bucket_count < config->clients_max)
 		service->bucket_count *= 2;

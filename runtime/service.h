@@ -7,9 +7,11 @@
 #ifndef DXI_SERVICE_H
 #define DXI_SERVICE_H
 
+#include "queue/credit.h"
 #include "queue/inbox.h"
 #include "runtime/endpoint.h"
 #include "runtime/hub.h"
+#include "runtime/topics.h"
 #include "runtime/wire.h"
 
 #include <dxh/message.h>
@@ -53,6 +55,8 @@ struct dxh_service {
 	dxh_service_config config;
 	dxi_inbox *inbox;
 	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as bound */
+	dxi_credit publications;                   /* that wait for the I/O thread */
+	_Atomic uint32_t subscribers;              /* subscriptions of all clients */
 	_Atomic uint32_t deserted;                 /* futex: leaving, and no client is left */
 
 	/* the I/O thread alone */
@@ -60,6 +64,7 @@ struct dxh_service {
 	dxi_socket *socket;
 	dxi_endpoint_file file;
 	dxi_client **buckets; /* by routing id */
+	dxi_topics topics;    /* who subscribed to what */
 	uint32_t bucket_count;
 	uint32_t client_count;
 	dxi_client *answering; /* clients whose answers can be tried now */

@@ -16,7 +16,10 @@
 
 /* A major is refused unless equal; a higher minor adds record kinds, HELLO keys
  * and feature bits, all of which an older side ignores. */
-enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 0 };
+enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 1 };
+
+/* Bits of HELLO and WELCOME. */
+enum { DXI_FEATURE_SUBSCRIBE = 1 };
 
 enum {
 	DXI_FRAME_HEADER_BYTES = 16,
@@ -53,9 +56,11 @@ typedef struct dxi_record {
 	uint8_t kind;  /* dxi_record_kind */
 	uint8_t flags; /* no bit is defined yet: 0 */
 	uint16_t subject_bytes;
-	uint16_t attempt;   /* 0 the first time, +1 at each retry of one id */
-	uint32_t budget_us; /* see dxi_budget_encode() */
-	int32_t status;     /* a dxh_status */
+	uint16_t attempt; /* 0 the first time, +1 at each retry of one id */
+	/* See dxi_budget_encode(). Of SUBSCRIBE, UNSUBSCRIBE, and of NOTIFY from a service:
+	 * the subscription's number. */
+	uint32_t budget_us;
+	int32_t status; /* a dxh_status */
 	uint64_t id;
 	const char *subject; /* not NUL-terminated; holds no NUL */
 	const void *body;
@@ -116,7 +121,7 @@ typedef struct dxi_hello {
 	uint64_t incarnation; /* random: of the peer in HELLO, of the hub in WELCOME */
 	char name[64];        /* for humans */
 	uint32_t frame_bytes; /* at this size the sender of this closes its frames */
-	uint32_t features;    /* bits; none is defined yet */
+	uint32_t features;    /* DXI_FEATURE_* */
 	/* WELCOME: what the client may have open at a time, requests and bytes of
 	 * their bodies (0 bytes: not counted). HELLO: 0 and 0. */
 	uint32_t window_records;

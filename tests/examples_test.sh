@@ -39,6 +39,10 @@ END
 expect notify <<'END'
 1000 edges logged in order; more than one to a frame
 END
+expect subscribe <<'END'
+door.left: open (0 lost)
+door.right: closed (0 lost)
+END
 expect serve <<'END'
 with 5000 ms: 42.0 V
 with 10 ms: no

@@ -105,6 +105,10 @@ typedef struct dxh_hub_stats {
 	uint64_t slots_now;    /* completions not released */
 	uint64_t memory_bytes; /* slots and received requests, about */
 
+	uint64_t notes_published; /* one for each subscription that a publication met */
+	uint64_t notes_sent;
+	uint64_t notes_dropped; /* their subscriber was too slow, or gone */
+
 	uint64_t callbacks;      /* of inline groups, on the I/O thread */
 	uint64_t callbacks_slow; /* that held it up for more than 1 ms */
 } dxh_hub_stats;

@@ -134,11 +134,14 @@ typedef struct dxh_service dxh_service;
 typedef struct dxh_request dxh_request;
 
 typedef struct dxh_service_config {
-	uint32_t inbox_max;     /* requests and notifications waiting; 0: 8192 */
-	uint32_t clients_max;   /* 0: 256 */
-	uint32_t client_window; /* requests one client may have open; 0: 4096 */
-	int insecure;           /* not 0: may listen beyond this machine unencrypted */
-	uint64_t inbox_bytes;   /* of what was received and not answered; 0: 256 MiB */
+	uint32_t inbox_max;         /* requests and notifications waiting; 0: 8192 */
+	uint32_t clients_max;       /* 0: 256 */
+	uint32_t client_window;     /* requests one client may have open; 0: 4096 */
+	int insecure;               /* not 0: may listen beyond this machine unencrypted */
+	uint64_t inbox_bytes;       /* of what was received and not answered; 0: 256 MiB */
+	uint32_t publish_max;       /* notes that wait for one subscriber; 0: 1024 */
+	uint32_t subscriptions_max; /* of one client; 0: 64 */
+	uint64_t publish_bytes;     /* of notes that wait for one subscriber; 0: 4 MiB */
 } dxh_service_config;
 
 /* Listen on an endpoint. Returns once it listens; waits up to 250 ms for an address
