@@ -26,6 +26,7 @@
 #include <dxh/hub.h>
 #include <dxh/message.h>
 #include <dxh/schema.h>
+#include <dxh/security.h>
 #include <dxh/subscribe.h>
 
 #endif

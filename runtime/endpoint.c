@@ -104,10 +104,12 @@ dxh_status dxi_endpoint_check_bind(const char *endpoint, bool insecure)
 		return status;
 	address = after(endpoint, "tcp://");
 	if (address && !insecure && !is_loopback(address))
-		return dxi_fail(DXH_EINSECURE,
-		                "'%s' can be reached from other machines, and nothing would be "
-		                "encrypted: bind to 127.0.0.1, or set insecure in the config",
-		                endpoint);
+		return dxi_fail(
+			DXH_EINSECURE,
+			"'%s' can be reached from other machines, and nothing would be "
+			"encrypted: set key_file, or bind to 127.0.0.1, or set insecure in the "
+			"config",
+			endpoint);
 	return DXH_OK;
 }
 

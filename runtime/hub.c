@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "queue/doorbell.h"
 #include "runtime/descriptors.h"
+#include "runtime/doorkeeper.h"
 #include "runtime/peer.h"
 #include "runtime/service.h"
 
@@ -431,6 +432,7 @@ static dxh_status shut_down(void *context)
 		hub->peers = peer->next;
 		dxi_peer_free(peer, linger);
 	}
+	dxi_doorkeeper_close(hub);
 	hub->stop = true;
 	return DXH_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "runtime/descriptors.h"
+#include "runtime/doorkeeper.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,11 +214,14 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
 {
-	dxi_socket_config config = {.type = DXI_ROUTER, .ready = on_ready, .owner = service};
+	dxi_socket_config config = {
+		.type = DXI_ROUTER, .ready = on_ready, .owner = service, .curve = &service->curve};
 	dxh_status status;
 
 	dxi_descriptors_raise();
 	status = dxi_descriptors_reserve("a service with its clients", service->config.clients_max);
+	if (status == DXH_OK && service->curve.enabled)
+		status = dxi_doorkeeper_open(service->hub);
 	if (status == DXH_OK)
 		status = dxi_socket_open(service->hub->sockets, &config, &service->socket);
 	if (status != DXH_OK)
@@ -238,9 +242,7 @@ static void free_when_unused(dxh_service *service)
 	if (!service->closed || service->requests_out > 0)
 		return;
 	dxi_request_free_spares(service);
-	dxi_inbox_free(service->inbox);
-	free(service->buckets);
-	free(service);
+	dxi_service_destroy(service);
 }
 
 void dxi_service_take_answer(dxh_request *request)

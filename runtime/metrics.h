@@ -43,6 +43,7 @@
 	X(notes_published)                                                                         \
 	X(notes_sent)                                                                              \
 	X(notes_dropped)                                                                           \
+	X(clients_refused)                                                                         \
 	X(callbacks)                                                                               \
 	X(callbacks_slow)
 

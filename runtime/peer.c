@@ -63,11 +63,15 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 		peer->config.requests_max = REQUESTS_DEFAULT;
 	if (peer->config.notify_frames == 0)
 		peer->config.notify_frames = BATCHES_DEFAULT;
+	peer->config.server_key = peer->config.key_file = NULL; /* the caller's */
 	strcpy(peer->endpoint, endpoint); /* length checked by dxi_endpoint_check_connect() */
 	dxi_credit_init(&peer->requests, peer->config.requests_max);
-	status = dxi_batches_init(&peer->batches, peer, peer->config.notify_frames,
-	                          hub->config.frame_bytes);
+	status = dxi_curve_of_peer(config, &peer->curve);
+	if (status == DXH_OK)
+		status = dxi_batches_init(&peer->batches, peer, peer->config.notify_frames,
+		                          hub->config.frame_bytes);
 	if (status != DXH_OK) {
+		dxi_curve_wipe(&peer->curve);
 		free(peer);
 		return status;
 	}
@@ -104,6 +108,7 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 		*peer = made;
 	} else {
 		dxi_batches_fini(&made->batches);
+		dxi_curve_wipe(&made->curve);
 		free(made);
 	}
 	return status;
@@ -114,6 +119,7 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms)
 	dxi_connection_stop(peer, linger_ms);
 	dxi_subscriptions_free(peer);
 	dxi_batches_fini(&peer->batches);
+	dxi_curve_wipe(&peer->curve);
 	free(peer);
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/batch.h"
 #include "runtime/endpoint.h"
 #include "runtime/operation.h"
+#include "runtime/security.h"
 #include "runtime/subscription.h"
 
 enum { DXI_CANCELS_MAX = 64 };
@@ -32,6 +33,7 @@ struct dxh_peer {
 	dxi_batches batches;
 	_Atomic int state; /* dxh_peer_state; written by the I/O thread */
 	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1];
+	dxi_curve curve; /* constant */
 
 	/* the I/O thread alone */
 	struct dxh_peer *next;

@@ -86,12 +86,26 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 	set_state(peer, state, text);
 }
 
+/* Keys do not begin to fit by waiting: what waits is told at once. */
+static void keys_refused(dxh_peer *peer, const char *reason)
+{
+	if (!peer->socket || peer->lost)
+		return;
+	if (!peer->refusal_logged)
+		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
+	peer->refusal_logged = true;
+	connection_lost(peer, DXH_PEER_REFUSED, reason);
+	dxi_operation_end_all(&peer->lane, DXH_EACCESS, DXH_NOT_SENT, reason);
+}
+
 static void on_event(void *context, dxi_connection_event event, const char *reason)
 {
 	dxh_peer *peer = context;
 
 	if (event == DXI_DISCONNECTED)
 		connection_lost(peer, DXH_PEER_WAITING, reason);
+	else if (event == DXI_REFUSED)
+		keys_refused(peer, reason);
 	else if (peer->socket)
 		dxi_socket_touch(peer->socket); /* to say HELLO */
 }
@@ -101,7 +115,8 @@ static dxh_status connect_now(dxh_peer *peer)
 	dxi_socket_config config = {.type = DXI_DEALER,
 	                            .ready = dxi_connection_ready,
 	                            .event = on_event,
-	                            .owner = peer};
+	                            .owner = peer,
+	                            .curve = &peer->curve};
 	dxh_status status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
 
 	if (status == DXH_OK) {

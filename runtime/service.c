@@ -54,6 +54,7 @@ static dxh_status check_config(dxh_service_config *config)
 static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, dxh_service **made)
 {
 	dxh_service *service = calloc(1, sizeof *service);
+	dxh_status status;
 
 	if (!service)
 		return dxi_fail(DXH_ENOMEM, "no memory for a service");
@@ -65,14 +66,26 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 		service->bucket_count *= 2;
 	service->inbox = dxi_inbox_open(config->inbox_max);
 	service->buckets = calloc(service->bucket_count, sizeof(dxi_client *));
-	if (service->inbox && service->buckets) {
+	service->allow_file = config->allow_file ? strdup(config->allow_file) : NULL;
+	service->config.key_file = service->config.allow_file = NULL; /* the caller's */
+	status = dxi_curve_of_service(config, &service->curve);
+	if (status == DXH_OK &&
+	    (!service->inbox || !service->buckets || (config->allow_file && !service->allow_file)))
+		status = dxi_fail(DXH_ENOMEM, "no memory for an inbox of %u", config->inbox_max);
+	if (status == DXH_OK)
 		*made = service;
-		return DXH_OK;
-	}
+	else
+		dxi_service_destroy(service);
+	return status;
+}
+
+void dxi_service_destroy(dxh_service *service)
+{
 	dxi_inbox_free(service->inbox);
+	dxi_curve_wipe(&service->curve);
+	free(service->allow_file);
 	free(service->buckets);
 	free(service);
-	return dxi_fail(DXH_ENOMEM, "no memory for an inbox of %u", config->inbox_max);
 }
 
 struct listen_call {
@@ -122,7 +135,7 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 		status = dxi_fail(DXH_EINVAL,
 		                  "dxh_service_bind needs a hub and room for the service");
 	if (status == DXH_OK)
-		status = dxi_endpoint_check_bind(endpoint, config.insecure);
+		status = dxi_endpoint_check_bind(endpoint, config.insecure || config.key_file);
 	if (status == DXH_OK)
 		status = dxi_hub_check_open(hub);
 	if (status != DXH_OK)
@@ -137,9 +150,7 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 	if (status == DXH_OK) {
 		*service = made;
 	} else {
-		dxi_inbox_free(made->inbox);
-		free(made->buckets);
-		free(made);
+		dxi_service_destroy(made);
 	}
 	return status;
 }

@@ -11,6 +11,7 @@
 #include "queue/inbox.h"
 #include "runtime/endpoint.h"
 #include "runtime/hub.h"
+#include "runtime/security.h"
 #include "runtime/topics.h"
 #include "runtime/wire.h"
 
@@ -55,6 +56,8 @@ struct dxh_service {
 	dxh_service_config config;
 	dxi_inbox *inbox;
 	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as bound */
+	dxi_curve curve;                           /* constant */
+	char *allow_file;                          /* NULL: any key, or no keys */
 	dxi_credit publications;                   /* that wait for the I/O thread */
 	_Atomic uint32_t subscribers;              /* subscriptions of all clients */
 	_Atomic uint32_t deserted;                 /* futex: leaving, and no client is left */
@@ -84,6 +87,9 @@ enum { DXI_FAREWELL_NS = 200000000 };
  * left, or the deadline. Not on the I/O thread. */
 void dxi_service_begin_leave(dxh_service *service);
 void dxi_service_await_leave(dxh_service *service, int64_t deadline_ns);
+
+/* The memory of one that does not listen, or no more. */
+void dxi_service_destroy(dxh_service *service);
 
 /* ---- the I/O thread's side: listener.c, answers.c ---- */
 

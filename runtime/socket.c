@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file that calls libzmq. */
+/* The file that calls libzmq, but for keys and who may come in (security.c). */
 #include "runtime/socket.h"
 
 #include "base/status.h"
+#include "runtime/security.h"
 #include "runtime/wire.h"
 
 #include <assert.h>
@@ -193,6 +194,8 @@ static void configure(dxi_socket *socket)
 	set_option(zmq, ZMQ_SNDHWM, SEND_FRAMES);
 	set_option(zmq, ZMQ_RCVHWM, RECEIVE_FRAMES);
 	zmq_setsockopt(zmq, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
+	if (socket->config.type == DXI_ZAP)
+		return;
 	if (socket->config.type == DXI_ROUTER) {
 		set_option(zmq, ZMQ_ROUTER_MANDATORY, 1);
 		return;
@@ -237,14 +240,16 @@ dxi_socket_open(dxi_sockets *sockets, const dxi_socket_config *config, dxi_socke
 	opened->monitor.is_monitor = true;
 	opened->data.fd = opened->monitor.fd = -1;
 	opened->data.zmq =
-		zmq_socket(sockets->context, config->type == DXI_ROUTER ? ZMQ_ROUTER : ZMQ_DEALER);
+		zmq_socket(sockets->context, config->type == DXI_DEALER ? ZMQ_DEALER : ZMQ_ROUTER);
 	if (!opened->data.zmq) {
 		status = too_many("a ZeroMQ socket");
 		free(opened);
 		return status;
 	}
 	configure(opened);
-	status = watch(sockets, &opened->data);
+	status = dxi_curve_apply(config->curve, opened->data.zmq);
+	if (status == DXH_OK)
+		status = watch(sockets, &opened->data);
 	if (status == DXH_OK && config->event)
 		status = open_monitor(opened);
 	if (status != DXH_OK) {
@@ -317,53 +322,94 @@ dxh_status dxi_socket_bind(dxi_socket *socket, const char *endpoint, char *bound
 
 /* ---- looking ------------------------------------------------------------------ */
 
-static const char *connection_reason(unsigned event)
+/* What the monitor told: an event, and its value. */
+typedef struct told {
+	uint16_t event;
+	uint32_t value;
+} told;
+
+/* Keys that do not fit: trying again will not help. */
+static bool is_refusal(told what)
 {
-	switch (event) {
-	case ZMQ_EVENT_DISCONNECTED:
-		return "the other side ended the connection";
+	switch (what.event) {
 	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		return "the other side refused our key";
+		return true;
 	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+		return what.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ||
+		       what.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC;
+	default:
+		return false;
+	}
+}
+
+static const char *connection_reason(const dxi_socket *socket, told what)
+{
+	bool encrypted = socket->config.curve && socket->config.curve->enabled;
+
+	switch (what.event) {
+	case ZMQ_EVENT_DISCONNECTED:
+		return encrypted ? "the other side ended the connection; if it never stood: it has "
+		                   "another key than server_key"
+		                 : "the other side ended the connection";
+	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
+		return "the other side refused our key: have it put on the list of the service";
+	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
+		if (is_refusal(what))
+			return encrypted
+			               ? "the other side does not know CURVE, or has another key "
+			                 "than server_key"
+			               : "the other side wants CURVE: set server_key and key_file";
+		/* fall through */
 	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-		return "the handshake failed: what listens there is no dxhub service";
+		return encrypted ? "the handshake failed: the service has another key than "
+		                   "server_key, or is no dxhub service"
+		                 : "the handshake failed: what listens there is no dxhub service";
 	default:
 		return "nobody listens there";
 	}
 }
 
-/* Read one event of the monitor. */
-static bool read_event(source *monitor, unsigned *event)
+/* Read one event of the monitor: 16 bits of event, 32 bits of value. */
+static bool read_event(source *monitor, told *what)
 {
 	zmq_msg_t part;
-	uint16_t code = 0;
 	bool got;
 
+	*what = (told){0};
 	zmq_msg_init(&part);
 	got = zmq_msg_recv(&part, monitor->zmq, ZMQ_DONTWAIT) != -1;
-	if (got && zmq_msg_size(&part) >= sizeof code)
-		memcpy(&code, zmq_msg_data(&part), sizeof code);
+	if (got && zmq_msg_size(&part) >= sizeof what->event + sizeof what->value) {
+		const unsigned char *bytes = zmq_msg_data(&part);
+
+		memcpy(&what->event, bytes, sizeof what->event);
+		memcpy(&what->value, bytes + sizeof what->event, sizeof what->value);
+	}
 	while (got && zmq_msg_more(&part) && zmq_msg_recv(&part, monitor->zmq, ZMQ_DONTWAIT) != -1)
 		;
 	zmq_msg_close(&part);
-	*event = code;
 	return got;
+}
+
+static dxi_connection_event kind_of(told what)
+{
+	if (what.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+		return DXI_CONNECTED;
+	return is_refusal(what) ? DXI_REFUSED : DXI_DISCONNECTED;
 }
 
 static size_t look_at_monitor(source *monitor)
 {
 	dxi_socket *socket = monitor->socket;
 	size_t work = 0;
-	unsigned event;
+	told what;
 
 	/* The callback may close the socket and with it this monitor. */
-	while (monitor->zmq && read_event(monitor, &event)) {
-		bool connected = event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+	while (monitor->zmq && read_event(monitor, &what)) {
+		dxi_connection_event event = kind_of(what);
 
 		work++;
-		socket->config.event(socket->config.owner,
-		                     connected ? DXI_CONNECTED : DXI_DISCONNECTED,
-		                     connected ? "" : connection_reason(event));
+		socket->config.event(socket->config.owner, event,
+		                     event == DXI_CONNECTED ? "" : connection_reason(socket, what));
 	}
 	return work;
 }
@@ -470,4 +516,9 @@ bool dxi_socket_receive(dxi_socket *socket, dxi_message *message)
 	while (zmq_msg_more(last) && zmq_msg_recv(last, zmq, ZMQ_DONTWAIT) != -1)
 		message->malformed = true;
 	return true;
+}
+
+void *dxi_socket_zmq(dxi_socket *socket)
+{
+	return socket->data.zmq;
 }

@@ -30,12 +30,15 @@ dxh_status dxi_context_open(dxi_context **context);
  * every socket is closed. */
 void dxi_context_close(dxi_context *context);
 
-typedef enum dxi_socket_type { DXI_DEALER, DXI_ROUTER } dxi_socket_type;
+/* DXI_ZAP: where libzmq asks whether a client may come in; one a context. */
+typedef enum dxi_socket_type { DXI_DEALER, DXI_ROUTER, DXI_ZAP } dxi_socket_type;
+
+struct dxi_curve;
 
 typedef enum dxi_connection_event {
 	DXI_CONNECTED,    /* the handshake succeeded: frames flow */
 	DXI_DISCONNECTED, /* the connection ended, or was never made */
-	DXI_ACCEPTED,     /* ROUTER only, for the log */
+	DXI_REFUSED,      /* the other side, or this one, does not want the keys */
 } dxi_connection_event;
 
 typedef struct dxi_socket dxi_socket;
@@ -53,6 +56,7 @@ typedef struct dxi_socket_config {
 	dxi_socket_ready ready;
 	dxi_socket_event event; /* NULL: no monitor */
 	void *owner;
+	const struct dxi_curve *curve; /* NULL: in the clear */
 } dxi_socket_config;
 
 /* The sockets of one hub and their place in its epoll set. */
@@ -106,5 +110,8 @@ typedef struct dxi_message {
 } dxi_message;
 
 bool dxi_socket_receive(dxi_socket *socket, dxi_message *message);
+
+/* ZeroMQ's own, for security.c. */
+void *dxi_socket_zmq(dxi_socket *socket);
 
 #endif

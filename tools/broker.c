@@ -20,7 +20,8 @@ static int help(void)
 
 	tool_broker_endpoint(endpoint, sizeof endpoint);
 	printf("usage: dxh broker [--endpoint ENDPOINT] [--clients N] [--channels N] "
-	       "[--insecure]\n\n"
+	       "[--insecure]\n"
+	       "                  [--key FILE (--allow FILE | --allow-any)]\n\n"
 	       "Run a broker in the foreground until SIGINT or SIGTERM. It tells who asks\n"
 	       "where a channel is produced; data never passes through it, and producers\n"
 	       "register again by themselves when it was away.\n\n"
@@ -29,6 +30,9 @@ static int help(void)
 	       "                       ipc:///tmp/dxh-UID/broker (here: %s)\n"
 	       "  --clients N          programs connected at a time, 1 to 16384; default 512\n"
 	       "  --channels N         channels known at a time, 1 to 1000000; default 10000\n"
+	       "  --key FILE           encrypt, with the secret key in FILE (see dxh keygen)\n"
+	       "  --allow FILE         let in the public keys in FILE, one a line\n"
+	       "  --allow-any          let in everybody who knows the public key\n"
 	       "  --insecure           allow tcp beyond this machine, unencrypted\n\n"
 	       "example: dxh broker --endpoint tcp://127.0.0.1:5599\n",
 	       endpoint);
@@ -94,6 +98,9 @@ int tool_broker(int argc, char **argv)
 	static const struct option options[] = {{"endpoint", required_argument, NULL, 'e'},
 	                                        {"clients", required_argument, NULL, 'c'},
 	                                        {"channels", required_argument, NULL, 'n'},
+	                                        {"key", required_argument, NULL, 'k'},
+	                                        {"allow", required_argument, NULL, 'a'},
+	                                        {"allow-any", no_argument, NULL, 'A'},
 	                                        {"insecure", no_argument, NULL, 'i'},
 	                                        {"help", no_argument, NULL, 'h'},
 	                                        {NULL, 0, NULL, 0}};
@@ -123,6 +130,15 @@ int tool_broker(int argc, char **argv)
 			if (!tool_number(name, "--channels", optarg, 1, 1000000, &number))
 				return TOOL_USAGE;
 			config.channels_max = (uint32_t)number;
+			break;
+		case 'k':
+			config.key_file = optarg;
+			break;
+		case 'a':
+			config.allow_file = optarg;
+			break;
+		case 'A':
+			config.allow_any = 1;
 			break;
 		case 'i':
 			config.insecure = 1;

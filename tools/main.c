@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
 	{"demo", "show it all at work on this machine, and check that it adds up", tool_demo},
 	{"broker", "run a broker in the foreground", tool_broker},
+	{"keygen", "make a key pair for encrypted connections", tool_keygen},
 	{"ls", "list the channels that a broker knows", tool_ls},
 };
 

@@ -21,6 +21,7 @@ enum {
 /* One file each; argv[0] is the name of the subcommand. */
 int tool_broker(int argc, char **argv);
 int tool_demo(int argc, char **argv);
+int tool_keygen(int argc, char **argv);
 int tool_ls(int argc, char **argv);
 
 /* "dxh COMMAND: ..." and where help is, on standard error; returns TOOL_USAGE. */

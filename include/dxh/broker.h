@@ -22,6 +22,10 @@ typedef struct dxh_broker_config {
 	uint32_t beats_missed; /* so many, and a channel counts as dead; 0: 10 */
 	int insecure;          /* not 0: may listen beyond this machine unencrypted */
 	uint32_t clients_max;  /* hubs connected at a time; 0: 512; a descriptor each */
+	/* CURVE, as in dxh_service_config. */
+	const char *key_file;
+	const char *allow_file;
+	int allow_any;
 } dxh_broker_config;
 
 /* Serve as broker on a hub, with a thread of its own behind the hub's.

@@ -25,7 +25,9 @@ typedef enum dxh_peer_state {
 	DXH_PEER_CONNECTING = 0,
 	DXH_PEER_READY = 1,   /* handshake done, requests flow */
 	DXH_PEER_WAITING = 2, /* disconnected; the next try is scheduled */
-	DXH_PEER_REFUSED = 3  /* the other side speaks another protocol version */
+	DXH_PEER_REFUSED = 3  /* the other side speaks another protocol version, or the keys
+	                       * do not fit; tried again all the same. For keys, requests
+	                       * that wait end as DXH_EACCESS */
 } dxh_peer_state;
 
 typedef struct dxh_peer_config {
@@ -36,6 +38,11 @@ typedef struct dxh_peer_config {
 	 * it may post. `reason` tells why it is not READY. */
 	void (*on_state)(void *context, dxh_peer *peer, dxh_peer_state state, const char *reason);
 	void *context;
+	/* CURVE, see docs/security.md: the service's public key, and a file with our own
+	 * secret key, mode 0600. Without key_file a pair is made for this peer, which only
+	 * a service with allow_any lets in. NULL, NULL: in the clear. */
+	const char *server_key;
+	const char *key_file;
 } dxh_peer_config;
 
 /* Connect to a service; returns before the connection stands, and keeps
@@ -43,8 +50,9 @@ typedef struct dxh_peer_config {
  * Called:  dxh_peer_connect(hub, endpoint, config, &peer); config NULL: defaults.
  * Thread:  any, also this hub's I/O thread. Owner: the hub; valid until
  *          dxh_peer_close() or the hub closes.
- * Returns: DXH_EINVAL naming what is wrong with the endpoint; DXH_ELIMIT;
- *          DXH_ENOMEM; DXH_EDRAINING; DXH_EFORKED.
+ * Returns: DXH_EINVAL naming what is wrong with the endpoint or the keys;
+ *          DXH_EACCESS or DXH_ENOTFOUND for key_file; DXH_ELIMIT; DXH_ENOMEM;
+ *          DXH_EUNSUPPORTED without CURVE; DXH_EDRAINING; DXH_EFORKED.
  */
 #define dxh_peer_connect(...) dxh_peer_connect_sized(sizeof(dxh_peer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub,
@@ -142,6 +150,12 @@ typedef struct dxh_service_config {
 	uint32_t publish_max;       /* notes that wait for one subscriber; 0: 1024 */
 	uint32_t subscriptions_max; /* of one client; 0: 64 */
 	uint64_t publish_bytes;     /* of notes that wait for one subscriber; 0: 4 MiB */
+	/* CURVE, see docs/security.md: a file with the secret key, mode 0600; and whom to
+	 * let in: a file with one public key of a client a line, read at each handshake, or
+	 * everybody who knows our public key. NULL, NULL, 0: in the clear. */
+	const char *key_file;
+	const char *allow_file;
+	int allow_any;
 } dxh_service_config;
 
 /* Listen on an endpoint. Returns once it listens; waits up to 250 ms for an address

@@ -218,7 +218,10 @@ open_broker(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_br
 	                            .beats_missed = config->beats_missed};
 	dxh_service_config service = {.clients_max = config->clients_max > 0 ? config->clients_max
 	                                                                     : CLIENTS_DEFAULT,
-	                              .insecure = config->insecure};
+	                              .insecure = config->insecure,
+	                              .key_file = config->key_file,
+	                              .allow_file = config->allow_file,
+	                              .allow_any = config->allow_any};
 	dxh_status status = dxi_registry_init(&broker->registry, config->channels_max, rules);
 
 	if (status != DXH_OK)

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* A key is looked up at each handshake, in the file as it is then. */
+#include "runtime/doorkeeper.h"
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "runtime/service.h"
+
+#include <string.h>
+
+/* Codes of ZAP. */
+enum { ADMITTED = 200, SENT_AWAY = 400 };
+
+static dxh_service *service_of(dxh_hub *hub, const char *domain)
+{
+	dxh_service *service = hub->services;
+
+	while (service && strcmp(service->curve.domain, domain) != 0)
+		service = service->next;
+	return service;
+}
+
+/* A line a second at the most: strangers can come as often as they like. */
+static void log_refusal(dxh_hub *hub, const dxh_service *service, const char *address)
+{
+	hub->refusals_unlogged++;
+	if (hub->now_ns < hub->refusal_logged_ns + DXI_NS_PER_S)
+		return;
+	dxi_log(DXH_LOG_WARNING, "'%s' sent a client from %.64s away (%llu of late): %s",
+	        service->endpoint, address, (unsigned long long)hub->refusals_unlogged,
+	        dxh_last_error());
+	hub->refusal_logged_ns = hub->now_ns;
+	hub->refusals_unlogged = 0;
+}
+
+static int admit(void *owner, const char *domain, const char *address, const char *public_key)
+{
+	dxh_hub *hub = owner;
+	dxh_service *service = service_of(hub, domain);
+
+	/* It may have been closed meanwhile. */
+	if (!service)
+		return SENT_AWAY;
+	if (!service->allow_file || dxi_key_is_allowed(service->allow_file, public_key) == DXH_OK)
+		return ADMITTED;
+	dxi_count(&hub->metrics.clients_refused, 1);
+	log_refusal(hub, service, address);
+	return SENT_AWAY;
+}
+
+static size_t on_ready(void *owner, bool can_receive, bool can_send, bool fired)
+{
+	dxh_hub *hub = owner;
+
+	(void)can_send, (void)fired;
+	return can_receive ? dxi_zap_answer(dxi_socket_zmq(hub->doorkeeper), admit, hub) : 0;
+}
+
+dxh_status dxi_doorkeeper_open(dxh_hub *hub)
+{
+	dxi_socket_config config = {.type = DXI_ZAP, .ready = on_ready, .owner = hub};
+	char bound[64];
+	dxh_status status;
+
+	if (hub->doorkeeper)
+		return DXH_OK;
+	status = dxi_socket_open(hub->sockets, &config, &hub->doorkeeper);
+	if (status == DXH_OK)
+		status = dxi_socket_bind(hub->doorkeeper, "inproc://zeromq.zap.01", bound,
+		                         sizeof bound);
+	if (status != DXH_OK)
+		dxi_doorkeeper_close(hub);
+	return status;
+}
+
+void dxi_doorkeeper_close(dxh_hub *hub)
+{
+	if (hub->doorkeeper)
+		dxi_socket_close(hub->doorkeeper, 0);
+	hub->doorkeeper = NULL;
+}
