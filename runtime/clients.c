@@ -148,7 +148,7 @@ static void welcome(dxi_client *client)
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = service->hub->incarnation,
 	                   .frame_bytes = service->hub->config.frame_bytes,
-	                   .features = DXI_FEATURE_SUBSCRIBE,
+	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT,
 	                   .window_records = service->config.client_window};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 

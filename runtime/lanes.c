@@ -95,6 +95,7 @@ void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id)
 
 void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 {
+	dxi_operation_end_all(&peer->retries.resting, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->lane, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->sent, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->flushes, DXH_ECLOSED, DXH_NOT_SENT, reason);
@@ -105,7 +106,8 @@ void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 
 bool dxi_peer_is_idle(const dxh_peer *peer)
 {
-	return peer->lane.count + peer->sent.count + peer->flushes.count + peer->flushing.count ==
+	return peer->lane.count + peer->sent.count + peer->retries.resting.count +
+	                       peer->flushes.count + peer->flushing.count ==
 	               0 &&
 	       !peer->first_batch;
 }
@@ -122,6 +124,7 @@ static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
 {
 	return (dxi_record){.kind = DXI_REQUEST,
 	                    .id = id_of(operation, hub),
+	                    .attempt = operation->attempt,
 	                    .budget_us =
 	                            dxi_budget_encode(operation->timer.deadline_ns, hub->now_ns),
 	                    .subject = (const char *)operation->payload,
@@ -137,6 +140,8 @@ static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer)
 	size_t room = peer->window > peer->sent.count ? peer->window - peer->sent.count : 0;
 	size_t count = 0;
 
+	if (peer->pulse.beat_due)
+		dxi_frame_append(writer, &(dxi_record){.kind = DXI_BEAT});
 	for (uint32_t i = 0; i < peer->cancel_count; i++)
 		dxi_frame_append(writer, &(dxi_record){.kind = DXI_CANCEL, .id = peer->cancels[i]});
 	dxi_subscriptions_encode(peer, writer);
@@ -197,10 +202,12 @@ static bool send_requests(dxh_peer *peer)
 	if (bytes == 0 || dxi_socket_send(peer->socket, peer->hub->scratch, bytes) != DXI_SENT_ALL)
 		return false;
 	peer->cancel_count = 0;
+	peer->pulse.beat_due = false;
 	dxi_subscriptions_sent(peer);
 	move_to(&peer->lane, &peer->sent, requests);
 	move_to(&peer->flushes, &peer->flushing, flushes);
 	settle_flushes(peer);
+	dxi_pulse_expect(peer);
 	count_frame(peer->hub, writer.records);
 	return true;
 }
@@ -267,6 +274,10 @@ static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status stat
 	dxi_operation *operation = find_sent(peer, record->id, record->kind == DXI_FLUSHED);
 	static const char too_big[] = "the reply exceeds this hub's body_bytes_max";
 
+	if (operation && status == DXH_EOVERLOADED && dxi_retry_later(operation))
+		return;
+	if (status != DXH_EOVERLOADED)
+		dxi_retries_relax(peer);
 	if (operation && record->body_bytes > peer->hub->config.body_bytes_max)
 		dxi_operation_end(operation, DXH_ETOOBIG, DXH_REPLIED, too_big, sizeof too_big - 1);
 	else if (operation)
@@ -329,6 +340,7 @@ static void take_frame(dxh_peer *peer, const dxi_message *message)
 	dxi_frame_reader reader;
 	dxi_record record;
 
+	peer->pulse.heard_ns = peer->hub->now_ns;
 	dxi_count(&metrics->frames_received, 1);
 	if (message->malformed ||
 	    dxi_frame_open(&reader, message->frame, message->bytes) != DXH_OK) {

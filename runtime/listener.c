@@ -41,6 +41,7 @@ static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
 	if (record->body_bytes > 0)
 		memcpy(request->storage + body_at, record->body, record->body_bytes);
 	request->id = record->id;
+	request->attempt = record->attempt;
 	request->deadline_ns = dxi_budget_decode(record->budget_us, service->hub->now_ns);
 	request->notification = record->kind == DXI_NOTIFY;
 	return request;
@@ -147,6 +148,7 @@ static bool take_record(dxi_client *client, const dxi_record *record)
 		dxi_client_unsubscribe(client, record->budget_us);
 		return true;
 	case DXI_BEAT:
+		dxi_answer_now(client, DXI_BEAT, 0, DXH_OK, NULL, 0);
 		return true;
 	case DXI_GOODBYE:
 		dxi_client_drop(client);

@@ -43,6 +43,8 @@
 	X(notes_published)                                                                         \
 	X(notes_sent)                                                                              \
 	X(notes_dropped)                                                                           \
+	X(retries)                                                                                 \
+	X(retries_refused)                                                                         \
 	X(clients_refused)                                                                         \
 	X(callbacks)                                                                               \
 	X(callbacks_slow)

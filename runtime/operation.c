@@ -29,6 +29,8 @@ static dxh_status check_item(const dxh_peer *peer, const dxh_request_item *item)
 
 	if (status != DXH_OK)
 		return status;
+	if (item->flags & ~(uint32_t)DXH_IDEMPOTENT)
+		return dxi_fail(DXH_EINVAL, "flags 0x%x hold a bit that is none", item->flags);
 	if (!item->body && item->body_bytes > 0)
 		return dxi_fail(DXH_EINVAL, "the body is NULL, its length %zu", item->body_bytes);
 	if (item->body_bytes > peer->hub->config.body_bytes_max)
@@ -78,6 +80,8 @@ static void fill_request(dxi_operation *operation, dxh_peer *peer, const dxh_req
 	operation->subject_bytes = (uint8_t)subject_bytes;
 	operation->body_bytes = (uint32_t)item->body_bytes;
 	operation->kind = DXI_OP_REQUEST;
+	operation->idempotent = (item->flags & DXH_IDEMPOTENT) != 0;
+	operation->attempt = 0;
 	operation->place = DXI_NOWHERE;
 	operation->peer = peer;
 	operation->timer = (dxi_timer){.deadline_ns = item->deadline_ns};
@@ -284,6 +288,8 @@ static dxi_operation_list *list_of(dxi_operation *operation)
 		return &peer->lane;
 	case DXI_IN_SENT:
 		return operation->kind == DXI_OP_REQUEST ? &peer->sent : &peer->flushing;
+	case DXI_IN_REST:
+		return &peer->retries.resting;
 	case DXI_IN_FLUSHES:
 		return &peer->flushes;
 	case DXI_NOWHERE:
@@ -303,6 +309,22 @@ void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dx
 		list->first = operation;
 	list->last = operation;
 	list->count++;
+}
+
+void dxi_operation_prepend_all(dxi_operation_list *list, dxi_operation_list *from, dxi_place place)
+{
+	for (dxi_operation *each = from->first; each; each = each->next)
+		each->place = (uint8_t)place;
+	if (!from->first)
+		return;
+	from->last->next = list->first;
+	if (list->first)
+		list->first->previous = from->last;
+	else
+		list->last = from->last;
+	list->first = from->first;
+	list->count += from->count;
+	*from = (dxi_operation_list){NULL, NULL, 0};
 }
 
 void dxi_operation_remove(dxi_operation *operation)
@@ -371,6 +393,8 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 		return;
 	}
 	dxi_wheel_arm(&hub->deadlines, &operation->timer, operation->timer.deadline_ns);
+	if (is_request)
+		dxi_retries_earn(peer);
 	dxi_peer_take(peer, operation);
 }
 
@@ -421,13 +445,19 @@ void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certaint
 void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_certainty certainty,
                            const char *reason)
 {
-	while (list->first)
-		dxi_operation_end(list->first, status, certainty, reason, strlen(reason));
+	while (list->first) {
+		bool sent_before = list->first->attempt > 0;
+
+		dxi_operation_end(list->first, status, sent_before ? DXH_MAYBE_EXECUTED : certainty,
+		                  reason, strlen(reason));
+	}
 }
 
 static dxh_certainty certainty_now(const dxi_operation *operation)
 {
-	return operation->place == DXI_IN_SENT ? DXH_MAYBE_EXECUTED : DXH_NOT_SENT;
+	/* One that is to be sent again was sent before. */
+	return operation->place == DXI_IN_SENT || operation->attempt > 0 ? DXH_MAYBE_EXECUTED
+	                                                                 : DXH_NOT_SENT;
 }
 
 void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation)

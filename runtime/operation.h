@@ -14,6 +14,7 @@ typedef enum dxi_place {
 	DXI_NOWHERE,
 	DXI_IN_LANE, /* waiting to be sent */
 	DXI_IN_SENT, /* sent, waiting for the reply */
+	DXI_IN_REST, /* to be sent again, see retry.h */
 	DXI_IN_FLUSHES
 } dxi_place;
 
@@ -32,9 +33,10 @@ typedef struct dxi_operation {
 	unsigned char *payload;                /* subject, then body; inline or malloc'd */
 	uint32_t body_bytes;
 	uint8_t subject_bytes;
-	uint8_t kind;
+	uint8_t kind : 7; /* dxi_operation_kind */
+	uint8_t idempotent : 1;
 	uint8_t place;
-	uint8_t unused;
+	uint8_t attempt; /* 0 the first time */
 	union {
 		unsigned char inline_bytes[DXI_INLINE_BYTES];
 		uint64_t flush_after; /* frames queued before this flush */
@@ -48,6 +50,9 @@ typedef struct dxi_operation_list {
 } dxi_operation_list;
 
 void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dxi_place place);
+
+/* All of `from`, which is in no place, to the front of a list. */
+void dxi_operation_prepend_all(dxi_operation_list *list, dxi_operation_list *from, dxi_place place);
 
 /* Out of whatever list it is in. */
 void dxi_operation_remove(dxi_operation *operation);

@@ -2,6 +2,7 @@
 /* Connecting, posting notifications and closing, as user threads see a peer. */
 #include "runtime/peer.h"
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "runtime/descriptors.h"
 
@@ -10,7 +11,19 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { REQUESTS_DEFAULT = 8192, BATCHES_DEFAULT = 64, BATCHES_MAX = 32768 };
+enum {
+	REQUESTS_DEFAULT = 8192,
+	BATCHES_DEFAULT = 64,
+	BATCHES_MAX = 32768,
+	RETRIES_DEFAULT = 3,
+	RETRIES_MAX = 100,
+	RETRY_PERCENT_DEFAULT = 10,
+	RETRY_PERCENT_MAX = 100
+};
+static const int64_t RETRY_MIN_DEFAULT_NS = 10 * DXI_NS_PER_MS;
+static const int64_t RETRY_MAX_DEFAULT_NS = DXI_NS_PER_S;
+static const int64_t BEAT_DEFAULT_NS = DXI_NS_PER_S;
+static const int64_t SILENCE_DEFAULT_NS = (int64_t)15 * DXI_NS_PER_S;
 
 dxh_hub *dxi_peer_hub(dxh_peer *peer)
 {
@@ -43,6 +56,42 @@ static uint64_t next_id(void)
 	return atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
 }
 
+static dxh_status check_config(dxh_peer_config *config)
+{
+	if (config->requests_max == 0)
+		config->requests_max = REQUESTS_DEFAULT;
+	if (config->notify_frames == 0)
+		config->notify_frames = BATCHES_DEFAULT;
+	if (config->retries_max == 0)
+		config->retries_max = RETRIES_DEFAULT;
+	if (config->retry_percent == 0)
+		config->retry_percent = RETRY_PERCENT_DEFAULT;
+	if (config->retry_min_ns == 0)
+		config->retry_min_ns = RETRY_MIN_DEFAULT_NS;
+	if (config->retry_max_ns == 0)
+		config->retry_max_ns = RETRY_MAX_DEFAULT_NS > config->retry_min_ns
+		                               ? RETRY_MAX_DEFAULT_NS
+		                               : config->retry_min_ns;
+	if (config->beat_ns == 0)
+		config->beat_ns = BEAT_DEFAULT_NS;
+	if (config->silence_ns == 0)
+		config->silence_ns = SILENCE_DEFAULT_NS;
+	if (config->notify_frames > BATCHES_MAX || config->full_wait_ns < 0)
+		return dxi_fail(DXH_EINVAL,
+		                "notify_frames is at most %d, full_wait_ns not negative",
+		                BATCHES_MAX);
+	if (config->retries_max > RETRIES_MAX || config->retry_percent > RETRY_PERCENT_MAX ||
+	    config->retry_min_ns < 0 || config->retry_max_ns < config->retry_min_ns)
+		return dxi_fail(DXH_EINVAL,
+		                "retries_max is at most %d, retry_percent %d, and retry_min_ns <= "
+		                "retry_max_ns are not negative",
+		                RETRIES_MAX, RETRY_PERCENT_MAX);
+	if (config->silence_ns < config->beat_ns)
+		return dxi_fail(DXH_EINVAL, "silence_ns is less than beat_ns: a service would have "
+		                            "no time to answer a beat");
+	return DXH_OK;
+}
+
 static dxh_status
 make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh_peer **made)
 {
@@ -59,13 +108,11 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 		return dxi_fail_errno(errno, "the system gives no random numbers");
 	}
 	peer->config = *config;
-	if (peer->config.requests_max == 0)
-		peer->config.requests_max = REQUESTS_DEFAULT;
-	if (peer->config.notify_frames == 0)
-		peer->config.notify_frames = BATCHES_DEFAULT;
 	peer->config.server_key = peer->config.key_file = NULL; /* the caller's */
 	strcpy(peer->endpoint, endpoint); /* length checked by dxi_endpoint_check_connect() */
 	dxi_credit_init(&peer->requests, peer->config.requests_max);
+	dxi_retries_init(peer);
+	dxi_pulse_init(peer);
 	status = dxi_curve_of_peer(config, &peer->curve);
 	if (status == DXH_OK)
 		status = dxi_batches_init(&peer->batches, peer, peer->config.notify_frames,
@@ -90,11 +137,9 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 		return status;
 	if (!hub || !peer)
 		return dxi_fail(DXH_EINVAL, "dxh_peer_connect needs a hub and room for the peer");
-	if (config.notify_frames > BATCHES_MAX || config.full_wait_ns < 0)
-		return dxi_fail(DXH_EINVAL,
-		                "notify_frames is at most %d, full_wait_ns not negative",
-		                BATCHES_MAX);
-	status = dxi_endpoint_check_connect(endpoint);
+	status = check_config(&config);
+	if (status == DXH_OK)
+		status = dxi_endpoint_check_connect(endpoint);
 	if (status == DXH_OK)
 		status = dxi_hub_check_open(hub);
 	if (status == DXH_OK)
@@ -117,6 +162,7 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 void dxi_peer_free(dxh_peer *peer, int linger_ms)
 {
 	dxi_connection_stop(peer, linger_ms);
+	dxi_retries_stop(peer);
 	dxi_subscriptions_free(peer);
 	dxi_batches_fini(&peer->batches);
 	dxi_curve_wipe(&peer->curve);

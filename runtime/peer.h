@@ -11,6 +11,8 @@
 #include "runtime/batch.h"
 #include "runtime/endpoint.h"
 #include "runtime/operation.h"
+#include "runtime/pulse.h"
+#include "runtime/retry.h"
 #include "runtime/security.h"
 #include "runtime/subscription.h"
 
@@ -48,8 +50,10 @@ struct dxh_peer {
 
 	dxi_operation_list lane; /* requests to be sent */
 	dxi_operation_list sent; /* requests that wait for their reply */
-	uint32_t window;         /* how many the service lets us have open */
-	uint32_t frame_bytes;    /* at this size a frame is closed */
+	dxi_retries retries;
+	dxi_pulse pulse;
+	uint32_t window;      /* how many the service lets us have open */
+	uint32_t frame_bytes; /* at this size a frame is closed */
 
 	dxi_batch *first_batch, *last_batch; /* notifications to be sent */
 	uint64_t batches_in, batches_out;    /* through that lane, ever */
@@ -97,6 +101,9 @@ dxh_status dxi_connection_start(dxh_peer *peer);
 
 /* The socket has work (a dxi_socket_ready). */
 size_t dxi_connection_ready(void *peer, bool can_receive, bool can_send, bool fired);
+
+/* Nothing has come for too long. */
+void dxi_connection_silent(dxh_peer *peer, const char *reason);
 
 /* WELCOME or a refusal came. */
 void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome);

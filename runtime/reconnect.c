@@ -63,6 +63,7 @@ static void hang_up(dxh_peer *peer, int linger_ms)
 	peer->socket = NULL;
 	peer->hello_sent = false;
 	peer->cancel_count = 0;
+	dxi_pulse_stop(peer);
 	dxi_subscriptions_interrupt(peer);
 }
 
@@ -79,11 +80,16 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 	dxi_subscriptions_signal(peer);
 	peer->lost = false;
 	hang_up(peer, GOODBYE_LINGER_MS);
-	dxi_operation_end_all(&peer->sent, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
+	dxi_retry_lost(peer, text);
 	dxi_operation_end_all(&peer->flushing, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
 	dxi_count(&peer->hub->metrics.reconnects, 1);
 	schedule_retry(peer);
 	set_state(peer, state, text);
+}
+
+void dxi_connection_silent(dxh_peer *peer, const char *reason)
+{
+	connection_lost(peer, DXH_PEER_WAITING, reason);
 }
 
 /* Keys do not begin to fit by waiting: what waits is told at once. */
@@ -169,7 +175,7 @@ static bool say_hello(dxh_peer *peer)
 	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = peer->incarnation,
-	                   .features = DXI_FEATURE_SUBSCRIBE,
+	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT,
 	                   .frame_bytes = hub->config.frame_bytes};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_FRAME_BYTES_MAX);
@@ -217,6 +223,7 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
 	set_state(peer, DXH_PEER_READY, "");
 	dxi_subscriptions_renew(peer, hello.features & DXI_FEATURE_SUBSCRIBE);
+	dxi_pulse_start(peer, hello.features & DXI_FEATURE_BEAT);
 	if (peer->socket)
 		dxi_socket_touch(peer->socket); /* what has waited */
 }
@@ -256,6 +263,7 @@ void dxi_connection_goodbye(dxh_peer *peer)
 void dxi_connection_stop(dxh_peer *peer, int linger_ms)
 {
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
+	dxi_pulse_stop(peer);
 	if (!peer->socket)
 		return;
 	if (dxh_peer_state_get(peer) == DXH_PEER_READY)

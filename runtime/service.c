@@ -286,6 +286,11 @@ int64_t dxh_request_budget_ns(const dxh_request *request)
 	return request->deadline_ns - dxh_now_ns();
 }
 
+uint32_t dxh_request_attempt(const dxh_request *request)
+{
+	return request->attempt;
+}
+
 int dxh_request_canceled(const dxh_request *request)
 {
 	return atomic_load_explicit(&request->canceled, memory_order_relaxed);

@@ -29,6 +29,7 @@ struct dxh_request {
 	int64_t deadline_ns;
 	_Atomic int canceled; /* relaxed: a hint */
 	bool notification;
+	uint16_t attempt; /* 0 the first time */
 
 	/* received; the user's until answered */
 	const unsigned char *body;

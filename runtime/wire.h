@@ -19,7 +19,10 @@
 enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 1 };
 
 /* Bits of HELLO and WELCOME. */
-enum { DXI_FEATURE_SUBSCRIBE = 1 };
+enum {
+	DXI_FEATURE_SUBSCRIBE = 1,
+	DXI_FEATURE_BEAT = 2 /* a service that answers BEAT with BEAT */
+};
 
 enum {
 	DXI_FRAME_HEADER_BYTES = 16,

@@ -173,7 +173,14 @@ static void post_one(open_request *one, uint64_t *random)
 
 	one->asked = stress_random(random);
 	memcpy(body, &one->asked, sizeof one->asked);
-	status = dxh_post(peer, "echo", body, bytes, some_deadline(random), &one->done);
+	status = dxh_post_batch(
+		peer,
+		&(dxh_request_item){.subject = "echo",
+	                            .body = body,
+	                            .body_bytes = bytes,
+	                            .deadline_ns = some_deadline(random),
+	                            .flags = stress_random(random) % 2 ? DXH_IDEMPOTENT : 0},
+		1, NULL, &one->done);
 	if (status == DXH_OK) {
 		atomic_fetch_add(&all.posted, 1);
 	} else {

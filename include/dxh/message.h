@@ -43,6 +43,18 @@ typedef struct dxh_peer_config {
 	 * a service with allow_any lets in. NULL, NULL: in the clear. */
 	const char *server_key;
 	const char *key_file;
+	/* Retries of what is marked idempotent. */
+	uint32_t retries_max;   /* of one request; 0: 3 */
+	uint32_t retry_percent; /* of all requests, beyond the first 10; 0: 10 */
+	int64_t retry_min_ns;   /* pause when the service is overloaded, doubled each time, full
+	                         * jitter; 0: 10 ms */
+	int64_t retry_max_ns;   /* 0: 1 s */
+	/* A service that owes an answer or notes and says nothing for beat_ns is sent a
+	 * beat, which it answers; after silence_ns its connection counts as ended. The
+	 * largest body must travel in less. A peer of which nothing is expected is left
+	 * alone. */
+	int64_t beat_ns;    /* 0: 1 s; negative: never */
+	int64_t silence_ns; /* 0: 15 s */
 } dxh_peer_config;
 
 /* Connect to a service; returns before the connection stands, and keeps
@@ -92,8 +104,14 @@ typedef struct dxh_request_item {
 	const void *body;
 	size_t body_bytes;
 	int64_t deadline_ns;
-	void *user; /* handed back in dxh_event */
+	void *user;     /* handed back in dxh_event */
+	uint32_t flags; /* DXH_IDEMPOTENT or 0 */
 } dxh_request_item;
+
+/* To execute it twice does no harm: it may be sent again when its connection ended
+ * before the answer, or when the service had no room. It keeps its deadline. The
+ * service sees dxh_request_attempt(). */
+enum { DXH_IDEMPOTENT = 1 };
 
 /* Post `count` requests with one hand-over to the I/O thread: all or none.
  * `group` may be NULL. Thread, Owner, Returns: as dxh_post(); done has room for
@@ -208,6 +226,8 @@ DXH_API const void *dxh_request_body(const dxh_request *request, size_t *body_by
 DXH_API int dxh_request_is_notification(const dxh_request *request);
 /* Time left, in ns, DXH_FOREVER without deadline; 0 or less: too late. */
 DXH_API int64_t dxh_request_budget_ns(const dxh_request *request);
+/* 0 the first time; +1 each time the client has sent it again. */
+DXH_API uint32_t dxh_request_attempt(const dxh_request *request);
 /* Not 0: the client cancelled it, or is gone; no answer will be read. */
 DXH_API int dxh_request_canceled(const dxh_request *request);
 
