@@ -29,6 +29,7 @@ enum {
 	FRAME_MIN = 1024,
 	BODY_DEFAULT = 512 * 1024,
 	BODY_MAX = DXI_MESSAGE_BYTES_MAX - 1024, /* header and subject beside it */
+	SAMPLE_DEFAULT = 64,
 	DRAINED_LINGER_MS_MAX = 1000
 };
 
@@ -174,6 +175,8 @@ static dxh_status check_config(dxh_hub_config *config)
 		config->reconnect_min_ns = (int64_t)10 * DXI_NS_PER_MS;
 	if (config->reconnect_max_ns == 0)
 		config->reconnect_max_ns = DXI_NS_PER_S;
+	if (config->sample_one_in == 0)
+		config->sample_one_in = SAMPLE_DEFAULT;
 	if (config->operations_max > OPERATIONS_MAX)
 		return dxi_fail(DXH_EINVAL, "operations_max is at most %d, not %u", OPERATIONS_MAX,
 		                config->operations_max);
@@ -486,4 +489,17 @@ dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub, dxh_h
 	memset(stats, 0, stats_bytes);
 	memcpy(stats, &now, stats_bytes < sizeof now ? stats_bytes : sizeof now);
 	return DXH_OK;
+}
+
+dxh_status dxh_hub_latency_get(const dxh_hub *hub, dxh_stage stage, dxh_latency *latency)
+{
+	dxh_status status;
+
+	if (!hub || !latency || (unsigned)stage > DXH_STAGE_WAKE)
+		return dxi_fail(DXH_EINVAL,
+		                "dxh_hub_latency_get needs a hub, a stage and room for the result");
+	status = dxi_hub_check_process(hub);
+	if (status == DXH_OK)
+		*latency = dxi_histogram_read(&hub->latency[stage]);
+	return status;
 }

@@ -5,6 +5,7 @@
 
 #include "queue/completion.h"
 #include "queue/queue.h"
+#include "runtime/latency.h"
 #include "runtime/metrics.h"
 #include "runtime/socket.h"
 #include "runtime/timer.h"
@@ -46,6 +47,7 @@ struct dxh_hub {
 	char name[64];
 	uint64_t incarnation; /* random; mixed into ids on the wire */
 	dxi_metrics metrics;
+	dxi_histogram latency[DXH_STAGE_WAKE + 1];
 	pthread_t thread;
 
 	/* the I/O thread alone */
@@ -55,7 +57,8 @@ struct dxh_hub {
 	dxi_wheel deadlines; /* of operations */
 	dxi_wheel ticks;     /* of everything else */
 	dxi_wakes wakes;
-	int64_t now_ns; /* read once a turn */
+	int64_t now_ns;     /* read once a turn */
+	bool sampled_ended; /* one that is timed has ended in this turn */
 	struct dxh_peer *peers;
 	struct dxh_service *services;
 	dxi_socket *doorkeeper; /* answers libzmq; NULL: not asked yet */

@@ -182,6 +182,7 @@ static void move_to(dxi_operation_list *from, dxi_operation_list *to, size_t cou
 		dxi_operation *operation = from->first;
 
 		dxi_operation_remove(operation);
+		dxi_operation_was_sent(operation);
 		dxi_operation_append(to, operation, DXI_IN_SENT);
 	}
 }

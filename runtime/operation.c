@@ -2,6 +2,7 @@
 /* Posting on any thread; arriving, expiring and ending on the I/O thread. */
 #include "runtime/operation.h"
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "queue/group.h"
 #include "runtime/peer.h"
@@ -71,6 +72,14 @@ static dxh_status take_credit(dxh_peer *peer, size_t count)
 	                (long long)peer->requests.total, peer->endpoint);
 }
 
+/* Is this the one in so many of this thread that is timed? */
+static bool is_sampled(const dxh_hub *hub)
+{
+	static _Thread_local uint32_t posts;
+
+	return hub->config.sample_one_in > 0 && posts++ % (uint32_t)hub->config.sample_one_in == 0;
+}
+
 static void fill_request(dxi_operation *operation, dxh_peer *peer, const dxh_request_item *item,
                          size_t subject_bytes)
 {
@@ -86,6 +95,7 @@ static void fill_request(dxi_operation *operation, dxh_peer *peer, const dxh_req
 	operation->peer = peer;
 	operation->timer = (dxi_timer){.deadline_ns = item->deadline_ns};
 	operation->post.kind = DXI_TASK_OPERATION;
+	operation->post.number = is_sampled(peer->hub) ? dxi_stamp_of(dxh_now_ns()) : 0;
 	operation->cancel.kind = DXI_TASK_CANCEL;
 }
 
@@ -365,6 +375,42 @@ count_end(dxi_metrics *metrics, dxh_status status, dxh_certainty certainty, bool
 		dxi_count(&metrics->unsendable, 1);
 }
 
+static void note_arrival(dxh_hub *hub, dxi_operation *operation)
+{
+	int64_t now_ns;
+
+	operation->cancel.number = (uint32_t)(hub->now_ns / DXI_NS_PER_MS);
+	if (operation->kind != DXI_OP_REQUEST || operation->post.number == 0)
+		return;
+	now_ns = dxh_now_ns();
+	dxi_histogram_add(&hub->latency[DXH_STAGE_QUEUE],
+	                  dxi_stamp_age_ns(operation->post.number, now_ns));
+	operation->post.number = dxi_stamp_of(now_ns);
+}
+
+void dxi_operation_was_sent(dxi_operation *operation)
+{
+	dxh_hub *hub = operation->peer->hub;
+	int64_t now_ns;
+
+	if (operation->kind != DXI_OP_REQUEST || operation->post.number == 0)
+		return;
+	now_ns = dxh_now_ns();
+	dxi_histogram_add(&hub->latency[DXH_STAGE_LANE],
+	                  dxi_stamp_age_ns(operation->post.number, now_ns));
+	operation->post.number = dxi_stamp_of(now_ns);
+}
+
+static void note_end(dxh_hub *hub, const dxi_operation *operation, dxh_certainty certainty)
+{
+	if (operation->kind != DXI_OP_REQUEST || operation->post.number == 0 ||
+	    certainty != DXH_REPLIED)
+		return;
+	dxi_histogram_add(&hub->latency[DXH_STAGE_SERVICE],
+	                  dxi_stamp_age_ns(operation->post.number, dxh_now_ns()));
+	hub->sampled_ended = true;
+}
+
 void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 {
 	dxh_peer *peer = operation->peer;
@@ -384,6 +430,7 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 		return;
 	}
 	dxi_count(&hub->metrics.open_now, 1);
+	note_arrival(hub, operation);
 	if (operation->timer.deadline_ns <= hub->now_ns) {
 		dxi_operation_end(operation, DXH_EEXPIRED, DXH_NOT_SENT, NULL, 0);
 		return;
@@ -428,6 +475,7 @@ void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certaint
 	bool own;
 
 	dxi_operation_remove(operation);
+	note_end(hub, operation, certainty);
 	dxi_wheel_disarm(&hub->deadlines, &operation->timer);
 	free_payload(operation);
 	kept = keep_body(operation, body, body_bytes, &own);

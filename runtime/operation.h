@@ -24,6 +24,8 @@ typedef enum dxi_operation_kind {
 	DXI_OP_FLUSH_REPLIED
 } dxi_operation_kind;
 
+/* cancel.number: when it was taken from the queue, ms. post.number: for those that are
+ * timed, when it was posted, later when it was sent (dxi_stamp_of()); else 0. */
 typedef struct dxi_operation {
 	dxi_task cancel; /* first: see dxi_completion_begin() */
 	dxi_task post;
@@ -70,6 +72,9 @@ static inline dxi_slot *dxi_slot_of(dxi_operation *operation)
 /* I/O thread: the operation has arrived by the queue, or its cancel has. */
 void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation);
 void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation);
+
+/* I/O thread: it was handed to the network. */
+void dxi_operation_was_sent(dxi_operation *operation);
 
 /* I/O thread: the terminal event; the operation is gone afterwards. The body is
  * copied. */

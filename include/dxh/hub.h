@@ -24,6 +24,8 @@ typedef struct dxh_hub_config {
 	int64_t connect_timeout_ns; /* handshake of one connection; 0: 5 s */
 	int64_t reconnect_min_ns;   /* pause before the next try, full jitter; 0: 10 ms */
 	int64_t reconnect_max_ns;   /* 0: 1 s */
+	int32_t sample_one_in;      /* requests of a thread timed for dxh_hub_latency_get(); 0: 64;
+	                             * negative: none */
 } dxh_hub_config;
 
 /* Open a hub and start its I/O thread.
@@ -120,6 +122,34 @@ typedef struct dxh_hub_stats {
 #define dxh_hub_stats_get(...) dxh_hub_stats_get_sized(sizeof(dxh_hub_stats), __VA_ARGS__)
 DXH_API dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub,
                                            dxh_hub_stats *stats);
+
+/* Where the time of a request goes. */
+typedef enum dxh_stage {
+	DXH_STAGE_QUEUE = 0,   /* posted, until the I/O thread has taken it */
+	DXH_STAGE_LANE = 1,    /* until it is handed to the network */
+	DXH_STAGE_SERVICE = 2, /* until its answer is here: network, service, network */
+	DXH_STAGE_WAKE = 3     /* until its waiter is woken, behind the whole batch */
+} dxh_stage;
+
+/* Of the requests that were timed, since the hub was opened; percentiles are known to
+ * an eighth. */
+typedef struct dxh_latency {
+	uint64_t count;
+	uint64_t p50_ns, p90_ns, p99_ns, p999_ns;
+	uint64_t max_ns;
+} dxh_latency;
+
+/* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL; DXH_EFORKED. */
+DXH_API dxh_status dxh_hub_latency_get(const dxh_hub *hub, dxh_stage stage, dxh_latency *latency);
+
+/* One line without newline; called on the I/O thread. */
+typedef void (*dxh_dump_fn)(void *context, const char *line);
+
+/* Tell what the hub is doing now: peers with their states and open operations, services
+ * with their clients; a hundred of those at the most. The hub stands still meanwhile.
+ * Thread: any. Returns: DXH_EINVAL; DXH_EDEADLK on another hub's I/O thread;
+ * DXH_EFORKED. */
+DXH_API dxh_status dxh_hub_dump(dxh_hub *hub, dxh_dump_fn write, void *context);
 
 #ifdef __cplusplus
 }
