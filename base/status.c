@@ -2,6 +2,8 @@
 /* Words for failures: status texts, the last error of each thread, the log. */
 #include "base/status.h"
 
+#include "base/ratelimit.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -104,12 +106,21 @@ void dxi_log(dxh_log_level level, const char *format, ...)
 {
 	char line[DXI_ERROR_BYTES];
 	va_list values;
+	uint64_t left_out;
+	size_t length;
 
 	if (!log_sink.fn || level > log_sink.level)
+		return;
+	/* What a stranger sends must not fill a disk. */
+	if (!dxi_ratelimit_pass(format, dxh_now_ns(), &left_out))
 		return;
 	va_start(values, format);
 	vsnprintf(line, sizeof line, format, values);
 	va_end(values);
+	length = strlen(line);
+	if (left_out > 0)
+		snprintf(line + length, sizeof line - length, " (%llu more such lines left out)",
+		         (unsigned long long)left_out);
 	make_printable(line);
 	log_sink.fn(log_sink.context, level, line);
 }

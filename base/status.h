@@ -24,7 +24,8 @@ bool dxi_status_is_known(int32_t code);
 /* Take over the last error of another thread, as dxh_last_error() gave it there. */
 void dxi_fail_as(const char *last_error);
 
-/* One line to the log callback. */
+/* One line to the log callback; of one format at most DXI_LINES_PER_S a second, the
+ * next then says how many were left out. */
 void dxi_log(dxh_log_level level, const char *format, ...) DXH_PRINTF(2, 3);
 
 /* Copy a caller's config of `given` bytes into ours of `own` bytes. A shorter

@@ -2,7 +2,6 @@
 /* A key is looked up at each handshake, in the file as it is then. */
 #include "runtime/doorkeeper.h"
 
-#include "base/clock.h"
 #include "base/status.h"
 #include "runtime/service.h"
 
@@ -20,19 +19,6 @@ static dxh_service *service_of(dxh_hub *hub, const char *domain)
 	return service;
 }
 
-/* A line a second at the most: strangers can come as often as they like. */
-static void log_refusal(dxh_hub *hub, const dxh_service *service, const char *address)
-{
-	hub->refusals_unlogged++;
-	if (hub->now_ns < hub->refusal_logged_ns + DXI_NS_PER_S)
-		return;
-	dxi_log(DXH_LOG_WARNING, "'%s' sent a client from %.64s away (%llu of late): %s",
-	        service->endpoint, address, (unsigned long long)hub->refusals_unlogged,
-	        dxh_last_error());
-	hub->refusal_logged_ns = hub->now_ns;
-	hub->refusals_unlogged = 0;
-}
-
 static int admit(void *owner, const char *domain, const char *address, const char *public_key)
 {
 	dxh_hub *hub = owner;
@@ -44,7 +30,8 @@ static int admit(void *owner, const char *domain, const char *address, const cha
 	if (!service->allow_file || dxi_key_is_allowed(service->allow_file, public_key) == DXH_OK)
 		return ADMITTED;
 	dxi_count(&hub->metrics.clients_refused, 1);
-	log_refusal(hub, service, address);
+	dxi_log(DXH_LOG_WARNING, "'%s' sent a client from %.64s away: %s", service->endpoint,
+	        address, dxh_last_error());
 	return SENT_AWAY;
 }
 

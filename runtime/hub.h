@@ -61,9 +61,7 @@ struct dxh_hub {
 	bool sampled_ended; /* one that is timed has ended in this turn */
 	struct dxh_peer *peers;
 	struct dxh_service *services;
-	dxi_socket *doorkeeper; /* answers libzmq; NULL: not asked yet */
-	int64_t refusal_logged_ns;
-	uint64_t refusals_unlogged;
+	dxi_socket *doorkeeper;     /* answers libzmq; NULL: not asked yet */
 	uint64_t cancels_under_way; /* of operations that have ended */
 	uint64_t random_state;
 	unsigned char *scratch; /* DXI_MESSAGE_BYTES_MAX, for encoding */

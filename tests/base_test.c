@@ -4,6 +4,7 @@
 #include "base/forked.h"
 #include "base/futex.h"
 #include "base/hash.h"
+#include "base/ratelimit.h"
 #include "base/status.h"
 #include "tests/support/support.h"
 
@@ -97,6 +98,38 @@ static void keep(void *context, dxh_log_level level, const char *line)
 	cr_assert_eq(context, (void *)&logged_level);
 	snprintf(logged, sizeof logged, "%s", line);
 	logged_level = level;
+}
+
+static unsigned lines;
+
+static void count_lines(void *context, dxh_log_level level, const char *line)
+{
+	(void)context, (void)level, (void)line;
+	lines++;
+}
+
+Test(status, a_flood_of_lines_of_one_kind_is_cut, .timeout = 5)
+{
+	int64_t second = INT64_C(1000000000);
+	static const char kinds[16];
+	const char *kind = &kinds[0], *other = &kinds[8];
+	uint64_t left_out;
+	unsigned passed = 0;
+
+	for (int i = 0; i < 1000; i++)
+		passed += dxi_ratelimit_pass(kind, 5 * second + i, &left_out);
+	cr_expect_eq(passed, DXI_LINES_PER_S);
+	cr_expect(dxi_ratelimit_pass(other, 5 * second, &left_out), "another kind is free");
+	cr_expect_eq(left_out, 0);
+	cr_expect(dxi_ratelimit_pass(kind, 6 * second, &left_out));
+	cr_expect_eq(left_out, 1000 - DXI_LINES_PER_S);
+	cr_expect(dxi_ratelimit_pass(kind, 6 * second, &left_out));
+	cr_expect_eq(left_out, 0, "told once");
+	dxh_log_set(DXH_LOG_INFO, count_lines, NULL);
+	for (int i = 0; i < 10000; i++)
+		dxi_log(DXH_LOG_INFO, "line %d", i);
+	cr_expect_lt(lines, 1000);
+	cr_expect_geq(lines, DXI_LINES_PER_S);
 }
 
 Test(status, the_log_goes_where_it_is_sent_up_to_its_level, .timeout = 5)

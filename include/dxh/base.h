@@ -111,7 +111,8 @@ typedef enum dxh_log_level {
 	DXH_LOG_DEBUG = 4
 } dxh_log_level;
 
-/* Called with one line without newline. May run on any thread, also on the
+/* Called with one line without newline; of lines of one kind at most 20 a second, the
+ * next then tells how many were left out. May run on any thread, also on the
  * I/O thread: it must not block and must not call back into the hub. */
 typedef void (*dxh_log_fn)(void *context, dxh_log_level level, const char *line);
 
