@@ -10,6 +10,10 @@
 /* So that one busy peer cannot hold the others up. */
 enum { FRAMES_PER_LOOK = 64 };
 
+/* Requests go before notifications, but of so many frames and one more, one is of
+ * notifications if any wait. */
+enum { REQUEST_FRAMES_IN_ROW = 3 };
+
 /* ---- into the lanes ---------------------------------------------------------------- */
 
 /* Only a ready peer sends; before that its lanes just grow. */
@@ -88,9 +92,18 @@ void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
 void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id)
 {
 	/* A hint without an answer: when there is no room, it is not told. */
-	if (peer->cancel_count < DXI_CANCELS_MAX)
-		peer->cancels[peer->cancel_count++] = id;
+	(void)dxi_peer_control(peer, &(dxi_record){.kind = DXI_CANCEL, .id = id});
+}
+
+bool dxi_peer_control(dxh_peer *peer, const dxi_record *record)
+{
+	if (!peer->socket || dxh_peer_state_get(peer) != DXH_PEER_READY)
+		return false;
 	touch(peer);
+	if (dxi_control_lane_put(&peer->control, record))
+		return true;
+	dxi_count(&peer->hub->metrics.control_refused, 1);
+	return false;
 }
 
 void dxi_peer_abandon(dxh_peer *peer, const char *reason)
@@ -133,18 +146,13 @@ static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
 	                    .body_bytes = operation->body_bytes};
 }
 
-/* Put control records and requests into one frame. Nothing changes its place yet:
- * the socket may refuse. Returns how many requests are in it. */
+/* Put requests into a frame behind the control records. Nothing changes its place
+ * yet: the socket may refuse. Returns how many are in it. */
 static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer)
 {
 	size_t room = peer->window > peer->sent.count ? peer->window - peer->sent.count : 0;
 	size_t count = 0;
 
-	if (peer->pulse.beat_due)
-		dxi_frame_append(writer, &(dxi_record){.kind = DXI_BEAT});
-	for (uint32_t i = 0; i < peer->cancel_count; i++)
-		dxi_frame_append(writer, &(dxi_record){.kind = DXI_CANCEL, .id = peer->cancels[i]});
-	dxi_subscriptions_encode(peer, writer);
 	for (dxi_operation *next = peer->lane.first; next && count < room; next = next->next) {
 		dxi_record record = request_record(next, peer->hub);
 
@@ -193,17 +201,23 @@ static void count_frame(dxh_hub *hub, uint32_t records)
 	dxi_count(&hub->metrics.records_sent, records);
 }
 
+/* One frame: control records first, then as many requests as fit. */
 static bool send_requests(dxh_peer *peer)
 {
 	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, peer->frame_bytes);
-	size_t requests = encode_requests(peer, &writer);
-	size_t flushes = encode_flushes(peer, &writer);
-	size_t bytes = dxi_frame_end(&writer);
+	size_t flushes, requests, bytes;
 
+	if (peer->pulse.beat_due)
+		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_BEAT});
+	dxi_control_lane_encode(&peer->control, &writer);
+	flushes = encode_flushes(peer, &writer);
+	dxi_subscriptions_encode(peer, &writer);
+	requests = encode_requests(peer, &writer);
+	bytes = dxi_frame_end(&writer);
 	if (bytes == 0 || dxi_socket_send(peer->socket, peer->hub->scratch, bytes) != DXI_SENT_ALL)
 		return false;
-	peer->cancel_count = 0;
 	peer->pulse.beat_due = false;
+	dxi_control_lane_sent(&peer->control);
 	dxi_subscriptions_sent(peer);
 	move_to(&peer->lane, &peer->sent, requests);
 	move_to(&peer->flushes, &peer->flushing, flushes);
@@ -238,16 +252,30 @@ static bool send_batch(dxh_peer *peer)
 	return true;
 }
 
+/* Whose turn it is, kept over looks: a socket that takes one frame a look would
+ * otherwise never come to the second lane. Control records always go first: they
+ * travel in the frames of the requests. */
+static bool is_turn_of_batches(const dxh_peer *peer)
+{
+	return peer->first_batch && peer->request_frames >= REQUEST_FRAMES_IN_ROW &&
+	       dxi_control_lane_is_empty(&peer->control) && !peer->pulse.beat_due;
+}
+
 static size_t send_all(dxh_peer *peer)
 {
 	size_t frames = 0;
-	bool requests = true, batches = true;
+	bool sent = true;
 
-	/* In turns, so that neither lane waits for the whole of the other. */
-	while ((requests || batches) && frames < FRAMES_PER_LOOK) {
-		requests = requests && send_requests(peer);
-		batches = batches && send_batch(peer);
-		frames += (size_t)requests + (size_t)batches;
+	while (sent && frames < FRAMES_PER_LOOK) {
+		sent = !is_turn_of_batches(peer) && send_requests(peer);
+		if (sent) {
+			peer->request_frames++;
+		} else {
+			sent = send_batch(peer);
+			if (sent)
+				peer->request_frames = 0;
+		}
+		frames += (size_t)sent;
 	}
 	return frames;
 }

@@ -47,7 +47,8 @@
 	X(retries_refused)                                                                         \
 	X(clients_refused)                                                                         \
 	X(callbacks)                                                                               \
-	X(callbacks_slow)
+	X(callbacks_slow)                                                                          \
+	X(control_refused)
 
 typedef struct dxi_metrics {
 #define DXI_COUNTER(name) _Atomic uint64_t name;

@@ -164,6 +164,7 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms)
 	dxi_connection_stop(peer, linger_ms);
 	dxi_retries_stop(peer);
 	dxi_subscriptions_free(peer);
+	dxi_control_lane_fini(&peer->control);
 	dxi_batches_fini(&peer->batches);
 	dxi_curve_wipe(&peer->curve);
 	free(peer);

@@ -9,14 +9,13 @@
 
 #include "queue/credit.h"
 #include "runtime/batch.h"
+#include "runtime/control_lane.h"
 #include "runtime/endpoint.h"
 #include "runtime/operation.h"
 #include "runtime/pulse.h"
 #include "runtime/retry.h"
 #include "runtime/security.h"
 #include "runtime/subscription.h"
-
-enum { DXI_CANCELS_MAX = 64 };
 
 /* Told on the I/O thread each time the peer becomes ready. */
 typedef struct dxi_peer_watch {
@@ -48,12 +47,14 @@ struct dxh_peer {
 	bool lost;           /* the connection ended while the socket was being looked at */
 	dxi_peer_watch *watches;
 
+	dxi_control_lane control;
 	dxi_operation_list lane; /* requests to be sent */
 	dxi_operation_list sent; /* requests that wait for their reply */
 	dxi_retries retries;
 	dxi_pulse pulse;
-	uint32_t window;      /* how many the service lets us have open */
-	uint32_t frame_bytes; /* at this size a frame is closed */
+	uint32_t window;         /* how many the service lets us have open */
+	uint32_t frame_bytes;    /* at this size a frame is closed */
+	uint32_t request_frames; /* in a row, while notifications waited */
 
 	dxi_batch *first_batch, *last_batch; /* notifications to be sent */
 	uint64_t batches_in, batches_out;    /* through that lane, ever */
@@ -61,9 +62,6 @@ struct dxh_peer {
 	dxi_operation_list flushing;         /* FLUSH sent, waiting for FLUSHED */
 
 	dxi_subscriptions subscriptions;
-
-	uint64_t cancels[DXI_CANCELS_MAX]; /* ids to tell the service, a hint */
-	uint32_t cancel_count;
 };
 
 dxh_hub *dxi_peer_hub(dxh_peer *peer);
@@ -81,6 +79,11 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms);
 void dxi_peer_take(dxh_peer *peer, dxi_operation *operation);
 void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch);
 void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id);
+
+/* Into the control lane, which leaves with the next frame, before all requests and
+ * notifications. Copied. For this connection only: without one, or when the lane is
+ * full (counted as control_refused), it is not kept and false is returned. */
+bool dxi_peer_control(dxh_peer *peer, const dxi_record *record);
 
 /* Everything that waits or is open ends so; counts what is dropped. */
 void dxi_peer_abandon(dxh_peer *peer, const char *reason);

@@ -62,7 +62,7 @@ static void hang_up(dxh_peer *peer, int linger_ms)
 	dxi_socket_close(peer->socket, linger_ms);
 	peer->socket = NULL;
 	peer->hello_sent = false;
-	peer->cancel_count = 0;
+	dxi_control_lane_clear(&peer->control);
 	dxi_pulse_stop(peer);
 	dxi_subscriptions_interrupt(peer);
 }

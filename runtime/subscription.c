@@ -384,7 +384,7 @@ void dxi_subscriptions_interrupt(dxh_peer *peer)
 	dxi_subscriptions *all = &peer->subscriptions;
 
 	all->due = 0;
-	all->ended_count = 0; /* the service forgets with the connection */
+	all->ended_count = all->ended_in_frame = 0; /* the service forgets with the connection */
 	for (dxh_subscription *each = all->first; each; each = each->next) {
 		each->was_standing = each->was_standing || state_of(each) == STANDING;
 		each->reconnected = each->was_standing;
@@ -398,9 +398,12 @@ void dxi_subscriptions_encode(dxh_peer *peer, dxi_frame_writer *writer)
 {
 	dxi_subscriptions *all = &peer->subscriptions;
 
-	for (uint32_t i = 0; i < all->ended_count; i++)
-		dxi_frame_append(
-			writer, &(dxi_record){.kind = DXI_UNSUBSCRIBE, .budget_us = all->ended[i]});
+	all->ended_in_frame = 0;
+	while (all->ended_in_frame < all->ended_count &&
+	       dxi_frame_append(writer,
+	                        &(dxi_record){.kind = DXI_UNSUBSCRIBE,
+	                                      .budget_us = all->ended[all->ended_in_frame]}))
+		all->ended_in_frame++;
 	if (all->due == 0 || !all->supported)
 		return;
 	for (dxh_subscription *each = all->first; each; each = each->next)
@@ -416,7 +419,10 @@ void dxi_subscriptions_sent(dxh_peer *peer)
 {
 	dxi_subscriptions *all = &peer->subscriptions;
 
-	all->ended_count = 0;
+	all->ended_count -= all->ended_in_frame;
+	memmove(all->ended, all->ended + all->ended_in_frame,
+	        all->ended_count * sizeof *all->ended);
+	all->ended_in_frame = 0;
 	for (dxh_subscription *each = all->due > 0 ? all->first : NULL; each; each = each->next) {
 		if (!each->is_in_frame)
 			continue;

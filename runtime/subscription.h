@@ -17,6 +17,7 @@ typedef struct dxi_subscriptions {
 	bool supported;                          /* the service publishes */
 	uint32_t ended[DXI_SUBSCRIPTIONS_ENDED]; /* numbers to unsubscribe */
 	uint32_t ended_count;
+	uint32_t ended_in_frame; /* of them, the first, in a frame not yet sent */
 	dxh_subscription *fresh; /* got notes in this turn; they are told at its end */
 } dxi_subscriptions;
 

@@ -123,6 +123,16 @@ bool dxi_frame_append(dxi_frame_writer *writer, const dxi_record *record)
 	return true;
 }
 
+bool dxi_frame_append_encoded(dxi_frame_writer *writer, const void *record, size_t bytes)
+{
+	if (writer->used > writer->capacity || bytes > writer->capacity - writer->used)
+		return false;
+	memcpy(writer->bytes + writer->used, record, bytes);
+	writer->used += bytes;
+	writer->records++;
+	return true;
+}
+
 size_t dxi_frame_end(dxi_frame_writer *writer)
 {
 	if (writer->records == 0)

@@ -91,6 +91,8 @@ typedef struct dxi_frame_writer {
 
 dxi_frame_writer dxi_frame_begin(void *bytes, size_t capacity);
 bool dxi_frame_append(dxi_frame_writer *writer, const dxi_record *record);
+/* The same for one record that dxi_record_encode() wrote, with its padding. */
+bool dxi_frame_append_encoded(dxi_frame_writer *writer, const void *record, size_t bytes);
 size_t dxi_frame_end(dxi_frame_writer *writer);
 
 /* Only the header, for a frame whose records were encoded in place.

@@ -116,6 +116,8 @@ typedef struct dxh_hub_stats {
 	uint64_t clients_refused; /* whose keys were on no list */
 	uint64_t callbacks;       /* of inline groups, on the I/O thread */
 	uint64_t callbacks_slow;  /* that held it up for more than 1 ms */
+
+	uint64_t control_refused; /* hints to a service whose control lane was full */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */
