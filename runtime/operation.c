@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "queue/group.h"
+#include "runtime/allowance.h"
 #include "runtime/peer.h"
 
 #include <stdlib.h>
@@ -41,8 +42,7 @@ static dxh_status check_item(const dxh_peer *peer, const dxh_request_item *item)
 	return DXH_OK;
 }
 
-/* Why no slot is free. */
-static dxh_status fail_no_slot(const dxh_hub *hub)
+dxh_status dxi_operation_fail_no_slot(const dxh_hub *hub)
 {
 	uint64_t out = dxi_pool_out(hub->pool);
 	uint64_t open = dxi_count_get(&hub->metrics.open_now);
@@ -52,24 +52,6 @@ static dxh_status fail_no_slot(const dxh_hub *hub)
 	                "and were not released: release completions, or raise operations_max",
 	                hub->config.operations_max,
 	                (unsigned long long)(out > open ? out - open : 0));
-}
-
-static dxh_status take_credit(dxh_peer *peer, size_t count)
-{
-	int64_t wait_ns = dxi_may_not_wait ? 0 : peer->config.full_wait_ns;
-
-	if ((int64_t)count > peer->requests.total)
-		return dxi_fail(DXH_EINVAL, "a batch of %zu requests; requests_max of '%s' is %lld",
-		                count, peer->endpoint, (long long)peer->requests.total);
-	if (dxi_credit_take(&peer->requests, (int64_t)count))
-		return DXH_OK;
-	if (wait_ns > 0 &&
-	    dxi_credit_take_until(&peer->requests, (int64_t)count, dxh_in_ns(wait_ns)))
-		return DXH_OK;
-	return dxi_fail(DXH_EFULL,
-	                "%lld requests are in flight to '%s': await some, set full_wait_ns, or "
-	                "raise requests_max",
-	                (long long)peer->requests.total, peer->endpoint);
 }
 
 /* Is this the one in so many of this thread that is timed? */
@@ -109,7 +91,7 @@ static dxh_status make_request(dxh_peer *peer, const dxh_request_item *item, dxh
 	dxi_operation *operation;
 
 	if (!slot)
-		return fail_no_slot(peer->hub);
+		return dxi_operation_fail_no_slot(peer->hub);
 	operation = dxi_operation_of(slot);
 	operation->payload = bytes <= DXI_INLINE_BYTES ? operation->inline_bytes : malloc(bytes);
 	if (!operation->payload) {
@@ -155,7 +137,8 @@ static dxh_status post(dxh_peer *peer, const dxh_request_item *items, size_t cou
 {
 	dxi_task *newest = NULL, *oldest = NULL;
 	dxi_operation *operation = NULL;
-	dxh_status status = take_credit(peer, count);
+	dxi_amount amount = dxi_allowance_of_items(items, count);
+	dxh_status status = dxi_allowance_take(peer, amount);
 
 	if (status != DXH_OK)
 		return status;
@@ -177,7 +160,7 @@ unmake:
 	if (group)
 		dxi_group_unexpect(group, count);
 give_credit:
-	dxi_credit_give(&peer->requests, (int64_t)count);
+	dxi_allowance_give(peer, amount);
 	return status;
 }
 
@@ -252,37 +235,6 @@ dxh_status dxh_request_sync(dxh_peer *peer, const char *subject, const void *bod
 			       result.body_bytes < capacity_bytes ? result.body_bytes
 			                                          : capacity_bytes);
 	}
-	dxh_release(done);
-	return status;
-}
-
-dxh_status dxh_flush(dxh_peer *peer, dxh_flush_level level, int64_t deadline_ns)
-{
-	dxi_slot *slot;
-	dxi_operation *operation;
-	dxh_completion done;
-	dxh_status status;
-
-	if (!peer || (level != DXH_FLUSH_SENT && level != DXH_FLUSH_REPLIED))
-		return dxi_fail(DXH_EINVAL, "dxh_flush needs a peer and a level");
-	status = dxi_hub_check_process(peer->hub);
-	if (status != DXH_OK)
-		return status;
-	if (dxi_may_not_wait)
-		return dxi_fail(DXH_EDEADLK, "the I/O thread cannot wait for its own sending");
-	slot = dxi_pool_take(peer->hub->pool);
-	if (!slot)
-		return fail_no_slot(peer->hub);
-	operation = dxi_operation_of(slot);
-	*operation = (dxi_operation){.peer = peer,
-	                             .timer.deadline_ns = deadline_ns,
-	                             .kind = level == DXH_FLUSH_SENT ? DXI_OP_FLUSH_SENT
-	                                                             : DXI_OP_FLUSH_REPLIED,
-	                             .post.kind = DXI_TASK_OPERATION,
-	                             .cancel.kind = DXI_TASK_CANCEL};
-	done = dxi_completion_begin(slot, NULL, NULL);
-	dxi_hub_push(peer->hub, &operation->post, &operation->post);
-	status = dxh_await(done, DXH_FOREVER, NULL);
 	dxh_release(done);
 	return status;
 }
@@ -418,6 +370,7 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 	void *heap = is_request && operation->payload != operation->inline_bytes
 	                     ? operation->payload
 	                     : NULL;
+	dxi_amount amount = dxi_allowance_of(operation);
 
 	dxi_count(&hub->metrics.posted, 1);
 	if (!dxi_completion_claim(dxi_slot_of(operation))) {
@@ -426,7 +379,7 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 		free(heap);
 		dxi_count(&hub->metrics.canceled, 1);
 		if (is_request)
-			dxi_credit_give(&peer->requests, 1);
+			dxi_allowance_give(peer, amount);
 		return;
 	}
 	dxi_count(&hub->metrics.open_now, 1);
@@ -471,6 +424,7 @@ void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certaint
 	dxh_hub *hub = peer->hub;
 	dxi_slot *slot = dxi_slot_of(operation);
 	bool is_request = operation->kind == DXI_OP_REQUEST;
+	dxi_amount amount = dxi_allowance_of(operation);
 	const void *kept;
 	bool own;
 
@@ -487,7 +441,7 @@ void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certaint
 	if (dxi_completion_complete(slot, status, certainty, kept, body_bytes, own, &hub->wakes))
 		hub->cancels_under_way++;
 	if (is_request)
-		dxi_credit_give(&peer->requests, 1);
+		dxi_allowance_give(peer, amount);
 }
 
 void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_certainty certainty,

@@ -88,6 +88,10 @@ void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_cert
 /* I/O thread: end what has expired. Returns how many. */
 size_t dxi_operation_expire(dxh_hub *hub);
 
+/* Why no slot is free: the second bound, with how many have ended and were not
+ * released. */
+dxh_status dxi_operation_fail_no_slot(const dxh_hub *hub);
+
 /* Is this usable as a subject? DXH_EINVAL otherwise; its length. */
 dxh_status dxi_subject_check(const char *subject, size_t *bytes);
 

@@ -20,6 +20,7 @@ enum {
 	RETRY_PERCENT_DEFAULT = 10,
 	RETRY_PERCENT_MAX = 100
 };
+static const uint64_t REQUESTS_BYTES_DEFAULT = (uint64_t)256 << 20;
 static const int64_t RETRY_MIN_DEFAULT_NS = 10 * DXI_NS_PER_MS;
 static const int64_t RETRY_MAX_DEFAULT_NS = DXI_NS_PER_S;
 static const int64_t BEAT_DEFAULT_NS = DXI_NS_PER_S;
@@ -92,6 +93,16 @@ static dxh_status check_config(dxh_peer_config *config)
 	return DXH_OK;
 }
 
+/* By default at least one body of the largest size. */
+static uint64_t requests_bytes(const dxh_peer_config *config, const dxh_hub *hub)
+{
+	uint64_t largest = hub->config.body_bytes_max + DXH_SUBJECT_MAX;
+
+	if (config->requests_bytes > 0)
+		return config->requests_bytes;
+	return largest > REQUESTS_BYTES_DEFAULT ? largest : REQUESTS_BYTES_DEFAULT;
+}
+
 static dxh_status
 make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh_peer **made)
 {
@@ -110,7 +121,8 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 	peer->config = *config;
 	peer->config.server_key = peer->config.key_file = NULL; /* the caller's */
 	strcpy(peer->endpoint, endpoint); /* length checked by dxi_endpoint_check_connect() */
-	dxi_credit_init(&peer->requests, peer->config.requests_max);
+	dxi_credit_init(&peer->requests, (dxi_amount){peer->config.requests_max,
+	                                              requests_bytes(&peer->config, hub)});
 	dxi_retries_init(peer);
 	dxi_pulse_init(peer);
 	status = dxi_curve_of_peer(config, &peer->curve);

@@ -73,14 +73,14 @@ dxh_service_publish(dxh_service *service, const char *topic, const void *body, s
 	/* relaxed: who subscribes at this moment may get it or not. */
 	if (atomic_load_explicit(&service->subscribers, memory_order_relaxed) == 0)
 		return DXH_OK;
-	if (!dxi_credit_take(&service->publications, 1))
+	if (!dxi_credit_take(&service->publications, (dxi_amount){.things = 1}))
 		return dxi_fail(DXH_EFULL,
 		                "%u publications wait to be handed on: publish slower, or raise "
 		                "publish_max",
 		                service->config.publish_max);
 	made = malloc(sizeof *made + topic_bytes + body_bytes);
 	if (!made) {
-		dxi_credit_give(&service->publications, 1);
+		dxi_credit_give(&service->publications, (dxi_amount){.things = 1});
 		return dxi_fail(DXH_ENOMEM, "no memory for a body of %zu bytes", body_bytes);
 	}
 	*made = (publication){.task.kind = DXI_TASK_PUBLISH,
@@ -170,7 +170,7 @@ void dxi_publication_arrived(dxi_task *task)
 	publication *published = (publication *)(void *)task;
 	dxh_service *service = published->service;
 
-	dxi_credit_give(&service->publications, 1);
+	dxi_credit_give(&service->publications, (dxi_amount){.things = 1});
 	if (!service->leaving)
 		dxi_topics_match(&service->topics, published->storage, published->topic_bytes,
 		                 queue_note, published);

@@ -60,7 +60,7 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 		return dxi_fail(DXH_ENOMEM, "no memory for a service");
 	service->hub = hub;
 	service->config = *config;
-	dxi_credit_init(&service->publications, config->publish_max);
+	dxi_credit_init(&service->publications, (dxi_amount){.things = config->publish_max});
 	service->bucket_count = 16;
 	while (service->bucket_count < config->clients_max)
 		service->bucket_count *= 2;

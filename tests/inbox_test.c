@@ -10,22 +10,22 @@ static dxi_credit credit;
 
 Test(credit, is_refused_below_zero_and_given_back, .timeout = 5)
 {
-	dxi_credit_init(&credit, 3);
-	cr_expect(dxi_credit_take(&credit, 2));
-	cr_expect_not(dxi_credit_take(&credit, 2));
-	cr_expect(dxi_credit_take(&credit, 1));
-	cr_expect_not(dxi_credit_take_until(&credit, 1, DXH_NOW));
-	cr_expect_not(dxi_credit_take_until(&credit, 1, dxh_in_us(50)));
-	dxi_credit_give(&credit, 3);
-	cr_expect(dxi_credit_take(&credit, 3));
+	dxi_credit_init(&credit, (dxi_amount){3, 10});
+	cr_expect(dxi_credit_take(&credit, (dxi_amount){2, 2}));
+	cr_expect_not(dxi_credit_take(&credit, (dxi_amount){2, 2}));
+	cr_expect(dxi_credit_take(&credit, (dxi_amount){1, 1}));
+	cr_expect_not(dxi_credit_take_until(&credit, (dxi_amount){1, 1}, DXH_NOW));
+	cr_expect_not(dxi_credit_take_until(&credit, (dxi_amount){1, 1}, dxh_in_us(50)));
+	dxi_credit_give(&credit, (dxi_amount){3, 3});
+	cr_expect(dxi_credit_take(&credit, (dxi_amount){3, 3}));
 }
 
 static void *take_ten_thousand(void *unused)
 {
 	(void)unused;
 	for (int i = 0; i < 10000; i++) {
-		cr_assert(dxi_credit_take_until(&credit, 1, DXH_FOREVER));
-		dxi_credit_give(&credit, 1);
+		cr_assert(dxi_credit_take_until(&credit, (dxi_amount){1, 1}, DXH_FOREVER));
+		dxi_credit_give(&credit, (dxi_amount){1, 1});
 	}
 	return NULL;
 }
@@ -34,12 +34,12 @@ Test(credit, nobody_waits_for_credit_that_is_there, .timeout = 60)
 {
 	pthread_t threads[6];
 
-	dxi_credit_init(&credit, 2);
+	dxi_credit_init(&credit, (dxi_amount){2, 2});
 	for (int i = 0; i < 6; i++)
 		pthread_create(&threads[i], NULL, take_ten_thousand, NULL);
 	for (int i = 0; i < 6; i++)
 		pthread_join(threads[i], NULL);
-	cr_expect(dxi_credit_take(&credit, 2));
+	cr_expect(dxi_credit_take(&credit, (dxi_amount){2, 2}));
 }
 
 static dxi_inbox *inbox;

@@ -55,6 +55,9 @@ typedef struct dxh_peer_config {
 	 * alone. */
 	int64_t beat_ns;    /* 0: 1 s; negative: never */
 	int64_t silence_ns; /* 0: 15 s */
+	/* Subjects and bodies of the requests in flight; come back at their end. 0: 256
+	 * MiB, or one body of the hub's body_bytes_max if that is more. */
+	uint64_t requests_bytes;
 } dxh_peer_config;
 
 /* Connect to a service; returns before the connection stands, and keeps
@@ -87,7 +90,8 @@ DXH_API dxh_peer_state dxh_peer_state_get(const dxh_peer *peer);
  *          sending and answering; DXH_FOREVER for none.
  * Blocks:  only if config.full_wait_ns says so, and never on the I/O thread.
  * Returns: DXH_OK: *done must be released. Otherwise nothing was posted:
- *          DXH_EFULL naming the bound that is reached; DXH_EINVAL; DXH_ETOOBIG;
+ *          DXH_EFULL naming the bound that is reached; DXH_EINVAL; DXH_ETOOBIG:
+ *          more than body_bytes_max of the hub or requests_bytes of the peer;
  *          DXH_ENOMEM; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_post(dxh_peer *peer, const char *subject, const void *body,
@@ -153,6 +157,12 @@ typedef enum dxh_flush_level {
  * Returns: DXH_EEXPIRED; DXH_ELOST; as dxh_post(). */
 DXH_API DXH_NODISCARD dxh_status dxh_flush(dxh_peer *peer, dxh_flush_level level,
                                            int64_t deadline_ns);
+
+/* The same without waiting for it: *done ends once they have got that far.
+ * Thread: any. Owner: *done must be released.
+ * Returns: DXH_EFULL: no slot is free; DXH_EINVAL; DXH_EFORKED. */
+DXH_API DXH_NODISCARD dxh_status dxh_flush_post(dxh_peer *peer, dxh_flush_level level,
+                                                int64_t deadline_ns, dxh_completion *done);
 
 /* ---- the answering side ---------------------------------------------------- */
 
