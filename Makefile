@@ -6,6 +6,7 @@
 # make symbols    exported symbols == symbols declared in include/
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
+# make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make examples   the programs of docs/examples
 # make clean
@@ -51,11 +52,14 @@ NO_UNDEFINED := -Wl,--no-undefined
 else ifeq ($(SAN),address)
 OWN_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
+else ifeq ($(SAN),fuzzer)
+OWN_CFLAGS += -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(SAN),thread)
 OWN_CFLAGS += -fsanitize=thread -include tests/support/tsan_ck.h -Wno-pedantic
 LDFLAGS += -fsanitize=thread
 else
-$(error SAN=$(SAN) is not known: use SAN=address or SAN=thread)
+$(error SAN=$(SAN) is not known: use SAN=address, thread or fuzzer)
 endif
 LIBS = $(shell pkg-config --libs $(LIBRARIES))
 LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
@@ -69,7 +73,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check stress stress-programs tsan bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan fuzz bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -102,6 +106,12 @@ tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
 	@tests/tsan.sh '$(MAKE)' 100000
+
+SECONDS ?= 60
+fuzz:
+	@tools/packages.sh build/packages-fuzz $(PACKAGES) $(PACKAGES_CLANG)
+	@+$(MAKE) $(JOBS) CC=clang SAN=fuzzer build/clang-fuzzer/libdxh.a
+	@tests/fuzz.sh build/clang-fuzzer $(SECONDS)
 
 bench:
 	@tools/packages.sh build/packages-demo $(PACKAGES)

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# fuzz.sh BUILD SECONDS: run each fuzzer for so long, from the corpus in the tree; then
+# twins of the code in which a check is missing, which the fuzzer has to find.
+set -u
+
+build=$1
+seconds=$2
+passed=0
+failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+floor=10000 # executions, below which nothing was shown
+
+flags="-O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=address,undefined,fuzzer-no-link \
+    -fno-sanitize-recover=all"
+libraries=$(pkg-config --libs libzmq msgpack ck libsodium libxxhash libisal)
+
+# link NAME [TWIN]: the fuzzer, with this object in place of the archive's.
+link() {
+    # shellcheck disable=SC2086
+    clang $flags -fsanitize=fuzzer "tests/fuzz/$1.c" ${2:-} "$build/libdxh.a" $libraries -pthread \
+        -o "$work/$1" 2>"$work/log" || cat "$work/log"
+}
+
+# run NAME SECONDS: its exit code; the log in $work/log.
+run() {
+    rm -rf "$work/corpus"
+    cp -r "tests/fuzz/corpus-${1%_fuzz}" "$work/corpus"
+    (cd "$work" && timeout $(($2 + 60)) "./$1" -max_total_time="$2" -rss_limit_mb=2048 -timeout=10 \
+        -max_len=8192 -print_final_stats=1 corpus >log 2>&1)
+}
+
+for name in wire_fuzz pack_fuzz; do
+    link $name
+    run $name "$seconds"
+    code=$?
+    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
+    if [ $code -eq 0 ] && [ "${executed:-0}" -ge $floor ]; then
+        passed=$((passed + 1))
+        echo "ok   $name: $executed executions in $seconds s"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $name: exit $code, ${executed:-0} executions"
+        tail -n 40 "$work/log"
+    fi
+done
+
+# finds NAME SOURCE WHAT CHANGE: with this change (sed) the fuzzer must fail.
+finds() {
+    sed "$4" "$2" >"$work/twin.c"
+    if cmp -s "$2" "$work/twin.c"; then
+        failed=$((failed + 1))
+        echo "FAIL the twin of $2 is no twin: '$4' changes nothing"
+        return
+    fi
+    # shellcheck disable=SC2086
+    clang -std=c11 $flags -c "$work/twin.c" -o "$work/twin.o" 2>"$work/log" || cat "$work/log"
+    link "$1" "$work/twin.o"
+    run "$1" 60
+    code=$?
+    if [ $code -ne 0 ] && [ $code -ne 124 ] && grep -q 'SUMMARY: ' "$work/log"; then
+        passed=$((passed + 1))
+        echo "ok   $1 finds $3"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $1 did not find $3 within 60 s (exit $code)"
+        tail -n 20 "$work/log"
+    fi
+}
+
+finds wire_fuzz runtime/wire.c 'a record whose length is not clamped' \
+    's/if (bytes > left)/if (bytes > left + 4096)/'
+finds wire_fuzz runtime/wire.c 'a subject that reaches beyond its record' \
+    's/if (subject_bytes > bytes - DXI_RECORD_HEADER_BYTES)/if (subject_bytes > 65535)/'
+finds pack_fuzz base/pack.c 'a text whose length is not clamped' \
+    's/if (count > (uint64_t)(reader->end - reader->at))/if (count > UINT32_MAX)/'
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Any bytes as MessagePack: what the scan accepts can be read and stepped over to its
+ * exact end; schemas and the broker's messages in it are refused or read. */
+#include "base/pack.h"
+#include "runtime/broker/message.h"
+#include "shm/schema.h"
+
+#include <stdlib.h>
+
+static void must(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+/* Every value one by one, then all of it in one step. */
+static void read_all(const uint8_t *data, size_t size)
+{
+	dxi_reader each = dxi_reader_of(data, size), whole = each;
+	uint64_t number;
+	char text[64];
+	dxi_value value;
+	size_t values = 0;
+
+	while (dxi_read(&each, &value)) {
+		if (value.kind == DXI_TEXT || value.kind == DXI_BIN)
+			must(value.data >= data && value.data + value.bytes <= data + size);
+		values++;
+		must(values <= size);
+	}
+	must(each.at == each.end);
+	must(dxi_skip(&whole) && whole.at == whole.end);
+	(void)dxi_find_uint(data, size, "pid", &number);
+	(void)dxi_find_text(data, size, "channel", text, sizeof text);
+}
+
+static void read_messages(const uint8_t *data, size_t size)
+{
+	static dxi_claim claim;
+	static dxh_channel_info info;
+	dxi_list_request list;
+	dxi_owner owner;
+	dxi_terms terms;
+	char channel[DXH_CHANNEL_NAME_MAX + 1];
+
+	(void)dxi_claim_read(data, size, &claim);
+	(void)dxi_terms_read(data, size, &terms);
+	(void)dxi_deregister_read(data, size, &owner);
+	(void)dxi_heartbeat_read(data, size, &owner);
+	(void)dxi_discover_read(data, size, channel);
+	(void)dxi_channel_read(data, size, &info);
+	(void)dxi_list_request_read(data, size, &list);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	dxi_scan_limits limits = {.elements_max = 4096, .canonical = size % 2};
+	dxi_schema schema = {0};
+
+	if (dxi_scan(data, size, limits) == DXH_OK)
+		read_all(data, size);
+	read_messages(data, size);
+	(void)dxi_schema_parse(data, size, 0, &schema);
+	dxi_schema_fini(&schema); /* also of half a schema */
+	return 0;
+}
