@@ -49,6 +49,11 @@ bool dxi_inbox_put(dxi_inbox *inbox, void *item)
 	return true;
 }
 
+uint32_t dxi_inbox_count(const dxi_inbox *inbox)
+{
+	return ck_ring_size(&inbox->ring);
+}
+
 void dxi_inbox_signal(dxi_inbox *inbox)
 {
 	uint32_t count = inbox->unsignalled;

@@ -24,6 +24,9 @@ dxi_inbox *dxi_inbox_open(uint32_t capacity);
 /* false: full. Thread: the one who puts. */
 bool dxi_inbox_put(dxi_inbox *inbox, void *item);
 
+/* Items in it, about: others may take meanwhile. Thread: any. */
+uint32_t dxi_inbox_count(const dxi_inbox *inbox);
+
 /* Wake takers for what was put since the last signal. Thread: the one who puts. */
 void dxi_inbox_signal(dxi_inbox *inbox);
 

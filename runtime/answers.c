@@ -93,27 +93,39 @@ void dxi_request_free_spares(dxh_service *service)
 
 /* ---- clients that wait to be sent to ------------------------------------------- */
 
-static void enqueue(dxi_client **list, dxi_client *client, dxi_queued where)
+static dxi_client_queue *queue_of(dxh_service *service, dxi_queued where)
 {
-	while (*list)
-		list = &(*list)->next_queued;
-	*list = client;
+	return where == DXI_QUEUED_PARKED ? &service->parked : &service->answering;
+}
+
+static void enqueue(dxi_client *client, dxi_queued where)
+{
+	dxi_client_queue *queue = queue_of(client->service, where);
+
+	client->previous_queued = queue->last;
 	client->next_queued = NULL;
+	if (queue->last)
+		queue->last->next_queued = client;
+	else
+		queue->first = client;
+	queue->last = client;
 	client->queued = where;
 }
 
 void dxi_client_dequeue(dxi_client *client)
 {
-	dxh_service *service = client->service;
-	dxi_client **at =
-		client->queued == DXI_QUEUED_PARKED ? &service->parked : &service->answering;
+	dxi_client_queue *queue = queue_of(client->service, client->queued);
 
 	if (client->queued == DXI_QUEUED_NOWHERE)
 		return;
-	while (*at && *at != client)
-		at = &(*at)->next_queued;
-	if (*at)
-		*at = client->next_queued;
+	if (client->previous_queued)
+		client->previous_queued->next_queued = client->next_queued;
+	else
+		queue->first = client->next_queued;
+	if (client->next_queued)
+		client->next_queued->previous_queued = client->previous_queued;
+	else
+		queue->last = client->previous_queued;
 	client->queued = DXI_QUEUED_NOWHERE;
 }
 
@@ -121,13 +133,13 @@ void dxi_answer_unpark(dxh_service *service, bool fired)
 {
 	dxi_client *next;
 
-	for (dxi_client *client = service->parked; client; client = next) {
+	for (dxi_client *client = service->parked.first; client; client = next) {
 		next = client->next_queued;
 		if (client->retried && !fired)
 			continue;
 		client->retried = !fired;
 		dxi_client_dequeue(client);
-		enqueue(&service->answering, client, DXI_QUEUED_ANSWERING);
+		enqueue(client, DXI_QUEUED_ANSWERING);
 	}
 }
 
@@ -136,13 +148,26 @@ void dxi_answer_unpark(dxh_service *service, bool fired)
 void dxi_client_has_something(dxi_client *client)
 {
 	if (client->queued == DXI_QUEUED_NOWHERE)
-		enqueue(&client->service->answering, client, DXI_QUEUED_ANSWERING);
+		enqueue(client, DXI_QUEUED_ANSWERING);
+}
+
+/* Only these answer a request, and return the credit it took. */
+static bool answers_request(const dxh_request *request)
+{
+	return request->answer_kind == DXI_REPLY || request->answer_kind == DXI_ERROR;
+}
+
+static uint64_t held_by(const dxh_request *request)
+{
+	return request->capacity + (request->heap ? request->answer_bytes : 0);
 }
 
 void dxi_answer_queue(dxi_client *client, dxh_request *request)
 {
 	request->client = client;
 	dxi_request_append(&client->answers, request);
+	client->replies += answers_request(request);
+	client->bytes += held_by(request);
 	dxi_client_has_something(client);
 }
 
@@ -189,8 +214,11 @@ static size_t encode_answers(void *context, const void **frame)
 	dxh_request *request;
 
 	while ((request = client->answers.first) && append_answer(&writer, request)) {
-		if (request->answer_kind == DXI_REPLY || request->answer_kind == DXI_ERROR)
+		if (answers_request(request)) {
 			dxi_count(&hub->metrics.replies_sent, 1);
+			client->replies--;
+		}
+		client->bytes -= held_by(request);
 		dxi_request_remove(&client->answers, request);
 		dxi_request_free(request);
 		/* A large answer had the whole buffer; what joins it must fit a frame. */
@@ -220,7 +248,7 @@ static bool send_answers(dxi_client *client)
 		return false;
 	case DXI_SENT_LATER:
 		dxi_client_dequeue(client);
-		enqueue(&service->parked, client, DXI_QUEUED_PARKED);
+		enqueue(client, DXI_QUEUED_PARKED);
 		return false;
 	case DXI_SENT_NEVER:
 		dxi_client_drop(client);
@@ -233,15 +261,16 @@ size_t dxi_service_answer(dxh_service *service)
 {
 	size_t frames = 0;
 
+	dxi_service_refill(service);
 	dxi_inbox_signal(service->inbox);
 	/* A frame each, in turn: a client with many answers does not hold up others. */
-	while (service->answering && frames < FRAMES_PER_LOOK) {
-		dxi_client *client = service->answering;
+	while (service->answering.first && frames < FRAMES_PER_LOOK) {
+		dxi_client *client = service->answering.first;
 
 		frames++;
 		if (send_answers(client)) {
 			dxi_client_dequeue(client);
-			enqueue(&service->answering, client, DXI_QUEUED_ANSWERING);
+			enqueue(client, DXI_QUEUED_ANSWERING);
 		}
 	}
 	return frames;
@@ -249,7 +278,7 @@ size_t dxi_service_answer(dxh_service *service)
 
 bool dxi_service_is_idle(const dxh_service *service)
 {
-	return !service->answering && !service->parked;
+	return !service->answering.first && !service->parked.first;
 }
 
 struct single {

@@ -50,6 +50,7 @@ void dxi_client_drop(dxi_client *client)
 		at = &(*at)->next_in_bucket;
 	*at = client->next_in_bucket;
 	dxi_client_dequeue(client);
+	dxi_turns_move(&service->turns, &client->backlog, &service->leavings);
 	for (dxh_request *request = client->open.first; request; request = request->next) {
 		request->client = NULL;
 		/* relaxed: a hint to the worker. */

@@ -24,13 +24,16 @@ typedef struct dxi_notes {
 struct dxi_client {
 	dxh_service *service;
 	struct dxi_client *next_in_bucket;
-	struct dxi_client *next_queued;
+	struct dxi_client *previous_queued, *next_queued;
 	dxi_queued queued;
 	bool retried; /* since it became full */
 	uint64_t incarnation;
 	int64_t heard_ns;
-	dxi_request_list open;    /* in the inbox or with the user */
+	dxi_backlog backlog;      /* received, not yet in the inbox */
+	dxi_request_list open;    /* in the backlog, the inbox or with the user */
 	dxi_request_list answers; /* to be sent */
+	uint32_t replies;         /* of those, answers to requests */
+	uint64_t bytes;           /* held by its requests and answers */
 	dxi_notes notes;
 	struct dxi_subscriber *subscribers;
 	uint32_t subscriber_count;

@@ -38,6 +38,9 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 	case DXI_TASK_ANSWER:
 		dxi_service_take_answer((dxh_request *)(void *)task);
 		break;
+	case DXI_TASK_REFILL:
+		dxi_service_poked(task);
+		break;
 	case DXI_TASK_PUBLISH:
 		dxi_publication_arrived(task);
 		break;

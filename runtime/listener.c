@@ -47,15 +47,64 @@ static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
 	return request;
 }
 
-/* Into the inbox, as long as it has room in items and in bytes. */
-static bool put(dxh_service *service, dxh_request *request)
+static bool is_full(const dxh_service *service)
 {
-	if (service->bytes_out + request->capacity > service->config.inbox_bytes ||
-	    !dxi_inbox_put(service->inbox, request))
+	/* The inbox's own count is shared with workers: looked at only near the end. */
+	return service->turns.count + DXI_AHEAD_MAX >= service->config.inbox_max &&
+	       service->turns.count + dxi_inbox_count(service->inbox) >= service->config.inbox_max;
+}
+
+/* Into the client's backlog, as long as the service has room in items and in bytes.
+ * However many wait of others, there is room for one of a client of which none does. */
+static bool put(dxi_client *client, dxh_request *request)
+{
+	dxh_service *service = client->service;
+
+	if (client->backlog.count > 0 && is_full(service))
 		return false;
+	if (service->bytes_out + request->capacity > service->config.inbox_bytes)
+		return false;
+	dxi_turns_add(&service->turns, &client->backlog, request);
 	service->requests_out++;
 	service->bytes_out += request->capacity;
 	return true;
+}
+
+/* How many may be ahead of the workers: more for those who take fast. */
+static uint32_t look_ahead(dxh_service *service)
+{
+	uint32_t ahead = atomic_load_explicit(&service->ahead, memory_order_relaxed);
+	int64_t now_ns = service->hub->now_ns;
+
+	if (atomic_load_explicit(&service->more_waits, memory_order_relaxed) &&
+	    dxi_inbox_count(service->inbox) == 0) {
+		service->starved_ns = now_ns;
+		ahead = ahead < DXI_AHEAD_MAX ? ahead * 2 : ahead;
+	} else if (ahead > DXI_AHEAD_MIN && now_ns - service->starved_ns > DXI_AHEAD_KEPT_NS) {
+		service->starved_ns = now_ns;
+		ahead /= 2;
+	}
+	atomic_store_explicit(&service->ahead, ahead, memory_order_relaxed);
+	return ahead < service->config.inbox_max ? ahead : service->config.inbox_max;
+}
+
+void dxi_service_refill(dxh_service *service)
+{
+	uint32_t ahead = look_ahead(service);
+
+	if (service->leaving)
+		return;
+	do {
+		uint32_t count = dxi_inbox_count(service->inbox);
+
+		for (; count < ahead && service->turns.count > 0; count++)
+			if (!dxi_inbox_put(service->inbox, dxi_turns_next(&service->turns)))
+				abort(); /* it has room for DXI_AHEAD_MAX */
+		if (atomic_load_explicit(&service->more_waits, memory_order_relaxed) !=
+		    (service->turns.count > 0))
+			atomic_store(&service->more_waits, service->turns.count > 0);
+		/* Who took meanwhile and missed more_waits asked for nothing. */
+	} while (service->turns.count > 0 && dxi_inbox_count(service->inbox) <= ahead / 2);
 }
 
 static void came_back(dxh_service *service, const dxh_request *request)
@@ -79,7 +128,8 @@ static void take_request(dxi_client *client, const dxi_record *record)
 		refuse(client, record, DXH_ECLOSED, "the service was closed");
 		return;
 	}
-	if (client->open.count >= service->config.client_window) {
+	if (client->open.count + client->replies >= service->config.client_window ||
+	    client->bytes + record->body_bytes > service->config.client_bytes) {
 		refuse(client, record, DXH_EOVERLOADED,
 		       "more requests open than the window allows");
 		return;
@@ -89,21 +139,23 @@ static void take_request(dxi_client *client, const dxi_record *record)
 		refuse(client, record, DXH_EOVERLOADED, "the service is out of memory");
 		return;
 	}
-	if (!put(service, request)) {
+	if (!put(client, request)) {
 		dxi_request_free(request);
 		refuse(client, record, DXH_EOVERLOADED, "the service's inbox is full");
 		return;
 	}
 	request->client = client;
+	client->bytes += request->capacity;
 	dxi_request_append(&client->open, request);
 }
 
-static void take_notification(dxh_service *service, const dxi_record *record)
+static void take_notification(dxi_client *client, const dxi_record *record)
 {
+	dxh_service *service = client->service;
 	dxi_metrics *metrics = &service->hub->metrics;
 	dxh_request *request = copy_record(service, record);
 
-	if (request && put(service, request)) {
+	if (request && put(client, request)) {
 		dxi_count(&metrics->notifications_received, 1);
 		return;
 	}
@@ -132,7 +184,7 @@ static bool take_record(dxi_client *client, const dxi_record *record)
 		take_request(client, record);
 		return true;
 	case DXI_NOTIFY:
-		take_notification(client->service, record);
+		take_notification(client, record);
 		return true;
 	case DXI_CANCEL:
 		take_cancel(client, record->id);
@@ -209,6 +261,7 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 	while (can_receive && frames < FRAMES_PER_LOOK &&
 	       dxi_socket_receive(service->socket, &message)) {
 		take_frame(service, &message);
+		dxi_service_refill(service);
 		frames++;
 	}
 	return frames;
@@ -241,10 +294,20 @@ dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
 
 static void free_when_unused(dxh_service *service)
 {
-	if (!service->closed || service->requests_out > 0)
+	if (!service->closed || service->requests_out > 0 || atomic_load(&service->poked))
 		return;
 	dxi_request_free_spares(service);
 	dxi_service_destroy(service);
+}
+
+void dxi_service_poked(dxi_task *task)
+{
+	dxh_service *service =
+		(dxh_service *)(void *)((char *)task - offsetof(dxh_service, refill));
+
+	/* seq_cst: who finds it set took before the refill at the end of this turn. */
+	atomic_store(&service->poked, false);
+	free_when_unused(service);
 }
 
 void dxi_service_take_answer(dxh_request *request)
@@ -255,6 +318,7 @@ void dxi_service_take_answer(dxh_request *request)
 	came_back(service, request);
 	if (client) {
 		dxi_request_remove(&client->open, request);
+		client->bytes -= request->capacity;
 		dxi_answer_queue(client, request);
 	} else {
 		if (!request->notification)
@@ -274,6 +338,7 @@ static void answer_closed(dxi_client *client)
 
 	while ((request = client->open.first)) {
 		dxi_request_remove(&client->open, request);
+		client->bytes -= request->capacity;
 		request->client = NULL;
 		atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
 		dxi_answer_now(client, DXI_ERROR, request->id, DXH_ECLOSED, text, strlen(text));
@@ -295,7 +360,8 @@ static void free_inbox_rest(dxh_service *service)
 {
 	dxh_request *request;
 
-	while ((request = dxi_inbox_rest(service->inbox))) {
+	while ((request = dxi_inbox_rest(service->inbox)) ||
+	       (request = dxi_turns_next(&service->turns))) {
 		came_back(service, request);
 		dxi_request_free(request);
 	}

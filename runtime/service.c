@@ -34,6 +34,8 @@ static dxh_status check_config(dxh_service_config *config)
 		config->client_window = WINDOW_DEFAULT;
 	if (config->inbox_bytes == 0)
 		config->inbox_bytes = INBOX_BYTES_DEFAULT;
+	if (config->client_bytes == 0)
+		config->client_bytes = config->inbox_bytes / 4;
 	if (config->publish_max == 0)
 		config->publish_max = PUBLISH_DEFAULT;
 	if (config->publish_bytes == 0)
@@ -61,17 +63,20 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 	service->hub = hub;
 	service->config = *config;
 	dxi_credit_init(&service->publications, (dxi_amount){.things = config->publish_max});
+	service->refill.kind = DXI_TASK_REFILL;
+	atomic_init(&service->ahead, DXI_AHEAD_MIN);
 	service->bucket_count = 16;
 	while (service->bucket_count < config->clients_max)
 		service->bucket_count *= 2;
-	service->inbox = dxi_inbox_open(config->inbox_max);
+	service->inbox = dxi_inbox_open(DXI_AHEAD_MAX);
 	service->buckets = calloc(service->bucket_count, sizeof(dxi_client *));
 	service->allow_file = config->allow_file ? strdup(config->allow_file) : NULL;
 	service->config.key_file = service->config.allow_file = NULL; /* the caller's */
 	status = dxi_curve_of_service(config, &service->curve);
 	if (status == DXH_OK &&
 	    (!service->inbox || !service->buckets || (config->allow_file && !service->allow_file)))
-		status = dxi_fail(DXH_ENOMEM, "no memory for an inbox of %u", config->inbox_max);
+		status = dxi_fail(DXH_ENOMEM, "no memory for a service of %u clients",
+		                  config->clients_max);
 	if (status == DXH_OK)
 		*made = service;
 	else
@@ -229,10 +234,47 @@ const char *dxh_service_endpoint(const dxh_service *service)
 
 /* ---- received --------------------------------------------------------------------- */
 
+/* The I/O thread adds to the inbox before it is empty, if it is told in time; once
+ * for half of it, without a system call while that thread is awake. */
+static void ask_for_more(dxh_service *service)
+{
+	/* Behind the taking, seq_cst: see more_waits. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load(&service->more_waits) ||
+	    dxi_inbox_count(service->inbox) >
+	            atomic_load_explicit(&service->ahead, memory_order_relaxed) / 2)
+		return;
+	if (!atomic_load(&service->poked) && !atomic_exchange(&service->poked, true))
+		dxi_hub_push(service->hub, &service->refill, &service->refill);
+}
+
+static dxh_status refill_on_io_thread(void *service)
+{
+	dxi_service_refill(service);
+	return DXH_OK;
+}
+
+/* Take one. What waits behind the inbox has come as well: a worker that does not
+ * want to wait any longer waits for the I/O thread to hand it on, and for nothing
+ * else. */
+static dxh_status take(dxh_service *service, int64_t deadline_ns, dxh_request **taken)
+{
+	void *item;
+	dxh_status status = dxi_inbox_take(service->inbox, deadline_ns, &item);
+
+	while (status == DXH_EWAIT && atomic_load(&service->more_waits) &&
+	       dxi_hub_call(service->hub, refill_on_io_thread, service) == DXH_OK)
+		status = dxi_inbox_take(service->inbox, DXH_NOW, &item);
+	if (status == DXH_OK) {
+		*taken = item;
+		ask_for_more(service);
+	}
+	return status;
+}
+
 dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_request **request)
 {
 	dxh_status status;
-	void *item;
 
 	if (!service || !request)
 		return dxi_fail(DXH_EINVAL, "dxh_service_receive needs a service and room for the "
@@ -245,12 +287,11 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 	for (;;) {
 		dxh_request *received;
 
-		status = dxi_inbox_take(service->inbox, deadline_ns, &item);
+		status = take(service, deadline_ns, &received);
 		if (status == DXH_ECLOSED)
 			return dxi_fail(DXH_ECLOSED, "the service is closing");
 		if (status != DXH_OK)
 			return dxi_fail(status, "no request came: wait again");
-		received = item;
 		if (received->deadline_ns > dxh_now_ns()) {
 			*request = received;
 			return DXH_OK;

@@ -13,6 +13,7 @@
 #include "runtime/hub.h"
 #include "runtime/security.h"
 #include "runtime/topics.h"
+#include "runtime/turns.h"
 #include "runtime/wire.h"
 
 #include <dxh/message.h>
@@ -25,6 +26,7 @@ struct dxh_request {
 	dxh_service *service;
 	dxi_client *client;                  /* I/O thread; NULL: gone, or a notification */
 	struct dxh_request *previous, *next; /* I/O thread: in a list of the client */
+	struct dxh_request *next_waiting;    /* I/O thread: in its backlog */
 	uint64_t id;
 	int64_t deadline_ns;
 	_Atomic int canceled; /* relaxed: a hint */
@@ -51,6 +53,11 @@ typedef struct dxi_request_list {
 	size_t count;
 } dxi_request_list;
 
+/* Clients that wait to be sent to. */
+typedef struct dxi_client_queue {
+	dxi_client *first, *last;
+} dxi_client_queue;
+
 struct dxh_service {
 	/* any thread */
 	dxh_hub *hub;
@@ -61,7 +68,13 @@ struct dxh_service {
 	char *allow_file;                          /* NULL: any key, or no keys */
 	dxi_credit publications;                   /* that wait for the I/O thread */
 	_Atomic uint32_t subscribers;              /* subscriptions of all clients */
-	_Atomic uint32_t deserted;                 /* futex: leaving, and no client is left */
+	/* Dekker, all seq_cst: a worker takes, then looks at more_waits; the I/O thread
+	 * sets more_waits, then looks at what is left in the inbox. */
+	_Atomic bool more_waits;   /* written by the I/O thread: behind what is in the inbox */
+	_Atomic uint32_t ahead;    /* at most so many in the inbox; relaxed, workers: a hint */
+	_Atomic bool poked;        /* refill is on the queue, or its effect is to come */
+	dxi_task refill;           /* kind DXI_TASK_REFILL */
+	_Atomic uint32_t deserted; /* futex: leaving, and no client is left */
 
 	/* the I/O thread alone */
 	struct dxh_service *next;
@@ -71,13 +84,16 @@ struct dxh_service {
 	dxi_topics topics;    /* who subscribed to what */
 	uint32_t bucket_count;
 	uint32_t client_count;
-	dxi_client *answering; /* clients whose answers can be tried now */
-	dxi_client *parked;    /* those that were full; tried at the next edge */
-	uint64_t requests_out; /* in the inbox or with the user */
-	uint64_t bytes_out;    /* what those hold */
-	bool leaving;          /* takes nothing more, has said farewell */
-	bool closed;           /* freed when requests_out comes to 0 */
-	dxh_request *spare;    /* for reuse */
+	dxi_turns turns;            /* received and not yet in the inbox */
+	int64_t starved_ns;         /* when workers had nothing though something waited, last */
+	dxi_backlog leavings;       /* of clients that are gone */
+	dxi_client_queue answering; /* clients whose answers can be tried now */
+	dxi_client_queue parked;    /* those that were full; tried at the next edge */
+	uint64_t requests_out;      /* waiting, in the inbox or with the user */
+	uint64_t bytes_out;         /* what those hold */
+	bool leaving;               /* takes nothing more, has said farewell */
+	bool closed;                /* freed when requests_out comes to 0 */
+	dxh_request *spare;         /* for reuse */
 	uint32_t spare_count;
 };
 
@@ -99,6 +115,12 @@ dxh_status dxi_service_listen(dxh_service *service, const char *endpoint);
 
 /* A worker gives a request back, answered, or a notification, read. */
 void dxi_service_take_answer(dxh_request *request);
+
+/* Workers have taken enough that more can go on to them. */
+void dxi_service_poked(dxi_task *task);
+
+/* What waits goes on to the inbox, a client in turn. */
+void dxi_service_refill(dxh_service *service);
 
 /* Once a turn: wake workers, send answers. Returns the work done. */
 size_t dxi_service_answer(dxh_service *service);

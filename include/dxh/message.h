@@ -170,8 +170,8 @@ typedef struct dxh_service dxh_service;
 typedef struct dxh_request dxh_request;
 
 typedef struct dxh_service_config {
-	uint32_t inbox_max;         /* requests and notifications waiting; 0: 8192 */
-	uint32_t clients_max;       /* 0: 256 */
+	uint32_t inbox_max;   /* requests and notifications waiting, of clients in turn; 0: 8192 */
+	uint32_t clients_max; /* 0: 256 */
 	uint32_t client_window;     /* requests one client may have open; 0: 4096 */
 	int insecure;               /* not 0: may listen beyond this machine unencrypted */
 	uint64_t inbox_bytes;       /* of what was received and not answered; 0: 256 MiB */
@@ -184,6 +184,8 @@ typedef struct dxh_service_config {
 	const char *key_file;
 	const char *allow_file;
 	int allow_any;
+	uint64_t client_bytes; /* of one client's requests and answers that are held; beyond it
+	                        * its requests are refused; 0: a quarter of inbox_bytes */
 } dxh_service_config;
 
 /* Listen on an endpoint. Returns once it listens; waits up to 250 ms for an address

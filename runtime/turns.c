@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* Round robin over backlogs: the first one gives one request and goes to the end. */
+#include "runtime/service.h"
+
+static void push_backlog(dxi_turns *turns, dxi_backlog *backlog)
+{
+	backlog->next = NULL;
+	if (turns->last)
+		turns->last->next = backlog;
+	else
+		turns->first = backlog;
+	turns->last = backlog;
+}
+
+static void remove_backlog(dxi_turns *turns, dxi_backlog *backlog)
+{
+	dxi_backlog *before = NULL;
+
+	for (dxi_backlog *at = turns->first; at != backlog; at = at->next)
+		before = at;
+	if (before)
+		before->next = backlog->next;
+	else
+		turns->first = backlog->next;
+	if (turns->last == backlog)
+		turns->last = before;
+}
+
+void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request)
+{
+	request->next_waiting = NULL;
+	if (backlog->count == 0)
+		push_backlog(turns, backlog);
+	if (backlog->last)
+		backlog->last->next_waiting = request;
+	else
+		backlog->first = request;
+	backlog->last = request;
+	backlog->count++;
+	turns->count++;
+}
+
+dxh_request *dxi_turns_next(dxi_turns *turns)
+{
+	dxi_backlog *backlog = turns->first;
+	dxh_request *request;
+
+	if (!backlog)
+		return NULL;
+	request = backlog->first;
+	backlog->first = request->next_waiting;
+	if (!backlog->first)
+		backlog->last = NULL;
+	backlog->count--;
+	turns->count--;
+	remove_backlog(turns, backlog); /* it is the first: one step */
+	if (backlog->count > 0)
+		push_backlog(turns, backlog);
+	return request;
+}
+
+void dxi_turns_move(dxi_turns *turns, dxi_backlog *from, dxi_backlog *to)
+{
+	if (from->count == 0)
+		return;
+	remove_backlog(turns, from);
+	if (to->count == 0)
+		push_backlog(turns, to);
+	if (to->last)
+		to->last->next_waiting = from->first;
+	else
+		to->first = from->first;
+	to->last = from->last;
+	to->count += from->count;
+	*from = (dxi_backlog){.count = 0};
+}

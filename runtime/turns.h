@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Whose turn it is: received requests wait in a backlog of their client, and one
+ * of each backlog in turn goes on to the workers. Pure: lists with one owner.
+ *
+ * Only a few are ahead of the workers at a time, for what is there already keeps
+ * its order. So a client of which nothing waits is served after at most those and
+ * one of each backlog, however many others wait: DXI_AHEAD_MIN, or more, up to
+ * DXI_AHEAD_MAX, for workers who emptied the inbox while others waited.
+ */
+#ifndef DXI_TURNS_H
+#define DXI_TURNS_H
+
+#include <dxh/message.h>
+
+#include <stdbool.h>
+
+/* Workers who answer within a microsecond take 64 while the I/O thread sends one
+ * frame; with 1024 they do not wait for it. It is theirs again after a while of not
+ * needing more. */
+enum { DXI_AHEAD_MIN = 64, DXI_AHEAD_MAX = 1024, DXI_AHEAD_KEPT_NS = 10000000 };
+
+/* What waits of one client, oldest first. Zeroed is empty. */
+typedef struct dxi_backlog {
+	struct dxi_backlog *next; /* in turn */
+	dxh_request *first, *last;
+	uint32_t count;
+} dxi_backlog;
+
+/* The backlogs that are not empty, in turn. Zeroed is none. */
+typedef struct dxi_turns {
+	dxi_backlog *first, *last;
+	uint64_t count; /* requests in all of them */
+} dxi_turns;
+
+void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request);
+
+/* The one whose turn it is, out of its backlog; NULL: nothing waits. */
+dxh_request *dxi_turns_next(dxi_turns *turns);
+
+/* What waits in `from` waits behind what is in `to`; `from` is empty then. O(the
+ * backlogs that wait). */
+void dxi_turns_move(dxi_turns *turns, dxi_backlog *from, dxi_backlog *to);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* One client beside another: whose turn it is, and what each may hold. */
+#include "tests/support/pair.h"
+
+#include "runtime/clients.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+static dxh_hub *server;
+static dxh_service *service;
+
+static void open_service(const dxh_service_config *config)
+{
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), config, &service));
+	must(dxh_hub_open(NULL, &hub));
+}
+
+static dxh_peer *connect_one(void)
+{
+	dxh_peer *made;
+
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &made));
+	return made;
+}
+
+static void wait_received(uint64_t count)
+{
+	int64_t deadline_ns = SOON;
+
+	while (test_stats(server).requests_received < count)
+		cr_assert_lt(dxh_now_ns(), deadline_ns, "%llu requests never came",
+		             (unsigned long long)count);
+}
+
+Test(fairness, a_client_with_one_request_is_not_behind_4096_of_another, .timeout = 60)
+{
+	enum { GREEDY = 4096 };
+	static dxh_completion done[GREEDY];
+	dxh_completion one;
+	dxh_peer *greedy, *modest;
+	dxh_request *request;
+	int before = 0;
+
+	open_service(NULL);
+	greedy = connect_one();
+	modest = connect_one();
+	for (int i = 0; i < GREEDY; i++)
+		must(dxh_post(greedy, "greedy", NULL, 0, SOON, &done[i]));
+	wait_received(GREEDY);
+	must(dxh_post(modest, "modest", NULL, 0, SOON, &one));
+	wait_received(GREEDY + 1);
+	for (int i = 0; i <= GREEDY; i++) {
+		must(dxh_service_receive(service, SOON, &request));
+		if (strcmp(dxh_request_subject(request), "modest") == 0)
+			before = i;
+		must(dxh_request_reply(request, NULL, 0));
+	}
+	cr_expect_leq(before, DXI_AHEAD_MIN + 1, "%d were served before it", before);
+	must(dxh_await(one, SOON, NULL));
+	for (int i = 0; i < GREEDY; i++)
+		must(dxh_await(done[i], SOON, NULL));
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .timeout = 60)
+{
+	enum { COUNT = 1000 };
+	static dxh_completion done[COUNT];
+	static dxh_request *held[COUNT];
+
+	open_service(NULL);
+	peer = connect_one();
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
+	wait_received(COUNT);
+	for (int i = 0; i < COUNT; i++) /* every other one without waiting */
+		must(dxh_service_receive(service, i % 2 ? DXH_NOW : SOON, &held[i]));
+	must_be(dxh_service_receive(service, DXH_NOW, &held[0]), DXH_EWAIT, NULL);
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_request_reply(held[i], NULL, 0));
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_await(done[i], SOON, NULL));
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(fairness, a_full_inbox_has_room_for_one_of_a_client_of_which_nothing_waits, .timeout = 30)
+{
+	dxh_completion mine, others[20];
+	dxh_request *request;
+	bool came = false;
+
+	open_service(&(dxh_service_config){.inbox_max = 8});
+	peer = connect_one();
+	for (int i = 0; i < 20; i++)
+		must(dxh_post(peer, "x", NULL, 0, SOON, &others[i]));
+	wait_received(20);
+	cr_expect_gt(test_stats(server).requests_refused, 0);
+	must(dxh_post(connect_one(), "mine", NULL, 0, SOON, &mine));
+	wait_received(21);
+	while (!came) {
+		must(dxh_service_receive(service, SOON, &request));
+		came = strcmp(dxh_request_subject(request), "mine") == 0;
+		must(dxh_request_reply(request, NULL, 0));
+	}
+	must(dxh_await(mine, SOON, NULL));
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(fairness, what_a_client_sent_before_it_left_is_still_received, .timeout = 30)
+{
+	enum { COUNT = 500 };
+	dxh_request *request;
+
+	open_service(NULL);
+	peer = connect_one();
+	for (uint32_t i = 0; i < COUNT; i++)
+		must(dxh_notify(peer, "n", &i, sizeof i));
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	must(dxh_peer_close(&peer));
+	peer = connect_one(); /* its HELLO comes behind the GOODBYE */
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	for (uint32_t i = 0; i < COUNT; i++) {
+		must(dxh_service_receive(service, SOON, &request));
+		cr_assert_eq(memcmp(dxh_request_body(request, NULL), &i, sizeof i), 0);
+		dxh_request_release(request);
+	}
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(fairness, a_client_holds_so_many_bytes_and_no_more, .timeout = 30)
+{
+	static char body[4000];
+	dxh_completion done[4];
+	dxh_request *request[2];
+
+	open_service(&(dxh_service_config){.client_bytes = 10000});
+	peer = connect_one();
+	for (int i = 0; i < 4; i++)
+		must(dxh_post(peer, "x", body, sizeof body, SOON, &done[i]));
+	for (int i = 2; i < 4; i++)
+		must_be(dxh_await(done[i], SOON, NULL), DXH_EOVERLOADED, "window");
+	for (int i = 0; i < 2; i++) {
+		must(dxh_service_receive(service, SOON, &request[i]));
+		must(dxh_request_reply(request[i], NULL, 0));
+		must(dxh_await(done[i], SOON, NULL));
+	}
+	must(dxh_post(peer, "x", body, sizeof body, SOON, &done[2])); /* there is room again */
+	must(dxh_service_receive(service, SOON, &request[0]));
+	must(dxh_request_reply(request[0], NULL, 0));
+	must(dxh_await(done[2], SOON, NULL));
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+/* A client that asks and asks and never reads an answer. */
+Test(fairness, answers_that_nobody_reads_count_in_the_window, .timeout = 60)
+{
+	enum { ASKED = 2000, WINDOW = 8 };
+	static _Alignas(8) unsigned char frame[DXI_FRAME_BYTES_MAX];
+	static char body[8000];
+	unsigned char hello_body[DXI_HELLO_BYTES_MAX];
+	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
+	                   .incarnation = 9,
+	                   .name = "deaf",
+	                   .frame_bytes = 16384};
+	int zero = 0, one = 1;
+	void *context = zmq_ctx_new();
+	void *raw = zmq_socket(context, ZMQ_DEALER);
+	dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
+
+	test_echo_open(&echo, test_endpoint(), &(dxh_service_config){.client_window = WINDOW});
+	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
+	zmq_setsockopt(raw, ZMQ_RCVHWM, &one, sizeof one);
+	cr_assert_eq(zmq_connect(raw, dxh_service_endpoint(echo.service)), 0);
+	dxi_frame_append(&writer, &(dxi_record){.kind = DXI_HELLO,
+	                                        .body = hello_body,
+	                                        .body_bytes = dxi_hello_write(&hello, hello_body,
+	                                                                      sizeof hello_body)});
+	zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+	for (uint64_t i = 0; i < ASKED; i++) {
+		writer = dxi_frame_begin(frame, sizeof frame);
+		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_REQUEST,
+		                                        .id = i,
+		                                        .subject = "echo",
+		                                        .subject_bytes = 4,
+		                                        .body = body,
+		                                        .body_bytes = sizeof body});
+		zmq_send(raw, frame, dxi_frame_end(&writer), 0);
+	}
+	/* Each is served or refused. */
+	while (echo.requests + test_stats(echo.hub).requests_refused < ASKED)
+		;
+	/* What the network itself holds, a few hundred, was served. */
+	cr_expect_lt(echo.requests, ASKED / 2, "%llu were served",
+	             (unsigned long long)echo.requests);
+	zmq_close(raw);
+	zmq_ctx_term(context);
+	test_echo_close(&echo);
+}
+
+/* ---- turns, by themselves ---- */
+
+/* Requests have no fixed size: each is made, and known by its id. */
+static dxh_request *make_request(uint64_t id)
+{
+	dxh_request *request = calloc(1, sizeof *request);
+
+	cr_assert_not_null(request);
+	request->id = id;
+	return request;
+}
+
+/* The id of the next one, which is gone then; -1: none. */
+static int next_id(dxi_turns *turns)
+{
+	dxh_request *request = dxi_turns_next(turns);
+	int id = request ? (int)request->id : -1;
+
+	free(request);
+	return id;
+}
+
+Test(turns, each_backlog_gives_one_in_turn, .timeout = 10)
+{
+	dxi_backlog a = {.count = 0}, b = {.count = 0}, c = {.count = 0};
+	dxi_turns turns = {.count = 0};
+	static const int order[] = {0, 4, 6, 1, 5, 2, 3};
+
+	for (uint64_t i = 0; i < 4; i++)
+		dxi_turns_add(&turns, &a, make_request(i));
+	dxi_turns_add(&turns, &b, make_request(4));
+	dxi_turns_add(&turns, &b, make_request(5));
+	dxi_turns_add(&turns, &c, make_request(6));
+	for (size_t i = 0; i < 7; i++)
+		cr_assert_eq(next_id(&turns), order[i]);
+	cr_expect_eq(next_id(&turns), -1);
+	cr_expect_eq(turns.count, 0);
+}
+
+/* Every way of adding to two backlogs, moving one into the other after so many and
+ * taking between: what comes out is what went in, in order within a backlog. */
+Test(turns, nothing_is_lost_or_doubled_by_moving, .timeout = 10)
+{
+	enum { N = 6 };
+
+	for (unsigned way = 0; way < 1u << N; way++)
+		for (int move_after = 0; move_after <= N; move_after++) {
+			dxi_backlog from = {.count = 0}, to = {.count = 0};
+			dxi_turns turns = {.count = 0};
+			unsigned seen = 0;
+			int id;
+
+			for (unsigned i = 0; i < N; i++) {
+				if ((int)i == move_after)
+					dxi_turns_move(&turns, &from, &to);
+				dxi_turns_add(&turns, way >> i & 1 ? &from : &to, make_request(i));
+				if (i == 2)
+					seen |= 1u << next_id(&turns);
+			}
+			if (move_after == N)
+				dxi_turns_move(&turns, &from, &to);
+			while ((id = next_id(&turns)) != -1) {
+				cr_assert_eq(seen >> id & 1, 0);
+				seen |= 1u << id;
+			}
+			cr_assert_eq(seen, (1u << N) - 1);
+			cr_assert_null(turns.first);
+			cr_assert_null(turns.last);
+		}
+}
