@@ -56,6 +56,7 @@ typedef struct dxi_metrics {
 #undef DXI_COUNTER
 	_Atomic uint64_t doorbells;        /* posters */
 	_Atomic uint64_t requests_expired; /* worker threads */
+	_Atomic uint64_t requests_unknown; /* worker threads */
 } dxi_metrics;
 
 /* Counters of the I/O thread. relaxed, and no read-modify-write: one writer, and

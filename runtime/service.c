@@ -88,6 +88,7 @@ void dxi_service_destroy(dxh_service *service)
 {
 	dxi_inbox_free(service->inbox);
 	dxi_curve_wipe(&service->curve);
+	dxi_handlers_free(&service->handlers);
 	free(service->allow_file);
 	free(service->buckets);
 	free(service);

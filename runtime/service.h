@@ -10,6 +10,7 @@
 #include "queue/credit.h"
 #include "queue/inbox.h"
 #include "runtime/endpoint.h"
+#include "runtime/handlers.h"
 #include "runtime/hub.h"
 #include "runtime/security.h"
 #include "runtime/topics.h"
@@ -63,6 +64,7 @@ struct dxh_service {
 	dxh_hub *hub;
 	dxh_service_config config;
 	dxi_inbox *inbox;
+	dxi_handlers handlers;
 	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as bound */
 	dxi_curve curve;                           /* constant */
 	char *allow_file;                          /* NULL: any key, or no keys */

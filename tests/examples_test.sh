@@ -47,6 +47,10 @@ expect serve <<'END'
 with 5000 ms: 42.0 V
 with 10 ms: no
 END
+expect dispatch <<'END'
+the meter says: twice 21 is 42
+treble: DXH_EUNKNOWN
+END
 expect zone_and_ring <<'END'
 10 frames at a gain of 1.5 dB
 ticket 0: 307200 bytes of value 0

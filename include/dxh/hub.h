@@ -118,6 +118,8 @@ typedef struct dxh_hub_stats {
 	uint64_t callbacks_slow;  /* that held it up for more than 1 ms */
 
 	uint64_t control_refused; /* hints to a service whose control lane was full */
+
+	uint64_t requests_unknown; /* dispatched, with a subject that nobody handles */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */
