@@ -6,6 +6,7 @@
 # make symbols    exported symbols == symbols declared in include/
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
+# make model      every order of events of the protocols, small (Spin)
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make examples   the programs of docs/examples
@@ -73,7 +74,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check stress stress-programs tsan fuzz bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan model fuzz bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -106,6 +107,10 @@ tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
 	@tests/tsan.sh '$(MAKE)' 100000
+
+model:
+	@tools/packages.sh build/packages-model gcc libc6-dev spin
+	@tests/model.sh
 
 SECONDS ?= 60
 fuzz:
