@@ -13,7 +13,16 @@
 
 #define CLOSED ((uint64_t)1 << 31)
 #define WRITING ((uint64_t)1 << 30)
-enum { UNIT_BYTES = 8, UNITS_MASK = 0x7fff, RECORDS_SHIFT = 15, OPEN_FRAMES = 8 };
+#define FILLED ((uint64_t)1 << 29)
+enum {
+	UNIT_BYTES = 8,
+	UNITS_MASK = 0x7fff,
+	RECORDS_SHIFT = 15,
+	RECORDS_MASK = 0x3fff,
+	OPEN_FRAMES = 8,
+	SMALLEST_RECORD = DXI_RECORD_HEADER_BYTES + 8 /* a subject of one byte */
+};
+static_assert(DXI_FRAME_BYTES_MAX / DXI_RECORD_HEADER_BYTES <= RECORDS_MASK, "so do its records");
 static_assert(DXI_FRAME_BYTES_MAX / UNIT_BYTES <= UNITS_MASK, "a frame's length fits in the word");
 
 /* The frames this thread has open, by peer. A peer that finds its place taken by
@@ -43,7 +52,11 @@ static size_t bytes_of(uint64_t word)
 dxh_status
 dxi_batches_init(dxi_batches *batches, struct dxh_peer *peer, uint32_t count, uint32_t frame_bytes)
 {
-	*batches = (dxi_batches){.count = count, .frame_bytes = frame_bytes, .peer = peer};
+	*batches = (dxi_batches){.count = count,
+	                         .frame_bytes = frame_bytes,
+	                         .close_bytes = frame_bytes,
+	                         .close_records = RECORDS_MASK,
+	                         .peer = peer};
 	batches->batches = calloc(count, sizeof(dxi_batch));
 	return batches->batches ? DXH_OK : dxi_fail(DXH_ENOMEM, "no memory for %u frames", count);
 }
@@ -86,6 +99,13 @@ static dxi_batch *pop_free(dxi_batches *batches)
 	return batch;
 }
 
+bool dxi_batches_have_free(const dxi_batches *batches)
+{
+	/* relaxed: whoever acts on it tries, and may fail. */
+	return (uint32_t)atomic_load_explicit(&batches->free, memory_order_relaxed) != 0 ||
+	       atomic_load_explicit(&batches->made, memory_order_relaxed) < batches->count;
+}
+
 static dxi_batch *make(dxi_batches *batches)
 {
 	uint32_t index = atomic_load_explicit(&batches->made, memory_order_relaxed);
@@ -105,10 +125,29 @@ static dxi_batch *make(dxi_batches *batches)
 	return batch->bytes ? batch : NULL;
 }
 
+static uint32_t records_of(uint64_t word)
+{
+	return (uint32_t)(word >> RECORDS_SHIFT) & RECORDS_MASK;
+}
+
+static bool has_room(const dxi_batches *batches, uint64_t word, size_t record_bytes)
+{
+	return bytes_of(word) + record_bytes <= batches->close_bytes &&
+	       records_of(word) < batches->close_records;
+}
+
+/* Tell the I/O thread that its writer is done with it. */
+static bool mark_filled(dxi_batch *batch, uint64_t word)
+{
+	/* It fails only when the I/O thread has closed it: then it knows. */
+	return atomic_compare_exchange_strong_explicit(&batch->word, &word, word | FILLED,
+	                                               memory_order_release, memory_order_relaxed);
+}
+
 /* Claim this thread's open frame for a record of so many bytes; NULL: there is
  * none, or it is closed, or full. */
-static dxi_batch *
-claim_open(uint64_t peer_id, size_t record_bytes, size_t frame_bytes, uint64_t *word)
+static dxi_batch *claim_open(const dxi_batches *batches, uint64_t peer_id, size_t record_bytes,
+                             uint64_t *word, bool *filled)
 {
 	dxi_batch *batch = open_batches[peer_id % OPEN_FRAMES].batch;
 	uint32_t generation = open_batches[peer_id % OPEN_FRAMES].generation;
@@ -116,10 +155,14 @@ claim_open(uint64_t peer_id, size_t record_bytes, size_t frame_bytes, uint64_t *
 	if (open_batches[peer_id % OPEN_FRAMES].peer_id != peer_id)
 		return NULL;
 	*word = atomic_load_explicit(&batch->word, memory_order_relaxed);
-	do
-		if (generation_of(*word) != generation || (*word & CLOSED) ||
-		    bytes_of(*word) + record_bytes > frame_bytes)
+	do {
+		if (generation_of(*word) != generation || (*word & (CLOSED | FILLED)))
 			return NULL;
+		if (!has_room(batches, *word, record_bytes)) {
+			*filled = batches->linger && mark_filled(batch, *word);
+			return NULL;
+		}
+	}
 	/* acquire: what the I/O thread did before it gave the frame out is over. */
 	while (!atomic_compare_exchange_weak_explicit(&batch->word, word, *word | WRITING,
 	                                              memory_order_acquire, memory_order_relaxed));
@@ -136,6 +179,8 @@ static dxi_appended open_new(dxi_batches *batches, uint64_t peer_id, const dxi_r
 		batch = make(batches);
 	if (!batch)
 		return DXI_APPEND_FULL;
+	if (batches->linger)
+		batch->opened_ns = dxh_now_ns();
 	generation = generation_of(atomic_load_explicit(&batch->word, memory_order_relaxed));
 	dxi_record_encode(batch->bytes + DXI_FRAME_HEADER_BYTES, record);
 	/* relaxed: the push on the queue publishes it. */
@@ -150,24 +195,35 @@ static dxi_appended open_new(dxi_batches *batches, uint64_t peer_id, const dxi_r
 }
 
 dxi_appended dxi_batches_append(dxi_batches *batches, uint64_t peer_id, const dxi_record *record,
-                                dxi_batch **pushed)
+                                dxi_batch **pushed, bool *filled)
 {
 	size_t record_bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
-	uint64_t word;
-	dxi_batch *batch = claim_open(peer_id, record_bytes, batches->frame_bytes, &word);
+	dxi_batch *batch;
+	uint64_t word, more = word_of(0, 1, record_bytes);
 
+	*filled = false;
+	batch = claim_open(batches, peer_id, record_bytes, &word, filled);
 	if (!batch)
 		return open_new(batches, peer_id, record, record_bytes, pushed);
 	dxi_record_encode(batch->bytes + bytes_of(word), record);
 	/* One more record, so many bytes more, WRITING gone: no field carries into
 	 * the next. release: publishes the record to dxi_batch_close(). */
-	word = atomic_fetch_add_explicit(&batch->word, word_of(0, 1, record_bytes) - WRITING,
-	                                 memory_order_acq_rel);
+	if (batches->linger && !has_room(batches, word + more, SMALLEST_RECORD)) {
+		more += FILLED;
+		*filled = true;
+	}
+	word = atomic_fetch_add_explicit(&batch->word, more - WRITING, memory_order_acq_rel);
 	if (!(word & CLOSED))
 		return DXI_APPENDED;
 	/* The I/O thread came by and let go of the frame: it is ours to hand over. */
 	*pushed = batch;
 	return DXI_APPENDED_TO_NEW;
+}
+
+bool dxi_batch_is_filled(const dxi_batch *batch)
+{
+	/* relaxed: it is closed before anything of it is read. */
+	return (atomic_load_explicit(&batch->word, memory_order_relaxed) & (FILLED | CLOSED)) != 0;
 }
 
 bool dxi_batch_close(dxi_batch *batch, size_t *bytes, uint32_t *records)
@@ -178,7 +234,7 @@ bool dxi_batch_close(dxi_batch *batch, size_t *bytes, uint32_t *records)
 	if (word & WRITING)
 		return false;
 	*bytes = bytes_of(word);
-	*records = (uint32_t)(word >> RECORDS_SHIFT) & UNITS_MASK;
+	*records = records_of(word);
 	dxi_frame_header(batch->bytes, *records, (uint32_t)*bytes);
 	return true;
 }

@@ -7,7 +7,7 @@
  * can send it and sends what is in it. A lone notification thus goes at once,
  * and under load frames fill by themselves.
  *
- *   word = generation:32 | CLOSED:1 | WRITING:1 | records:15 | units of 8 bytes:15
+ *   word = generation:32 | CLOSED:1 | WRITING:1 | FILLED:1 | records:14 | units of 8 bytes:15
  *
  *   field  written by                    read by        order
  *   word   append() (one thread at a     both           CAS and RMW, acq_rel
@@ -37,6 +37,8 @@ typedef struct dxi_batch {
 	_Atomic uint32_t next_free;
 	struct dxi_batch *next; /* in the peer's lane; I/O thread */
 	unsigned char *bytes;
+	uint64_t sequence; /* in the peer's lane; I/O thread */
+	int64_t opened_ns; /* when its first record came, if frames linger; published by the push */
 } dxi_batch;
 
 /* The frames of one peer. */
@@ -45,12 +47,16 @@ typedef struct dxi_batches {
 	_Atomic uint32_t made; /* frames that exist; they are made when first needed */
 	uint32_t count;        /* how many there may be */
 	uint32_t frame_bytes;
+	uint32_t close_bytes; /* at this size, or this many records, a frame takes no more */
+	uint32_t close_records;
+	bool linger; /* posters say when a frame is filled */
 	dxi_batch *batches;
 	struct dxh_peer *peer;
 	_Atomic uint32_t freed;   /* futex: counts recycled frames */
 	_Atomic uint32_t waiters; /* for it; seq_cst with `freed`, as in queue/credit.h */
 } dxi_batches;
 
+/* After init close_bytes, close_records and linger may be set, until the first append. */
 dxh_status
 dxi_batches_init(dxi_batches *batches, struct dxh_peer *peer, uint32_t count, uint32_t frame_bytes);
 void dxi_batches_fini(dxi_batches *batches);
@@ -63,9 +69,16 @@ typedef enum dxi_appended {
 } dxi_appended;
 
 /* Add a record to this thread's open frame, or to a new one. Thread: any.
- * `*pushed` is the frame to push for DXI_APPENDED_TO_NEW. */
+ * `*pushed` is the frame to push for DXI_APPENDED_TO_NEW; *filled: frames linger, and
+ * one has been filled that the I/O thread may have. */
 dxi_appended dxi_batches_append(dxi_batches *batches, uint64_t peer_id, const dxi_record *record,
-                                dxi_batch **pushed);
+                                dxi_batch **pushed, bool *filled);
+
+/* A frame is free, or can still be made. A snapshot. Thread: any. */
+bool dxi_batches_have_free(const dxi_batches *batches);
+
+/* I/O thread: nothing more will come into it, so it need not linger. */
+bool dxi_batch_is_filled(const dxi_batch *batch);
 
 /* Wait for a frame to become free after `freed` had this value. false: the
  * deadline passed. */

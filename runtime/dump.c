@@ -86,7 +86,7 @@ static void say_peer(dump *to, const dxh_peer *peer)
 	    "notifications waiting",
 	    peer->endpoint, state_name(state), peer->reason[0] ? ": " : "", peer->reason,
 	    peer->lane.count, peer->sent.count, peer->retries.resting.count,
-	    (unsigned long long)(peer->batches_in - peer->batches_out));
+	    (unsigned long long)(peer->notes.in - dxi_notify_lane_out(&peer->notes)));
 	say_operations(to, &peer->sent, "sent");
 	say_operations(to, &peer->flushing, "sent");
 	say_operations(to, &peer->retries.resting, "to be repeated");

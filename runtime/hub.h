@@ -24,6 +24,7 @@ typedef enum dxi_task_kind {
 	DXI_TASK_ANSWER,        /* a request that a worker gives back, see service.h */
 	DXI_TASK_REFILL,        /* workers have taken: see listener.c */
 	DXI_TASK_PUBLISH,       /* see publish.c */
+	DXI_TASK_RIPE,          /* a lane of notifications to look at, see notify_lane.h */
 	DXI_TASK_CALL           /* a function to run on the I/O thread */
 } dxi_task_kind;
 
@@ -61,6 +62,7 @@ struct dxh_hub {
 	int64_t now_ns;     /* read once a turn */
 	bool sampled_ended; /* one that is timed has ended in this turn */
 	struct dxh_peer *peers;
+	uint32_t lingering; /* of the peers: those with a linger time */
 	struct dxh_service *services;
 	dxi_socket *doorkeeper;     /* answers libzmq; NULL: not asked yet */
 	uint64_t cancels_under_way; /* of operations that have ended */

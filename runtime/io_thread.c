@@ -35,6 +35,9 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 	case DXI_TASK_BATCH:
 		dxi_peer_take_batch(((dxi_batch *)(void *)task)->peer, (dxi_batch *)(void *)task);
 		break;
+	case DXI_TASK_RIPE:
+		dxi_notify_lane_take_kick(task);
+		break;
 	case DXI_TASK_ANSWER:
 		dxi_service_take_answer((dxh_request *)(void *)task);
 		break;
@@ -87,6 +90,7 @@ size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
 
 	hub->now_ns = now_ns;
 	work = take_all(hub);
+	work += dxi_notify_lanes_expire(hub);
 	work += dxi_sockets_look(hub->sockets);
 	for (dxh_service *service = hub->services; service; service = service->next)
 		work += dxi_service_answer(service);
@@ -128,7 +132,11 @@ static int64_t next_wake_ns(const dxh_hub *hub)
 	int64_t deadline_ns = dxi_wheel_next_ns(&hub->deadlines);
 	int64_t tick_ns = dxi_wheel_next_ns(&hub->ticks);
 
-	return deadline_ns < tick_ns ? deadline_ns : tick_ns;
+	int64_t linger_ns = dxi_notify_lanes_next_ns(hub);
+
+	if (tick_ns < deadline_ns)
+		deadline_ns = tick_ns;
+	return linger_ns < deadline_ns ? linger_ns : deadline_ns;
 }
 
 void *dxi_io_thread(void *context)

@@ -14,21 +14,23 @@ enum { FRAMES_PER_LOOK = 64 };
  * notifications if any wait. */
 enum { REQUEST_FRAMES_IN_ROW = 3 };
 
+static size_t send_all(dxh_peer *peer);
+
 /* ---- into the lanes ---------------------------------------------------------------- */
 
 /* Only a ready peer sends; before that its lanes just grow. */
-static void touch(dxh_peer *peer)
+void dxi_peer_touch(dxh_peer *peer)
 {
 	if (peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
 		dxi_socket_touch(peer->socket);
 }
 
-static void settle_flushes(dxh_peer *peer)
+void dxi_peer_settle_flushes(dxh_peer *peer)
 {
 	dxi_operation *flush = peer->flushes.first;
 
 	/* In order of flush_after; those that want a reply stay for encode_flushes(). */
-	while (flush && flush->flush_after <= peer->batches_out) {
+	while (flush && flush->flush_after <= dxi_notify_lane_out(&peer->notes)) {
 		dxi_operation *next = flush->next;
 
 		if (flush->kind == DXI_OP_FLUSH_SENT)
@@ -42,51 +44,11 @@ void dxi_peer_take(dxh_peer *peer, dxi_operation *operation)
 	if (operation->kind == DXI_OP_REQUEST) {
 		dxi_operation_append(&peer->lane, operation, DXI_IN_LANE);
 	} else {
-		operation->flush_after = peer->batches_in;
+		operation->flush_after = peer->notes.ripe_up_to = peer->notes.in;
 		dxi_operation_append(&peer->flushes, operation, DXI_IN_FLUSHES);
-		settle_flushes(peer);
+		dxi_peer_settle_flushes(peer);
 	}
-	touch(peer);
-}
-
-static dxi_batch *pop_batch(dxh_peer *peer)
-{
-	dxi_batch *batch = peer->first_batch;
-
-	peer->first_batch = batch->next;
-	if (!peer->first_batch)
-		peer->last_batch = NULL;
-	peer->batches_out++;
-	return batch;
-}
-
-static void drop_batch(dxh_peer *peer, dxi_batch *batch)
-{
-	dxi_metrics *metrics = &peer->hub->metrics;
-	uint32_t records;
-	size_t bytes;
-
-	if (!dxi_batch_close(batch, &bytes, &records))
-		return; /* its writer hands it over again, then it is dropped */
-	dxi_count(&metrics->notifications_posted, records);
-	dxi_count(&metrics->notifications_dropped, records);
-	dxi_batch_recycle(&peer->batches, batch);
-}
-
-void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
-{
-	if (atomic_load_explicit(&peer->hub->state, memory_order_relaxed) == DXI_HUB_CLOSED) {
-		drop_batch(peer, batch);
-		return;
-	}
-	batch->next = NULL;
-	if (peer->last_batch)
-		peer->last_batch->next = batch;
-	else
-		peer->first_batch = batch;
-	peer->last_batch = batch;
-	peer->batches_in++;
-	touch(peer);
+	dxi_peer_touch(peer);
 }
 
 void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id)
@@ -99,7 +61,7 @@ bool dxi_peer_control(dxh_peer *peer, const dxi_record *record)
 {
 	if (!peer->socket || dxh_peer_state_get(peer) != DXH_PEER_READY)
 		return false;
-	touch(peer);
+	dxi_peer_touch(peer);
 	if (dxi_control_lane_put(&peer->control, record))
 		return true;
 	dxi_count(&peer->hub->metrics.control_refused, 1);
@@ -113,8 +75,17 @@ void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 	dxi_operation_end_all(&peer->sent, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->flushes, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->flushing, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
-	while (peer->first_batch)
-		drop_batch(peer, pop_batch(peer));
+	while (dxi_notify_lane_drop_oldest(peer))
+		;
+}
+
+void dxi_peer_make_room(dxh_peer *peer)
+{
+	/* What can be sent is not dropped. */
+	if (peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
+		send_all(peer);
+	if (!dxi_batches_have_free(&peer->batches) && dxi_notify_lane_drop_oldest(peer))
+		dxi_peer_settle_flushes(peer);
 }
 
 bool dxi_peer_is_idle(const dxh_peer *peer)
@@ -122,7 +93,7 @@ bool dxi_peer_is_idle(const dxh_peer *peer)
 	return peer->lane.count + peer->sent.count + peer->retries.resting.count +
 	                       peer->flushes.count + peer->flushing.count ==
 	               0 &&
-	       !peer->first_batch;
+	       !peer->notes.first;
 }
 
 /* ---- sending ------------------------------------------------------------------------- */
@@ -175,7 +146,7 @@ static size_t encode_flushes(dxh_peer *peer, dxi_frame_writer *writer)
 	size_t count = 0;
 
 	for (dxi_operation *next = peer->flushes.first;
-	     next && next->flush_after <= peer->batches_out; next = next->next) {
+	     next && next->flush_after <= dxi_notify_lane_out(&peer->notes); next = next->next) {
 		if (!dxi_frame_append(
 			    writer, &(dxi_record){.kind = DXI_FLUSH, .id = id_of(next, peer->hub)}))
 			break;
@@ -221,34 +192,9 @@ static bool send_requests(dxh_peer *peer)
 	dxi_subscriptions_sent(peer);
 	move_to(&peer->lane, &peer->sent, requests);
 	move_to(&peer->flushes, &peer->flushing, flushes);
-	settle_flushes(peer);
+	dxi_peer_settle_flushes(peer);
 	dxi_pulse_expect(peer);
 	count_frame(peer->hub, writer.records);
-	return true;
-}
-
-static bool send_batch(dxh_peer *peer)
-{
-	dxi_batch *batch = peer->first_batch;
-	dxi_metrics *metrics = &peer->hub->metrics;
-	uint32_t records;
-	size_t bytes;
-
-	if (!batch)
-		return false;
-	if (!dxi_batch_close(batch, &bytes, &records)) {
-		pop_batch(peer); /* it will come again */
-		settle_flushes(peer);
-		return true;
-	}
-	if (dxi_socket_send(peer->socket, batch->bytes, bytes) != DXI_SENT_ALL)
-		return false;
-	pop_batch(peer);
-	dxi_count(&metrics->notifications_posted, records);
-	dxi_count(&metrics->notifications_sent, records);
-	count_frame(peer->hub, records);
-	dxi_batch_recycle(&peer->batches, batch);
-	settle_flushes(peer);
 	return true;
 }
 
@@ -257,8 +203,9 @@ static bool send_batch(dxh_peer *peer)
  * travel in the frames of the requests. */
 static bool is_turn_of_batches(const dxh_peer *peer)
 {
-	return peer->first_batch && peer->request_frames >= REQUEST_FRAMES_IN_ROW &&
-	       dxi_control_lane_is_empty(&peer->control) && !peer->pulse.beat_due;
+	return peer->request_frames >= REQUEST_FRAMES_IN_ROW &&
+	       dxi_control_lane_is_empty(&peer->control) && !peer->pulse.beat_due &&
+	       dxi_notify_lane_is_ripe(peer);
 }
 
 static size_t send_all(dxh_peer *peer)
@@ -271,12 +218,15 @@ static size_t send_all(dxh_peer *peer)
 		if (sent) {
 			peer->request_frames++;
 		} else {
-			sent = send_batch(peer);
-			if (sent)
+			sent = dxi_notify_lane_send(peer);
+			if (sent) {
 				peer->request_frames = 0;
+				dxi_peer_settle_flushes(peer);
+			}
 		}
 		frames += (size_t)sent;
 	}
+	dxi_notify_lane_set_due(peer);
 	return frames;
 }
 

@@ -15,6 +15,9 @@ enum {
 	REQUESTS_DEFAULT = 8192,
 	BATCHES_DEFAULT = 64,
 	BATCHES_MAX = 32768,
+	LINGER_US_MAX = 60000000,
+	/* Each try frees a frame; another poster may take it every time. */
+	DROP_TRIES_MAX = 64,
 	RETRIES_DEFAULT = 3,
 	RETRIES_MAX = 100,
 	RETRY_PERCENT_DEFAULT = 10,
@@ -46,6 +49,7 @@ static dxh_status attach(void *context)
 		return status;
 	peer->next = peer->hub->peers;
 	peer->hub->peers = peer;
+	peer->hub->lingering += peer->config.linger_us > 0;
 	return DXH_OK;
 }
 
@@ -81,6 +85,12 @@ static dxh_status check_config(dxh_peer_config *config)
 		return dxi_fail(DXH_EINVAL,
 		                "notify_frames is at most %d, full_wait_ns not negative",
 		                BATCHES_MAX);
+	if (config->linger_us > LINGER_US_MAX || (config->notify_full != DXH_NOTIFY_REFUSE &&
+	                                          config->notify_full != DXH_NOTIFY_DROP_OLDEST))
+		return dxi_fail(DXH_EINVAL,
+		                "linger_us is at most %d, notify_full DXH_NOTIFY_REFUSE or "
+		                "DXH_NOTIFY_DROP_OLDEST",
+		                LINGER_US_MAX);
 	if (config->retries_max > RETRIES_MAX || config->retry_percent > RETRY_PERCENT_MAX ||
 	    config->retry_min_ns < 0 || config->retry_max_ns < config->retry_min_ns)
 		return dxi_fail(DXH_EINVAL,
@@ -101,6 +111,23 @@ static uint64_t requests_bytes(const dxh_peer_config *config, const dxh_hub *hub
 	if (config->requests_bytes > 0)
 		return config->requests_bytes;
 	return largest > REQUESTS_BYTES_DEFAULT ? largest : REQUESTS_BYTES_DEFAULT;
+}
+
+static dxh_status init_batches(dxh_peer *peer)
+{
+	const dxh_peer_config *config = &peer->config;
+	uint32_t frame_bytes = peer->hub->config.frame_bytes;
+	dxh_status status =
+		dxi_batches_init(&peer->batches, peer, config->notify_frames, frame_bytes);
+
+	if (config->batch_bytes > 0 && config->batch_bytes < frame_bytes)
+		peer->batches.close_bytes = config->batch_bytes;
+	if (config->batch_records > 0 && config->batch_records < peer->batches.close_records)
+		peer->batches.close_records = config->batch_records;
+	peer->batches.linger = config->linger_us > 0;
+	peer->notes.task.kind = DXI_TASK_RIPE;
+	peer->notes.due_ns = DXH_FOREVER;
+	return status;
 }
 
 static dxh_status
@@ -127,8 +154,7 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 	dxi_pulse_init(peer);
 	status = dxi_curve_of_peer(config, &peer->curve);
 	if (status == DXH_OK)
-		status = dxi_batches_init(&peer->batches, peer, peer->config.notify_frames,
-		                          hub->config.frame_bytes);
+		status = init_batches(peer);
 	if (status != DXH_OK) {
 		dxi_curve_wipe(&peer->curve);
 		free(peer);
@@ -191,6 +217,7 @@ static dxh_status detach(void *context)
 			*at = peer->next;
 			break;
 		}
+	peer->hub->lingering -= peer->config.linger_us > 0;
 	dxi_peer_abandon(peer, "the peer was closed");
 	/* Unsent frames of a closing peer may leave for so long. */
 	dxi_peer_free(peer, 200);
@@ -221,23 +248,64 @@ static dxh_status fail_no_frame(const dxh_peer *peer)
 	                peer->config.notify_frames, peer->endpoint);
 }
 
+static dxh_status make_room_there(void *peer)
+{
+	dxi_peer_make_room(peer);
+	return DXH_OK;
+}
+
+/* A callback on the I/O thread may stand in the midst of sending: there it only drops,
+ * and what follows from that comes by the queue. */
+static dxh_status make_room_here(void *context)
+{
+	dxh_peer *peer = context;
+
+	if (!dxi_notify_lane_drop_oldest(peer))
+		return DXH_EFULL;
+	dxi_notify_lane_kick(peer, DXI_KICK_LOOK);
+	return DXH_OK;
+}
+
+/* true: it may be worth another try. Frames that were on their way to the lane are in
+ * it at the next one, but for a call from the I/O thread itself. */
+static bool make_room(dxh_peer *peer)
+{
+	if (dxi_may_not_wait)
+		return dxi_hub_call(peer->hub, make_room_here, peer) == DXH_OK;
+	return dxi_hub_call(peer->hub, make_room_there, peer) == DXH_OK;
+}
+
 /* Append, waiting for a frame as long as the config says. */
 static dxh_status append(dxh_peer *peer, const dxi_record *record)
 {
 	int64_t wait_ns = dxi_may_not_wait ? 0 : peer->config.full_wait_ns;
 	int64_t deadline_ns = wait_ns > 0 ? dxh_in_ns(wait_ns) : 0;
 	dxi_batch *pushed;
+	bool filled;
+	int tries = 0;
 
 	for (;;) {
 		uint32_t freed = atomic_load(&peer->batches.freed);
 
-		switch (dxi_batches_append(&peer->batches, peer->id, record, &pushed)) {
-		case DXI_APPENDED_TO_NEW:
+		dxi_appended appended =
+			dxi_batches_append(&peer->batches, peer->id, record, &pushed, &filled);
+
+		if (appended == DXI_APPENDED_TO_NEW)
 			dxi_hub_push(peer->hub, &pushed->task, &pushed->task);
-			return DXH_OK;
+		if (filled)
+			dxi_notify_lane_kick(peer, DXI_KICK_LOOK);
+		switch (appended) {
+		case DXI_APPENDED_TO_NEW:
 		case DXI_APPENDED:
 			return DXH_OK;
 		case DXI_APPEND_FULL:
+			if (peer->batches.linger) /* what lingers takes up the frames */
+				dxi_notify_lane_kick(peer, DXI_KICK_HURRY);
+			if (peer->config.notify_full == DXH_NOTIFY_DROP_OLDEST) {
+				if (tries++ < DROP_TRIES_MAX && make_room(peer))
+					break;
+				return fail_no_frame(peer);
+			}
 			if (deadline_ns == 0 ||
 			    !dxi_batches_wait(&peer->batches, freed, deadline_ns))
 				return fail_no_frame(peer);

@@ -11,6 +11,7 @@
 #include "runtime/batch.h"
 #include "runtime/control_lane.h"
 #include "runtime/endpoint.h"
+#include "runtime/notify_lane.h"
 #include "runtime/operation.h"
 #include "runtime/pulse.h"
 #include "runtime/retry.h"
@@ -56,10 +57,9 @@ struct dxh_peer {
 	uint32_t frame_bytes;    /* at this size a frame is closed */
 	uint32_t request_frames; /* in a row, while notifications waited */
 
-	dxi_batch *first_batch, *last_batch; /* notifications to be sent */
-	uint64_t batches_in, batches_out;    /* through that lane, ever */
-	dxi_operation_list flushes;          /* waiting for batches_out */
-	dxi_operation_list flushing;         /* FLUSH sent, waiting for FLUSHED */
+	dxi_notify_lane notes;       /* notifications to be sent */
+	dxi_operation_list flushes;  /* waiting for those before them to leave */
+	dxi_operation_list flushing; /* FLUSH sent, waiting for FLUSHED */
 
 	dxi_subscriptions subscriptions;
 };
@@ -84,6 +84,16 @@ void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id);
  * notifications. Copied. For this connection only: without one, or when the lane is
  * full (counted as control_refused), it is not kept and false is returned. */
 bool dxi_peer_control(dxh_peer *peer, const dxi_record *record);
+
+/* A poster finds no frame and wants the oldest dropped: send what the socket takes,
+ * else drop it. */
+void dxi_peer_make_room(dxh_peer *peer);
+
+/* End the flushes that wanted no more than what has left by now. */
+void dxi_peer_settle_flushes(dxh_peer *peer);
+
+/* Have the socket looked at in this turn, if there is one to send on. */
+void dxi_peer_touch(dxh_peer *peer);
 
 /* Everything that waits or is open ends so; counts what is dropped. */
 void dxi_peer_abandon(dxh_peer *peer, const char *reason);

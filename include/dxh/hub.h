@@ -82,7 +82,7 @@ typedef struct dxh_hub_stats {
 
 	uint64_t notifications_posted;
 	uint64_t notifications_sent;
-	uint64_t notifications_dropped; /* at close, or with their connection */
+	uint64_t notifications_dropped; /* at close, or as the oldest when that was asked for */
 
 	uint64_t requests_received;
 	uint64_t requests_refused; /* overloaded or malformed, answered with an error */

@@ -30,6 +30,14 @@ typedef enum dxh_peer_state {
 	                       * that wait end as DXH_EACCESS */
 } dxh_peer_state;
 
+/* What dxh_notify() does when all notify_frames wait to be sent. */
+typedef enum dxh_notify_full {
+	DXH_NOTIFY_REFUSE = 0, /* DXH_EFULL, after full_wait_ns */
+	/* Drop the oldest frame with all that is in it, counted in notifications_dropped.
+	 * The poster waits for the I/O thread to do so, not for the service. */
+	DXH_NOTIFY_DROP_OLDEST = 1
+} dxh_notify_full;
+
 typedef struct dxh_peer_config {
 	uint32_t requests_max;  /* in flight to this peer; 0: 8192 */
 	uint32_t notify_frames; /* frames of notifications waiting; 0: 64 */
@@ -58,6 +66,14 @@ typedef struct dxh_peer_config {
 	/* Subjects and bodies of the requests in flight; come back at their end. 0: 256
 	 * MiB, or one body of the hub's body_bytes_max if that is more. */
 	uint64_t requests_bytes;
+	/* When a frame of notifications leaves: at the first of so many notifications, so
+	 * many bytes, or so many microseconds after its first one. Without linger_us a lone
+	 * one goes at once and a busy poster fills frames; with it, none waits longer than
+	 * linger_us and 1 ms, as long as the connection takes it. A flush overrides. */
+	uint32_t batch_records; /* 0: as many as fit */
+	uint32_t batch_bytes;   /* headers included; 0: frame_bytes of the hub */
+	uint32_t linger_us;     /* 0: adaptive; at most 60 s */
+	dxh_notify_full notify_full;
 } dxh_peer_config;
 
 /* Connect to a service; returns before the connection stands, and keeps
