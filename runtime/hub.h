@@ -102,6 +102,9 @@ void dxi_hub_tick_stop(dxh_hub *hub, dxi_tick *tick);
 void dxi_hub_run_call(dxi_task *task);
 void dxi_hub_look_drained(dxh_hub *hub);
 
+/* I/O thread: everything that waits or is open at any peer ends as DXH_ECLOSED. */
+void dxi_hub_abandon_all(dxh_hub *hub, const char *reason);
+
 /* So long after this turn's time; DXH_FOREVER stays it. I/O thread. */
 int64_t dxi_hub_after(const dxh_hub *hub, int64_t ns);
 
