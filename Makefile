@@ -106,7 +106,7 @@ stress-programs: $(STRESS_PROGRAMS)
 tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
-	@tests/tsan.sh '$(MAKE)' 100000
+	@tests/tsan.sh make 100000
 
 model:
 	@tools/packages.sh build/packages-model gcc libc6-dev spin
