@@ -215,11 +215,11 @@ void dxi_client_subscribe(dxi_client *client, const dxi_record *record)
 
 	if (service->leaving)
 		return;
+	dxi_client_unsubscribe(client, record->budget_us); /* the same number again */
 	if (client->subscriber_count >= service->config.subscriptions_max) {
 		answer(client, record->budget_us, DXH_ELIMIT);
 		return;
 	}
-	dxi_client_unsubscribe(client, record->budget_us); /* the same number again */
 	subscriber = calloc(1, sizeof *subscriber);
 	if (!subscriber) {
 		answer(client, record->budget_us, DXH_EOVERLOADED);

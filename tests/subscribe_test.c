@@ -371,7 +371,7 @@ Test(subscribe, several_threads_share_the_notes_and_end_at_close)
 
 Test(subscribe, many_subscribers_of_one_service_each_get_their_own)
 {
-	enum { PEERS = 16, PREFIXES = 8 };
+	enum { PEERS = 64, PREFIXES = 8 };
 	dxh_peer *peers[PEERS];
 	dxh_subscription *subs[PEERS][PREFIXES];
 	char prefix[16];
