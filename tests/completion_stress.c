@@ -268,9 +268,11 @@ static void *collect(void *unused)
 
 	(void)unused;
 	for (;;) {
+		/* Asked before: what is posted behind it is waited for once more. */
+		bool all_posted = atomic_load(&posters_left) == 0;
 		dxh_status status = dxh_group_wait(group, 1, events, 16, dxh_in_ms(5), &count);
 
-		if (status == DXH_EEMPTY && atomic_load(&posters_left) == 0)
+		if (status == DXH_EEMPTY && all_posted)
 			return NULL;
 		atomic_fetch_add(&handed_out, count);
 		for (size_t i = 0; i < count; i++)

@@ -64,23 +64,23 @@ static void close_stepped(void)
 	must(dxh_hub_close(&server));
 }
 
-/* A process that serves until it is killed. It says 'r' for each request it has
- * received and answers none, or all. */
-static pid_t start_server(const char *endpoint, int to_parent, int answers)
+/* A process that serves, once it is told to, until it is killed. It says 'b' when it
+ * is bound, and 'r' for each request that it has received and does not answer.
+ * Forked before the test has threads: see docs/decisions.md. */
+typedef struct server_process {
+	pid_t pid;
+	int start;
+} server_process;
+
+static void serve(const char *endpoint, int to_parent, int answers)
 {
-	pid_t child = fork();
 	dxh_hub *own;
 	dxh_service *own_service;
 	dxh_request *request;
 
-	cr_assert_neq(child, -1);
-	if (child > 0)
-		return child;
-	alarm(60);
 	if (dxh_hub_open(NULL, &own) != DXH_OK ||
-	    dxh_service_bind(own, endpoint, NULL, &own_service) != DXH_OK)
-		_exit(1);
-	if (write(to_parent, "b", 1) != 1)
+	    dxh_service_bind(own, endpoint, NULL, &own_service) != DXH_OK ||
+	    write(to_parent, "b", 1) != 1)
 		_exit(1);
 	while (dxh_service_receive(own_service, DXH_FOREVER, &request) == DXH_OK) {
 		char attempt = (char)('0' + dxh_request_attempt(request));
@@ -103,10 +103,39 @@ static void expect_byte(char wanted)
 	cr_assert_eq(byte, wanted);
 }
 
-static void kill_server(pid_t child)
+static server_process prepare(const char *endpoint, int answers)
 {
-	kill(child, SIGKILL);
-	cr_assert_eq(waitpid(child, NULL, 0), child);
+	server_process made;
+	int start[2];
+	char byte;
+
+	if (channel[0] == 0)
+		cr_assert_eq(pipe(channel), 0);
+	cr_assert_eq(pipe(start), 0);
+	made = (server_process){.pid = fork(), .start = start[1]};
+	cr_assert_neq(made.pid, -1);
+	if (made.pid == 0) {
+		close(start[1]);
+		alarm(60);
+		if (read(start[0], &byte, 1) == 1)
+			serve(endpoint, channel[1], answers);
+		_exit(0);
+	}
+	close(start[0]);
+	return made;
+}
+
+static void start(server_process process)
+{
+	cr_assert_eq(write(process.start, "s", 1), 1);
+	expect_byte('b');
+}
+
+static void kill_server(server_process process)
+{
+	kill(process.pid, SIGKILL);
+	cr_assert_eq(waitpid(process.pid, NULL, 0), process.pid);
+	close(process.start);
 }
 
 static void connect_to_child(const dxh_peer_config *config, const char *endpoint)
@@ -121,41 +150,37 @@ Test(retry, what_is_idempotent_is_sent_again_after_a_loss)
 	const char *endpoint = test_endpoint();
 	dxh_completion twice, once;
 	dxh_reply reply;
-	pid_t child;
+	server_process first = prepare(endpoint, 0), second = prepare(endpoint, 1);
 
-	cr_assert_eq(pipe(channel), 0);
-	child = start_server(endpoint, channel[1], 0);
-	expect_byte('b');
+	start(first);
 	connect_to_child(NULL, endpoint);
 	twice = post("work", DXH_IDEMPOTENT, SOON);
 	once = post("work", 0, SOON);
 	expect_byte('r');
 	expect_byte('r');
-	kill_server(child);
+	kill_server(first);
 	expect_end(once, DXH_ELOST, DXH_MAYBE_EXECUTED);
-	child = start_server(endpoint, channel[1], 1);
+	start(second);
 	must(dxh_await(twice, SOON, &reply));
 	cr_expect_eq(reply.body_bytes, 1);
 	cr_expect_eq(*(const char *)reply.body, '1', "the second attempt was answered");
 	must(dxh_release(twice));
 	cr_expect_eq(test_stats(hub).retries, 1);
 	must(dxh_hub_close(&hub));
-	kill_server(child);
+	kill_server(second);
 }
 
 Test(retry, a_retry_keeps_its_deadline_and_says_that_it_was_sent)
 {
 	const char *endpoint = test_endpoint();
 	dxh_completion done;
-	pid_t child;
+	server_process only = prepare(endpoint, 0);
 
-	cr_assert_eq(pipe(channel), 0);
-	child = start_server(endpoint, channel[1], 0);
-	expect_byte('b');
+	start(only);
 	connect_to_child(NULL, endpoint);
 	done = post("work", DXH_IDEMPOTENT, dxh_in_ms(300));
 	expect_byte('r');
-	kill_server(child);
+	kill_server(only);
 	expect_end(done, DXH_EEXPIRED, DXH_MAYBE_EXECUTED);
 	must(dxh_hub_close(&hub));
 }
@@ -168,18 +193,16 @@ Test(retry, retries_stay_a_small_share)
 	dxh_completion done[COUNT];
 	dxh_hub_stats stats;
 	unsigned lost = 0;
-	pid_t child;
+	server_process first = prepare(endpoint, 0), second = prepare(endpoint, 1);
 
-	cr_assert_eq(pipe(channel), 0);
-	child = start_server(endpoint, channel[1], 0);
-	expect_byte('b');
+	start(first);
 	connect_to_child(&config, endpoint);
 	for (int i = 0; i < COUNT; i++)
 		done[i] = post("work", DXH_IDEMPOTENT, SOON);
 	for (int i = 0; i < COUNT; i++)
 		expect_byte('r');
-	kill_server(child);
-	child = start_server(endpoint, channel[1], 1);
+	kill_server(first);
+	start(second);
 	for (int i = 0; i < COUNT; i++) {
 		lost += dxh_await(done[i], SOON, NULL) == DXH_ELOST;
 		must(dxh_release(done[i]));
@@ -189,31 +212,30 @@ Test(retry, retries_stay_a_small_share)
 	cr_expect_eq(stats.retries, FREE + EARNED);
 	cr_expect_eq(stats.retries_refused, COUNT - FREE - EARNED);
 	must(dxh_hub_close(&hub));
-	kill_server(child);
+	kill_server(second);
 }
 
 Test(retry, no_more_often_than_allowed)
 {
-	dxh_peer_config config = {.retries_max = 2};
+	enum { ATTEMPTS = 3 };
+	dxh_peer_config config = {.retries_max = ATTEMPTS - 1};
 	const char *endpoint = test_endpoint();
+	server_process servers[ATTEMPTS];
 	dxh_completion done;
-	pid_t child;
 
-	cr_assert_eq(pipe(channel), 0);
-	child = start_server(endpoint, channel[1], 0);
-	expect_byte('b');
+	for (int i = 0; i < ATTEMPTS; i++)
+		servers[i] = prepare(endpoint, 0);
+	start(servers[0]);
 	connect_to_child(&config, endpoint);
 	done = post("work", DXH_IDEMPOTENT, SOON);
-	for (int attempt = 0; attempt < 3; attempt++) {
+	for (int i = 0; i < ATTEMPTS; i++) {
 		expect_byte('r');
-		kill_server(child);
-		if (attempt == 2)
-			break;
-		child = start_server(endpoint, channel[1], 0);
-		expect_byte('b');
+		kill_server(servers[i]);
+		if (i + 1 < ATTEMPTS)
+			start(servers[i + 1]);
 	}
 	expect_end(done, DXH_ELOST, DXH_MAYBE_EXECUTED);
-	cr_expect_eq(test_stats(hub).retries, 2);
+	cr_expect_eq(test_stats(hub).retries, ATTEMPTS - 1);
 	must(dxh_hub_close(&hub));
 }
 
@@ -272,21 +294,19 @@ Test(retry, a_service_that_is_silent_counts_as_gone)
 	dxh_peer_config config = {.beat_ns = BEAT_NS, .silence_ns = SILENCE_NS};
 	const char *endpoint = test_endpoint();
 	dxh_completion done;
-	pid_t child;
+	server_process only = prepare(endpoint, 0);
 
-	cr_assert_eq(pipe(channel), 0);
-	child = start_server(endpoint, channel[1], 0);
-	expect_byte('b');
+	start(only);
 	connect_to_child(&config, endpoint);
 	test_wait_state(peer, DXH_PEER_READY);
-	kill(child, SIGSTOP);
+	kill(only.pid, SIGSTOP);
 	done = post("work", 0, SOON);
 	must_be(dxh_await(done, SOON, NULL), DXH_ELOST, "has said nothing");
 	must(dxh_release(done));
-	kill(child, SIGCONT);
+	kill(only.pid, SIGCONT);
 	test_wait_state(peer, DXH_PEER_READY);
 	must(dxh_hub_close(&hub));
-	kill_server(child);
+	kill_server(only);
 }
 
 Test(retry, a_slow_service_that_answers_beats_is_waited_for)
