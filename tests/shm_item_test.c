@@ -2,53 +2,13 @@
 /* Other ways to write and read items: many in one call, in place, in a callback,
  * from another place; and the sums that prove them.
  */
-#include "tests/shm_fixture.h"
+#include "tests/shm_pair.h"
 
 #include "shm/checksum.h"
-#include "shm/consumer.h"
-#include "shm/producer.h"
-
-static dxh_producer *producer;
-static dxh_consumer *consumer;
-static struct item got;
-static dxh_item info;
 
 static const unsigned char KEY[DXH_CHECKSUM_KEY_BYTES] = "a key of thirty-two bytes, no le";
 
-static void open_both(dxh_block_config config, dxh_consumer_config reader)
-{
-	const char *name = new_name();
-
-	config.unlink_on_close = 1;
-	producer = open_producer(name, config);
-	consumer = open_consumer(name, reader);
-}
-
-static void setup(void)
-{
-	open_both(usual_config(), (dxh_consumer_config){0});
-}
-
-static void close_both(void)
-{
-	expect_exact(consumer, consumer->start);
-	must(dxh_consumer_close(&consumer));
-	must(dxh_producer_close(&producer));
-}
-
-static dxh_status read_now(void)
-{
-	return dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &info);
-}
-
-static void expect_item(uint64_t ticket)
-{
-	must(read_now());
-	cr_expect_eq(info.ticket, ticket);
-	cr_expect(is_item_of(ticket, &got));
-}
-
-TestSuite(item, .init = setup, .fini = close_both, .timeout = 20);
+TestSuite(item, .init = open_usual, .fini = close_both, .timeout = 20);
 TestSuite(checked, .timeout = 20);
 
 /* ---- many in one call --------------------------------------------------------- */

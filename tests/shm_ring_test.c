@@ -2,52 +2,10 @@
 /* Both tables within one process: tickets, losses to the digit, aborts, sizes,
  * order of calls, zones and latches.
  */
-#include "tests/shm_fixture.h"
-
-#include "shm/consumer.h"
-#include "shm/producer.h"
+#include "tests/shm_pair.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
-
-static dxh_producer *producer;
-static dxh_consumer *consumer;
-static struct item got;
-static dxh_item info;
-
-static void open_both(dxh_block_config config, dxh_consumer_config reader)
-{
-	const char *name = new_name();
-
-	config.unlink_on_close = 1;
-	producer = open_producer(name, config);
-	consumer = open_consumer(name, reader);
-}
-
-static void setup(void)
-{
-	open_both(usual_config(), (dxh_consumer_config){0});
-}
-
-static void teardown(void)
-{
-	expect_exact(consumer, consumer->start);
-	must(dxh_consumer_close(&consumer));
-	must(dxh_producer_close(&producer));
-}
-
-static dxh_status read_now(void)
-{
-	return dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &info);
-}
-
-static void expect_item(uint64_t ticket)
-{
-	must(read_now());
-	cr_expect_eq(info.ticket, ticket);
-	cr_expect_eq(info.bytes, sizeof got);
-	cr_expect(is_item_of(ticket, &got));
-}
 
 static void abort_one(void)
 {
@@ -57,7 +15,7 @@ static void abort_one(void)
 	must(dxh_write_abort(&slot));
 }
 
-TestSuite(ring, .init = setup, .fini = teardown, .timeout = 5);
+TestSuite(ring, .init = open_usual, .fini = close_both, .timeout = 5);
 
 Test(ring, items_come_in_order_and_whole)
 {
@@ -280,7 +238,7 @@ Test(ring, a_wait_ends_at_its_deadline)
 
 static void use(dxh_block_config config, dxh_consumer_config reader)
 {
-	teardown();
+	close_both();
 	open_both(config, reader);
 }
 
