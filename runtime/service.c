@@ -293,7 +293,8 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 			return dxi_fail(DXH_ECLOSED, "the service is closing");
 		if (status != DXH_OK)
 			return dxi_fail(status, "no request came: wait again");
-		if (received->deadline_ns > dxh_now_ns()) {
+		/* Most have none, notifications never: no clock is read for them. */
+		if (received->deadline_ns == DXH_FOREVER || received->deadline_ns > dxh_now_ns()) {
 			*request = received;
 			return DXH_OK;
 		}
