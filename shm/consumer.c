@@ -34,7 +34,22 @@ static dxh_status check_config(const dxh_consumer_config *config)
 {
 	if ((unsigned)config->discipline > DXH_LOSSLESS)
 		return dxi_fail(DXH_EINVAL, "discipline %d is none", (int)config->discipline);
+	if (config->file && config->discipline == DXH_LOSSLESS)
+		return dxi_fail(DXH_EINVAL,
+		                "a file by itself has no control file: its reader cannot "
+		                "be DXH_LOSSLESS");
 	return check_start(config->start, config->start_ticket);
+}
+
+static dxh_status find_paths(const char *name, const dxh_consumer_config *config, dxi_paths *paths)
+{
+	if (!config->file)
+		return dxi_paths_of(config->directory, name, paths);
+	if (name || config->directory)
+		return dxi_fail(
+			DXH_EINVAL,
+			"file is set: name and directory, which say the same, must be NULL");
+	return dxi_paths_of_file(config->file, paths);
 }
 
 static dxh_status check_slot(const dxh_slot_spec *expected, const dxi_block *block)
@@ -116,7 +131,7 @@ open_consumer(const char *name, const dxh_consumer_config *config, dxh_consumer 
 	dxh_status status;
 
 	if ((status = check_config(config)) != DXH_OK ||
-	    (status = dxi_paths_of(config->directory, name, &paths)) != DXH_OK ||
+	    (status = find_paths(name, config, &paths)) != DXH_OK ||
 	    (status = dxi_segment_attach(&paths, DXI_ACCESS_READ, config->owner_uid_plus1,
 	                                 &consumer->block)) != DXH_OK)
 		return status;
@@ -194,6 +209,8 @@ static dxh_status explain(const dxh_consumer *consumer)
 {
 	dxh_liveness producer = dxi_liveness(&consumer->block);
 
+	if (dxi_paths_are_of_file(&consumer->block.paths))
+		return producer == DXH_PRODUCER_ALIVE ? DXH_EWAIT : DXH_ECLOSED;
 	if (producer == DXH_PRODUCER_ALIVE || producer == DXH_PRODUCER_UNKNOWN)
 		return DXH_EWAIT;
 	if (dxi_segment_is_unlinked(&consumer->block))
@@ -214,6 +231,8 @@ static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 		                ", died: wait for a successor or start one",
 		                name, pid);
 	case DXH_ECLOSED:
+		if (dxi_paths_are_of_file(&consumer->block.paths))
+			return dxi_fail(why, "nobody writes to %s", consumer->block.paths.data);
 		return dxi_fail(why, "the producer of \"%s\" closed it", name);
 	case DXH_EUNLINKED:
 		return dxi_fail(why,

@@ -34,8 +34,10 @@ dxh_liveness dxi_liveness(const dxi_block *block)
 		after = atomic_load_explicit(&producer->epoch, memory_order_acquire);
 		if (before == after && state == DXI_STATE_CLOSED)
 			return DXH_PRODUCER_CLOSED;
+		/* A copy of a live block looks like this too. */
 		if (before == after && state == DXI_STATE_OPEN)
-			return DXH_PRODUCER_DEAD;
+			return dxi_paths_are_of_file(&block->paths) ? DXH_PRODUCER_UNKNOWN
+			                                            : DXH_PRODUCER_DEAD;
 	}
 	return DXH_PRODUCER_UNKNOWN;
 }

@@ -70,3 +70,16 @@ dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *path
 	snprintf(paths->directory, sizeof paths->directory, "%s", directory);
 	return DXH_OK;
 }
+
+dxh_status dxi_paths_of_file(const char *file, dxi_paths *paths)
+{
+	size_t length = strnlen(file, DXI_PATH_BYTES);
+
+	if (length == 0 || length == DXI_PATH_BYTES)
+		return dxi_fail(DXH_EINVAL,
+		                "a file has a path of 1 to %d characters, \"%.40s\" not",
+		                DXI_PATH_BYTES - 1, file);
+	memset(paths, 0, sizeof *paths);
+	memcpy(paths->data, file, length);
+	return DXH_OK;
+}

@@ -20,6 +20,15 @@ typedef struct dxi_paths {
 /* Returns: DXH_EINVAL for a name or a directory that cannot be one. */
 dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *paths);
 
+/* Of a data file alone, wherever it lies: no name yet, no lock, no control file. */
+dxh_status dxi_paths_of_file(const char *file, dxi_paths *paths);
+
+/* Is it one of these? */
+static inline bool dxi_paths_are_of_file(const dxi_paths *paths)
+{
+	return paths->lock[0] == '\0';
+}
+
 /* May this stand in a name: A-Z a-z 0-9 . _ - */
 bool dxi_is_name_character(char c);
 

@@ -24,6 +24,8 @@ static dxh_status fail_to_open(const dxi_paths *paths, int error)
 {
 	switch (error) {
 	case ENOENT:
+		if (dxi_paths_are_of_file(paths))
+			return dxi_fail(DXH_ENOTFOUND, "there is no file %s", paths->data);
 		return dxi_fail(DXH_ENOTFOUND, "no block \"%s\": there is no %s", paths->name,
 		                paths->data);
 	case ELOOP:
@@ -156,6 +158,8 @@ dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_
 	status = attach(block, owner_uid_plus1);
 	if (status != DXH_OK)
 		dxi_segment_detach(block);
+	else if (dxi_paths_are_of_file(paths))
+		snprintf(block->paths.name, sizeof block->paths.name, "%s", block->schema.name);
 	return status;
 }
 

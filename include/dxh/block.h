@@ -275,6 +275,10 @@ typedef struct dxh_consumer_config {
 	dxh_slot_spec slot;                /* expected payload; all zero: any */
 	uint32_t owner_uid_plus1;          /* accept a block of this other user: uid + 1 */
 	const unsigned char *checksum_key; /* of a block with keyed checksums; copied */
+	/* Attach to exactly this data file instead, for example a copy: name and
+	 * directory must then be NULL, no control and no lock file are looked at, and
+	 * the block has the name it was made with. */
+	const char *file;
 } dxh_consumer_config;
 
 /* One item, or the report of a loss. */
@@ -289,6 +293,9 @@ typedef struct dxh_item {
 } dxh_item;
 
 /* Attach to a block, read-only. Every byte of its header is checked.
+ * A copy of a data file can be read like the block itself, see config->file: its
+ * producer is DXH_PRODUCER_CLOSED if it was that, else unknown, since a copy does
+ * not tell whether the original lives.
  *
  * Called:  dxh_consumer_open(name, config, &consumer); config NULL: all defaults.
  * Thread:  any. Owner: the caller, until dxh_consumer_close().
@@ -296,7 +303,7 @@ typedef struct dxh_item {
  *          the caller, root or the configured one; DXH_ECORRUPT with the offset
  *          and the rule it breaks; DXH_EVERSION; DXH_ESCHEMA or DXH_ESIZE when
  *          config->slot differs; DXH_ESTATE or DXH_ELIMIT when a lossless consumer
- *          finds no row, or all taken; DXH_ENOMEM; DXH_ESYSTEM.
+ *          finds no row, or all taken; DXH_EINVAL; DXH_ENOMEM; DXH_ESYSTEM.
  */
 #define dxh_consumer_open(...) dxh_consumer_open_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
@@ -327,7 +334,8 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          DXH_EDEAD: nothing new and the producer died. Told once at once, then
  *          at the deadline of each further call, until a successor publishes.
  *          DXH_ECLOSED: nothing new and the producer closed in good order. Told
- *          like DXH_EDEAD: once at once, then at each further deadline.
+ *          like DXH_EDEAD: once at once, then at each further deadline. Of a file
+ *          attached as such it says that nobody writes to it.
  *          DXH_EUNLINKED: no producer, and the name was removed: no successor
  *          will come to this memory, attach again by name. Told at once, always.
  *          DXH_ESIZE: capacity is less than item->bytes; the item is not
@@ -410,7 +418,7 @@ DXH_API dxh_status dxh_consumer_stats_get(const dxh_consumer *consumer, dxh_cons
 /* ---- looking ------------------------------------------------------------ */
 
 typedef enum dxh_liveness {
-	DXH_PRODUCER_UNKNOWN = 0, /* the kernel's locks do not tell (a squatting reader) */
+	DXH_PRODUCER_UNKNOWN = 0, /* the kernel's locks do not tell (a squatting reader, a copy) */
 	DXH_PRODUCER_ALIVE = 1,
 	DXH_PRODUCER_CLOSED = 2, /* gone in good order */
 	DXH_PRODUCER_DEAD = 3    /* gone without closing */
