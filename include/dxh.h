@@ -23,6 +23,7 @@
 #include <dxh/channel.h>
 #include <dxh/completion.h>
 #include <dxh/dispatch.h>
+#include <dxh/drain.h>
 #include <dxh/group.h>
 #include <dxh/hub.h>
 #include <dxh/message.h>

@@ -192,6 +192,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 	if (!client)
 		return;
 	client->incarnation = hello.incarnation;
+	memcpy(client->name, hello.name, sizeof client->name);
 	client->heard_ns = service->hub->now_ns;
 	client->frame_bytes = service->hub->config.frame_bytes;
 	welcome(client);

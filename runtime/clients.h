@@ -28,6 +28,7 @@ struct dxi_client {
 	dxi_queued queued;
 	bool retried; /* since it became full */
 	uint64_t incarnation;
+	char name[64]; /* of its hub, for people */
 	int64_t heard_ns;
 	dxi_backlog backlog;      /* received, not yet in the inbox */
 	dxi_request_list open;    /* in the backlog, the inbox or with the user */

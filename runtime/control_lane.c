@@ -57,6 +57,15 @@ void dxi_control_lane_sent(dxi_control_lane *control)
 	control->in_frame = 0;
 }
 
+size_t dxi_control_lane_count(const dxi_control_lane *control)
+{
+	size_t count = 0;
+
+	for (size_t at = 0; at < control->used; at += bytes_at(control, at))
+		count++;
+	return count;
+}
+
 void dxi_control_lane_clear(dxi_control_lane *control)
 {
 	control->used = control->in_frame = 0;

@@ -28,6 +28,9 @@ bool dxi_control_lane_put(dxi_control_lane *control, const dxi_record *record);
 void dxi_control_lane_encode(dxi_control_lane *control, dxi_frame_writer *writer);
 void dxi_control_lane_sent(dxi_control_lane *control);
 
+/* Records that wait. */
+size_t dxi_control_lane_count(const dxi_control_lane *control);
+
 /* The connection they were for has ended. */
 void dxi_control_lane_clear(dxi_control_lane *control);
 

@@ -7,6 +7,7 @@
 #include "runtime/service.h"
 
 #include <limits.h>
+#include <string.h>
 
 static uint64_t ended(const dxi_metrics *metrics)
 {
@@ -17,6 +18,12 @@ void dxi_hub_abandon_all(dxh_hub *hub, const char *reason)
 {
 	for (dxh_peer *peer = hub->peers; peer; peer = peer->next)
 		dxi_peer_abandon(peer, reason);
+}
+
+static bool is_drained(const dxh_hub *hub)
+{
+	/* acquire: pairs with the release in finish_drain(), which publishes report and rows. */
+	return atomic_load_explicit(&hub->drained, memory_order_acquire) != 0;
 }
 
 static void finish_drain(dxh_hub *hub)
@@ -32,12 +39,16 @@ static void finish_drain(dxh_hub *hub)
 	dxi_wheel_disarm(&hub->ticks, &hub->drain_tick.timer);
 	/* relaxed: posters that miss it are ended as they arrive. */
 	atomic_store_explicit(&hub->state, DXI_HUB_CLOSED, memory_order_relaxed);
-	dxi_hub_abandon_all(hub, "the hub's drain reached its deadline");
+	for (dxh_peer *peer = hub->peers; peer; peer = peer->next)
+		dxi_drain_abandon(&hub->drain_rows, peer, "the hub's drain reached its deadline");
+	for (const dxh_service *service = hub->services; service; service = service->next)
+		report->answers_left += dxi_drain_look_at(&hub->drain_rows, service);
+	report->rows_missing = hub->drain_rows.missing;
 	report->abandoned = dxi_count_get(&metrics->closed) - closed_before;
 	report->notifications_left =
 		dxi_count_get(&metrics->notifications_dropped) - dropped_before;
 	dxi_wakes_issue(&hub->wakes);
-	/* release: publishes the report. Pairs with the acquire in dxh_hub_drain(). */
+	/* release: publishes the report. Pairs with the acquire in is_drained(). */
 	atomic_store_explicit(&hub->drained, 1, memory_order_release);
 	dxi_futex_wake(&hub->drained, INT_MAX, DXI_FUTEX_PRIVATE);
 }
@@ -81,8 +92,10 @@ static dxh_status begin_drain(void *context)
 	return DXH_OK;
 }
 
-dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *report)
+dxh_status dxh_hub_drain_sized(size_t report_bytes, dxh_hub *hub, int64_t deadline_ns,
+                               dxh_drain_report *report)
 {
+	const dxh_drain_report *found;
 	dxh_status status;
 
 	if (!hub)
@@ -95,15 +108,39 @@ dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *re
 	status = dxi_hub_call(hub, begin_drain, &(struct drain_call){hub, deadline_ns});
 	if (status != DXH_OK)
 		return status;
-	while (!atomic_load_explicit(&hub->drained, memory_order_acquire))
+	while (!is_drained(hub))
 		dxi_futex_wait(&hub->drained, 0, DXH_FOREVER, DXI_FUTEX_PRIVATE);
-	if (report)
-		*report = hub->drain_report;
-	if (hub->drain_report.abandoned + hub->drain_report.notifications_left == 0)
+	found = &hub->drain_report;
+	if (report) {
+		memset(report, 0, report_bytes);
+		memcpy(report, found, report_bytes < sizeof *found ? report_bytes : sizeof *found);
+	}
+	if (found->abandoned + found->notifications_left + found->answers_left == 0)
 		return DXH_OK;
 	return dxi_fail(DXH_EWAIT,
-	                "the drain's deadline passed with %llu operations and %llu "
-	                "notifications left",
-	                (unsigned long long)hub->drain_report.abandoned,
-	                (unsigned long long)hub->drain_report.notifications_left);
+	                "the drain's deadline passed with %llu operations, %llu notifications and "
+	                "%llu answers left: dxh_hub_drain_row() tells where",
+	                (unsigned long long)found->abandoned,
+	                (unsigned long long)found->notifications_left,
+	                (unsigned long long)found->answers_left);
+}
+
+const char *dxh_lane_name(dxh_lane lane)
+{
+	switch (lane) {
+	case DXH_LANE_CONTROL:
+		return "control";
+	case DXH_LANE_REQUEST:
+		return "request";
+	case DXH_LANE_NOTIFICATION:
+		return "notification";
+	}
+	return "?";
+}
+
+const dxh_drain_row *dxh_hub_drain_row(const dxh_hub *hub, size_t index)
+{
+	if (!hub || dxi_hub_check_process(hub) != DXH_OK || !is_drained(hub))
+		return NULL;
+	return index < hub->drain_rows.count ? hub->drain_rows.rows[index] : NULL;
 }

@@ -251,6 +251,7 @@ static void free_hub(dxh_hub *hub)
 		dxi_pool_close(hub->pool);
 	if (hub->doorbell != -1)
 		close(hub->doorbell);
+	dxi_drain_rows_free(&hub->drain_rows);
 	free(hub->scratch);
 	free(hub);
 }

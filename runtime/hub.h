@@ -5,6 +5,7 @@
 
 #include "queue/completion.h"
 #include "queue/queue.h"
+#include "runtime/drain.h"
 #include "runtime/latency.h"
 #include "runtime/metrics.h"
 #include "runtime/socket.h"
@@ -73,6 +74,7 @@ struct dxh_hub {
 	/* the drain: asked for by one thread, watched by the I/O thread */
 	dxi_tick drain_tick;
 	dxh_drain_report drain_report;
+	dxi_drain_rows drain_rows;
 	uint64_t drain_ended_before;
 	uint64_t drain_sent_before;
 	int64_t drain_deadline_ns;

@@ -68,6 +68,8 @@ static bool drop(dxh_peer *peer, dxi_batch *batch)
 		return false; /* its writer hands it over again, with all that is in it */
 	dxi_count(&metrics->notifications_posted, records);
 	dxi_count(&metrics->notifications_dropped, records);
+	peer->notes.dropped += records;
+	peer->notes.dropped_bytes += bytes - DXI_FRAME_HEADER_BYTES;
 	dxi_batch_recycle(&peer->batches, batch);
 	return true;
 }

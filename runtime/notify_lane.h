@@ -22,6 +22,8 @@ typedef struct dxi_notify_lane {
 	uint64_t in;             /* sequence of the last one that came */
 	uint64_t ripe_up_to;     /* all up to this sequence are, whatever their age */
 	int64_t due_ns;          /* the first that lingers must be looked at then */
+	uint64_t dropped;        /* notifications, ever, and their records */
+	uint64_t dropped_bytes;
 } dxi_notify_lane;
 
 enum { DXI_KICK_LOOK = 1, DXI_KICK_HURRY = 2 };

@@ -37,24 +37,31 @@ typedef struct dxh_hub_config {
 DXH_API DXH_NODISCARD dxh_status dxh_hub_open_sized(size_t config_bytes,
                                                     const dxh_hub_config *config, dxh_hub **hub);
 
-/* What a drain left behind. */
+/* What a drain did, and left behind, all in all; dxh/drain.h tells it by lane and peer. */
 typedef struct dxh_drain_report {
 	uint64_t completed; /* operations that ended while draining */
 	uint64_t abandoned; /* operations ended as DXH_ECLOSED at the deadline */
 	uint64_t notifications_sent;
 	uint64_t notifications_left; /* never handed to the network */
+	uint64_t answers_left;       /* of services, for clients that did not take them */
+	uint64_t rows_missing;       /* of dxh_hub_drain_row(), for want of memory */
 } dxh_drain_report;
 
-/* Refuse new posts, wait until all operations have ended and all notifications
- * are sent, or the deadline. Then what is left ends as DXH_ECLOSED with its
- * certainty. Returns at the latest 50 ms after the deadline, whatever the peers
- * do. Close the hub next; no call reopens it.
+/* Refuse new posts, wait until all operations have ended, all notifications are sent
+ * and all answers that services have given, or the deadline. Then what is left ends as
+ * DXH_ECLOSED with its certainty. Returns at the latest 50 ms after the deadline,
+ * whatever the peers do. Services go on; requests that are with their workers are not
+ * waited for, and told by dxh_hub_drain_row(). Close the hub next; no call reopens it.
  *
+ * Called:  dxh_hub_drain(hub, deadline_ns, &report); report may be NULL.
  * Thread:  any but the I/O thread; once.
- * Returns: DXH_OK: nothing was left; DXH_EWAIT: something was, see report (may
- *          be NULL). DXH_EDEADLK; DXH_EFORKED; DXH_ECLOSED when drained before.
+ * Returns: DXH_OK: nothing of this was left; DXH_EWAIT: something was, see report and
+ *          dxh_hub_drain_row(). DXH_EINVAL; DXH_EDEADLK; DXH_EFORKED; DXH_ECLOSED when
+ *          drained before.
  */
-DXH_API dxh_status dxh_hub_drain(dxh_hub *hub, int64_t deadline_ns, dxh_drain_report *report);
+#define dxh_hub_drain(...) dxh_hub_drain_sized(sizeof(dxh_drain_report), __VA_ARGS__)
+DXH_API dxh_status dxh_hub_drain_sized(size_t report_bytes, dxh_hub *hub, int64_t deadline_ns,
+                                       dxh_drain_report *report);
 
 /* Close the hub with its peers, services and requests: all pointers to them die
  * with it, so no other thread may be inside a call with one. Completions stay
