@@ -99,6 +99,11 @@ dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
 {
 	dxh_status status = DXH_OK;
 
+	/* What is there is taken without being counted in `inside`: two atomic steps less.
+	 * relaxed: who is to see CLOSED for certain is one who waits. */
+	if (!(atomic_load_explicit(&inbox->inside, memory_order_relaxed) & CLOSED) &&
+	    try_take(inbox, item))
+		return DXH_OK;
 	if (atomic_fetch_add(&inbox->inside, 1) & CLOSED)
 		status = DXH_ECLOSED;
 	else if (!try_take(inbox, item))

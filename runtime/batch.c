@@ -8,7 +8,6 @@
 #include "runtime/hub.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #define CLOSED ((uint64_t)1 << 31)
@@ -20,6 +19,7 @@ enum {
 	RECORDS_SHIFT = 15,
 	RECORDS_MASK = 0x3fff,
 	OPEN_FRAMES = 8,
+	TELL_PART = 4, /* waiting posters are woken when this part of the frames is free */
 	SMALLEST_RECORD = DXI_RECORD_HEADER_BYTES + 8 /* a subject of one byte */
 };
 static_assert(DXI_FRAME_BYTES_MAX / DXI_RECORD_HEADER_BYTES <= RECORDS_MASK, "so do its records");
@@ -248,9 +248,22 @@ void dxi_batch_recycle(dxi_batches *batches, dxi_batch *batch)
 	atomic_store_explicit(&batch->word, word_of(generation_of(word) + 1, 0, 0) | CLOSED,
 	                      memory_order_relaxed);
 	push_free(batches, batch);
-	atomic_fetch_add(&batches->freed, 1);
+	batches->untold++;
+}
+
+void dxi_batches_tell(dxi_batches *batches, bool all)
+{
+	uint32_t untold = batches->untold;
+
+	/* Posters that are faster than the network would be woken for every frame, and
+	 * sleep again after it. */
+	if (untold == 0 || (!all && untold < batches->count / TELL_PART))
+		return;
+	batches->untold = 0;
+	atomic_fetch_add(&batches->freed, untold);
+	/* A frame wakes one: whoever takes it before that one has a use for it. */
 	if (atomic_load(&batches->waiters) > 0)
-		dxi_futex_wake(&batches->freed, INT_MAX, DXI_FUTEX_PRIVATE);
+		dxi_futex_wake(&batches->freed, (int)untold, DXI_FUTEX_PRIVATE);
 }
 
 bool dxi_batches_wait(dxi_batches *batches, uint32_t freed, int64_t deadline_ns)

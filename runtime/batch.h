@@ -52,8 +52,9 @@ typedef struct dxi_batches {
 	bool linger; /* posters say when a frame is filled */
 	dxi_batch *batches;
 	struct dxh_peer *peer;
-	_Atomic uint32_t freed;   /* futex: counts recycled frames */
+	_Atomic uint32_t freed;   /* futex: counts recycled frames, in steps */
 	_Atomic uint32_t waiters; /* for it; seq_cst with `freed`, as in queue/credit.h */
+	uint32_t untold;          /* recycled, not yet in `freed`; I/O thread */
 } dxi_batches;
 
 /* After init close_bytes, close_records and linger may be set, until the first append. */
@@ -80,8 +81,8 @@ bool dxi_batches_have_free(const dxi_batches *batches);
 /* I/O thread: nothing more will come into it, so it need not linger. */
 bool dxi_batch_is_filled(const dxi_batch *batch);
 
-/* Wait for a frame to become free after `freed` had this value. false: the
- * deadline passed. */
+/* Wait for frames to become free after `freed` had this value. false: the deadline
+ * passed; a frame may be free all the same, see dxi_batches_tell(). */
 bool dxi_batches_wait(dxi_batches *batches, uint32_t freed, int64_t deadline_ns);
 
 /* I/O thread: close the frame. false: its writer is at it and will push it again.
@@ -90,5 +91,9 @@ bool dxi_batch_close(dxi_batch *batch, size_t *bytes, uint32_t *records);
 
 /* I/O thread: it was sent or dropped; it is free again. */
 void dxi_batch_recycle(dxi_batches *batches, dxi_batch *batch);
+
+/* I/O thread: wake who waits for frames, if enough of them are free again to be worth
+ * it, or if there are no more to come (`all`). */
+void dxi_batches_tell(dxi_batches *batches, bool all);
 
 #endif

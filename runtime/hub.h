@@ -23,6 +23,7 @@ typedef enum dxi_task_kind {
 	DXI_TASK_CANCEL,        /* the second link of one */
 	DXI_TASK_BATCH,         /* an open frame of notifications, see batch.h */
 	DXI_TASK_ANSWER,        /* a request that a worker gives back, see service.h */
+	DXI_TASK_PARCEL,        /* notifications that workers are done with, see parcel.h */
 	DXI_TASK_REFILL,        /* workers have taken: see listener.c */
 	DXI_TASK_PUBLISH,       /* see publish.c */
 	DXI_TASK_RIPE,          /* a lane of notifications to look at, see notify_lane.h */

@@ -41,6 +41,9 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 	case DXI_TASK_ANSWER:
 		dxi_service_take_answer((dxh_request *)(void *)task);
 		break;
+	case DXI_TASK_PARCEL:
+		dxi_service_take_parcel((dxi_parcel *)(void *)task);
+		break;
 	case DXI_TASK_REFILL:
 		dxi_service_poked(task);
 		break;

@@ -3,6 +3,7 @@
  * the inbox, what workers give back, and the end. What a client makes us keep is
  * bounded here; what libzmq holds of an unfinished message is not (see
  * docs/wire-format.md, limits). */
+#include "runtime/parcel.h"
 #include "runtime/publish.h"
 
 #include "base/status.h"
@@ -43,7 +44,6 @@ static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
 	request->id = record->id;
 	request->attempt = record->attempt;
 	request->deadline_ns = dxi_budget_decode(record->budget_us, service->hub->now_ns);
-	request->notification = record->kind == DXI_NOTIFY;
 	return request;
 }
 
@@ -149,19 +149,68 @@ static void take_request(dxi_client *client, const dxi_record *record)
 	dxi_request_append(&client->open, request);
 }
 
-static void take_notification(dxi_client *client, const dxi_record *record)
+/* How many notifications more of this client there is room for, in items. However
+ * many wait of others, there is room for one of a client of which none does. */
+static size_t room_for(const dxi_client *client)
+{
+	const dxh_service *service = client->service;
+	uint64_t waiting = service->turns.count + dxi_inbox_count(service->inbox);
+
+	if (waiting < service->config.inbox_max)
+		return service->config.inbox_max - waiting;
+	return client->backlog.count == 0;
+}
+
+static dxi_parcel *make_parcel(dxh_service *service, const dxi_frame_reader *rest, size_t record)
+{
+	size_t bytes = dxi_parcel_bytes((size_t)rest->records_left + 1,
+	                                (size_t)(rest->end - rest->at) + record);
+
+	if (service->bytes_out + bytes > service->config.inbox_bytes)
+		return NULL;
+	return dxi_parcel_make(service, bytes);
+}
+
+/* What is in the parcel goes to the workers, in turn. */
+static void hand_on(dxi_client *client, dxi_parcel *parcel, dxh_request *first, dxh_request *last)
 {
 	dxh_service *service = client->service;
-	dxi_metrics *metrics = &service->hub->metrics;
-	dxh_request *request = copy_record(service, record);
 
-	if (request && put(client, request)) {
-		dxi_count(&metrics->notifications_received, 1);
-		return;
+	dxi_parcel_seal(parcel);
+	service->requests_out += parcel->count;
+	service->bytes_out += parcel->capacity;
+	dxi_count(&service->hub->metrics.notifications_received, parcel->count);
+	dxi_turns_add_chain(&service->turns, &client->backlog, first, last, parcel->count);
+}
+
+/* All notifications that follow each other in the frame, *record being the first.
+ * false: nothing follows them; otherwise *record is what does. */
+static bool take_notifications(dxi_client *client, dxi_frame_reader *reader, dxi_record *record)
+{
+	dxi_metrics *metrics = &client->service->hub->metrics;
+	dxi_parcel *parcel =
+		make_parcel(client->service, reader,
+	                    dxi_record_bytes(record->subject_bytes, record->body_bytes));
+	size_t room = parcel ? room_for(client) : 0, records = 0;
+	dxh_request *first = NULL, *last = NULL;
+	bool more = true;
+
+	for (; more && record->kind == DXI_NOTIFY; records++) {
+		if (records < room) {
+			dxh_request *added = dxi_parcel_add(parcel, record);
+
+			*(first ? &last->next_waiting : &first) = added;
+			last = added;
+		}
+		more = dxi_frame_next(reader, record) == DXH_OK;
 	}
-	dxi_count(&metrics->notifications_refused, 1);
-	if (request)
-		dxi_request_free(request);
+	dxi_count(&metrics->notifications_refused, records > room ? records - room : 0);
+	dxi_count(&metrics->records_received, records - 1 + more);
+	if (first)
+		hand_on(client, parcel, first, last);
+	else if (parcel)
+		dxi_parcel_free(parcel);
+	return more;
 }
 
 static void take_cancel(dxi_client *client, uint64_t id)
@@ -178,13 +227,9 @@ static void take_cancel(dxi_client *client, uint64_t id)
 /* Returns false when the client is gone after it. */
 static bool take_record(dxi_client *client, const dxi_record *record)
 {
-	client->heard_ns = client->service->hub->now_ns;
 	switch (record->kind) {
 	case DXI_REQUEST:
 		take_request(client, record);
-		return true;
-	case DXI_NOTIFY:
-		take_notification(client, record);
 		return true;
 	case DXI_CANCEL:
 		take_cancel(client, record->id);
@@ -234,8 +279,13 @@ static void take_frame(dxh_service *service, const dxi_message *message)
 		return;
 	}
 	client = dxi_client_find(service, message->client, message->client_bytes);
+	if (client)
+		client->heard_ns = service->hub->now_ns;
 	while (dxi_frame_next(&reader, &record) == DXH_OK) {
 		dxi_count(&metrics->records_received, 1);
+		if (client && record.kind == DXI_NOTIFY &&
+		    !take_notifications(client, &reader, &record))
+			return;
 		if (record.kind == DXI_HELLO) {
 			dxi_client_take_hello(service, message, &record);
 			client = dxi_client_find(service, message->client, message->client_bytes);
@@ -297,6 +347,7 @@ static void free_when_unused(dxh_service *service)
 	if (!service->closed || service->requests_out > 0 || atomic_load(&service->poked))
 		return;
 	dxi_request_free_spares(service);
+	dxi_parcel_free_spares(service);
 	dxi_service_destroy(service);
 }
 
@@ -307,6 +358,16 @@ void dxi_service_poked(dxi_task *task)
 
 	/* seq_cst: who finds it set took before the refill at the end of this turn. */
 	atomic_store(&service->poked, false);
+	free_when_unused(service);
+}
+
+void dxi_service_take_parcel(dxi_parcel *parcel)
+{
+	dxh_service *service = parcel->service;
+
+	service->requests_out -= parcel->count;
+	service->bytes_out -= parcel->capacity;
+	dxi_parcel_free(parcel);
 	free_when_unused(service);
 }
 
@@ -321,8 +382,7 @@ void dxi_service_take_answer(dxh_request *request)
 		client->bytes -= request->capacity;
 		dxi_answer_queue(client, request);
 	} else {
-		if (!request->notification)
-			dxi_count(&service->hub->metrics.replies_dropped, 1);
+		dxi_count(&service->hub->metrics.replies_dropped, 1);
 		dxi_request_free(request);
 	}
 	free_when_unused(service);
@@ -362,8 +422,12 @@ static void free_inbox_rest(dxh_service *service)
 
 	while ((request = dxi_inbox_rest(service->inbox)) ||
 	       (request = dxi_turns_next(&service->turns))) {
-		came_back(service, request);
-		dxi_request_free(request);
+		if (!request->parcel) {
+			came_back(service, request);
+			dxi_request_free(request);
+		} else if (dxi_parcel_release(request->parcel)) {
+			dxi_service_take_parcel(request->parcel);
+		}
 	}
 }
 

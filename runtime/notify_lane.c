@@ -71,6 +71,7 @@ static bool drop(dxh_peer *peer, dxi_batch *batch)
 	peer->notes.dropped += records;
 	peer->notes.dropped_bytes += bytes - DXI_FRAME_HEADER_BYTES;
 	dxi_batch_recycle(&peer->batches, batch);
+	dxi_batches_tell(&peer->batches, !peer->notes.first);
 	return true;
 }
 
@@ -129,6 +130,7 @@ bool dxi_notify_lane_send(dxh_peer *peer)
 	dxi_count(&metrics->frames_sent, 1);
 	dxi_count(&metrics->records_sent, records);
 	dxi_batch_recycle(&peer->batches, batch);
+	dxi_batches_tell(&peer->batches, !peer->notes.first);
 	return true;
 }
 

@@ -275,41 +275,40 @@ static bool make_room(dxh_peer *peer)
 	return dxi_hub_call(peer->hub, make_room_there, peer) == DXH_OK;
 }
 
-/* Append, waiting for a frame as long as the config says. */
-static dxh_status append(dxh_peer *peer, const dxi_record *record)
+/* false: no frame is free. */
+static bool try_append(dxh_peer *peer, const dxi_record *record)
+{
+	dxi_batch *pushed;
+	bool filled;
+	dxi_appended appended =
+		dxi_batches_append(&peer->batches, peer->id, record, &pushed, &filled);
+
+	if (appended == DXI_APPENDED_TO_NEW)
+		dxi_hub_push(peer->hub, &pushed->task, &pushed->task);
+	if (filled)
+		dxi_notify_lane_kick(peer, DXI_KICK_LOOK);
+	return appended != DXI_APPEND_FULL;
+}
+
+/* Drop the oldest, or wait for a frame as long as the config says. */
+static dxh_status append_when_free(dxh_peer *peer, const dxi_record *record)
 {
 	int64_t wait_ns = dxi_may_not_wait ? 0 : peer->config.full_wait_ns;
 	int64_t deadline_ns = wait_ns > 0 ? dxh_in_ns(wait_ns) : 0;
-	dxi_batch *pushed;
-	bool filled;
+	bool drops = peer->config.notify_full == DXH_NOTIFY_DROP_OLDEST;
 	int tries = 0;
 
 	for (;;) {
 		uint32_t freed = atomic_load(&peer->batches.freed);
 
-		dxi_appended appended =
-			dxi_batches_append(&peer->batches, peer->id, record, &pushed, &filled);
-
-		if (appended == DXI_APPENDED_TO_NEW)
-			dxi_hub_push(peer->hub, &pushed->task, &pushed->task);
-		if (filled)
-			dxi_notify_lane_kick(peer, DXI_KICK_LOOK);
-		switch (appended) {
-		case DXI_APPENDED_TO_NEW:
-		case DXI_APPENDED:
+		if (try_append(peer, record))
 			return DXH_OK;
-		case DXI_APPEND_FULL:
-			if (peer->batches.linger) /* what lingers takes up the frames */
-				dxi_notify_lane_kick(peer, DXI_KICK_HURRY);
-			if (peer->config.notify_full == DXH_NOTIFY_DROP_OLDEST) {
-				if (tries++ < DROP_TRIES_MAX && make_room(peer))
-					break;
-				return fail_no_frame(peer);
-			}
-			if (deadline_ns == 0 ||
-			    !dxi_batches_wait(&peer->batches, freed, deadline_ns))
-				return fail_no_frame(peer);
-		}
+		if (peer->batches.linger) /* what lingers takes up the frames */
+			dxi_notify_lane_kick(peer, DXI_KICK_HURRY);
+		if (drops ? tries++ == DROP_TRIES_MAX || !make_room(peer) : deadline_ns == 0)
+			return fail_no_frame(peer);
+		if (!drops && !dxi_batches_wait(&peer->batches, freed, deadline_ns))
+			return try_append(peer, record) ? DXH_OK : fail_no_frame(peer);
 	}
 }
 
@@ -334,7 +333,7 @@ dxh_status dxh_notify(dxh_peer *peer, const char *subject, const void *body, siz
 		                body_bytes, peer->batches.frame_bytes);
 	record.subject_bytes = (uint16_t)subject_bytes;
 	record.body_bytes = body_bytes;
-	return append(peer, &record);
+	return try_append(peer, &record) ? DXH_OK : append_when_free(peer, &record);
 }
 
 struct watch_call {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Binding, receiving and answering, as user threads see it. */
-#include "runtime/service.h"
+#include "runtime/parcel.h"
 
 #include "base/clock.h"
 #include "base/futex.h"
@@ -239,11 +239,14 @@ const char *dxh_service_endpoint(const dxh_service *service)
  * for half of it, without a system call while that thread is awake. */
 static void ask_for_more(dxh_service *service)
 {
+	/* Whoever takes the one that leaves half sees that, or fewer: what it took itself
+	 * it counts, and what was put since makes more of it only for the next taker. */
+	if (dxi_inbox_count(service->inbox) >
+	    atomic_load_explicit(&service->ahead, memory_order_relaxed) / 2)
+		return;
 	/* Behind the taking, seq_cst: see more_waits. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!atomic_load(&service->more_waits) ||
-	    dxi_inbox_count(service->inbox) >
-	            atomic_load_explicit(&service->ahead, memory_order_relaxed) / 2)
+	if (!atomic_load(&service->more_waits))
 		return;
 	if (!atomic_load(&service->poked) && !atomic_exchange(&service->poked, true))
 		dxi_hub_push(service->hub, &service->refill, &service->refill);
@@ -319,7 +322,7 @@ const void *dxh_request_body(const dxh_request *request, size_t *body_bytes)
 
 int dxh_request_is_notification(const dxh_request *request)
 {
-	return request->notification;
+	return request->parcel != NULL;
 }
 
 int64_t dxh_request_budget_ns(const dxh_request *request)
@@ -344,6 +347,14 @@ int dxh_request_canceled(const dxh_request *request)
 static void give_back(dxh_request *request)
 {
 	dxi_hub_push(request->service->hub, &request->task, &request->task);
+}
+
+static void give_back_notification(dxh_request *request)
+{
+	dxi_parcel *parcel = request->parcel;
+
+	if (dxi_parcel_release(parcel))
+		dxi_hub_push(parcel->service->hub, &parcel->task, &parcel->task);
 }
 
 /* Copy the answer into the request; it may be part of the request's own body. */
@@ -372,8 +383,8 @@ answer(dxh_request *request, uint8_t kind, dxh_status status, const void *body, 
 
 	if (result != DXH_OK)
 		return result;
-	if (request->notification) {
-		give_back(request);
+	if (request->parcel) {
+		give_back_notification(request);
 		return dxi_fail(DXH_ESTATE, "a notification has no answer: release it");
 	}
 	if (body_bytes > hub->config.body_bytes_max)
@@ -419,8 +430,8 @@ void dxh_request_release(dxh_request *request)
 {
 	if (!request || dxi_hub_check_process(request->service->hub) != DXH_OK)
 		return;
-	if (request->notification)
-		give_back(request);
+	if (request->parcel)
+		give_back_notification(request);
 	else
 		dxh_request_reject(request, DXH_EREJECTED, "the service released it unanswered");
 }

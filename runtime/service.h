@@ -20,19 +20,21 @@
 #include <dxh/message.h>
 
 typedef struct dxi_client dxi_client;
+typedef struct dxi_parcel dxi_parcel;
 
-/* A received request or notification; later the carrier of its answer. */
+/* A received request, later the carrier of its answer; or a notification, see
+ * parcel.h. */
 struct dxh_request {
-	dxi_task task; /* kind DXI_TASK_ANSWER */
+	dxi_task task;      /* kind DXI_TASK_ANSWER */
+	dxi_parcel *parcel; /* what a notification is part of; NULL: a request */
 	dxh_service *service;
-	dxi_client *client;                  /* I/O thread; NULL: gone, or a notification */
+	dxi_client *client;                  /* I/O thread; NULL: gone */
 	struct dxh_request *previous, *next; /* I/O thread: in a list of the client */
 	struct dxh_request *next_waiting;    /* I/O thread: in its backlog */
 	uint64_t id;
 	int64_t deadline_ns;
 	_Atomic int canceled; /* relaxed: a hint */
-	bool notification;
-	uint16_t attempt; /* 0 the first time */
+	uint16_t attempt;     /* 0 the first time */
 
 	/* received; the user's until answered */
 	const unsigned char *body;
@@ -97,6 +99,8 @@ struct dxh_service {
 	bool closed;                /* freed when requests_out comes to 0 */
 	dxh_request *spare;         /* for reuse */
 	uint32_t spare_count;
+	dxi_parcel *spare_parcels; /* linked by task.node */
+	uint32_t spare_parcel_count;
 };
 
 /* Clients that are there read their last answers; the dead are known at once. */
@@ -115,8 +119,9 @@ void dxi_service_destroy(dxh_service *service);
 /* Open the socket and listen. */
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint);
 
-/* A worker gives a request back, answered, or a notification, read. */
+/* A worker gives a request back, answered; or the last notification of a parcel. */
 void dxi_service_take_answer(dxh_request *request);
+void dxi_service_take_parcel(dxi_parcel *parcel);
 
 /* Workers have taken enough that more can go on to them. */
 void dxi_service_poked(dxi_task *task);

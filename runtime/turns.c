@@ -26,18 +26,24 @@ static void remove_backlog(dxi_turns *turns, dxi_backlog *backlog)
 		turns->last = before;
 }
 
-void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request)
+void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxh_request *first,
+                         dxh_request *last, uint32_t count)
 {
-	request->next_waiting = NULL;
+	last->next_waiting = NULL;
 	if (backlog->count == 0)
 		push_backlog(turns, backlog);
 	if (backlog->last)
-		backlog->last->next_waiting = request;
+		backlog->last->next_waiting = first;
 	else
-		backlog->first = request;
-	backlog->last = request;
-	backlog->count++;
-	turns->count++;
+		backlog->first = first;
+	backlog->last = last;
+	backlog->count += count;
+	turns->count += count;
+}
+
+void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request)
+{
+	dxi_turns_add_chain(turns, backlog, request, request, 1);
 }
 
 dxh_request *dxi_turns_next(dxi_turns *turns)

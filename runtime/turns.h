@@ -34,6 +34,10 @@ typedef struct dxi_turns {
 
 void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request);
 
+/* The same for `count` of them, linked by next_waiting. */
+void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxh_request *first,
+                         dxh_request *last, uint32_t count);
+
 /* The one whose turn it is, out of its backlog; NULL: nothing waits. */
 dxh_request *dxi_turns_next(dxi_turns *turns);
 

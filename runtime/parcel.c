@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* Copying the notifications of a frame into one piece of memory, and counting them
+ * out of it. */
+#include "runtime/parcel.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ALIGN = 8,
+	/* Parcels of full frames are kept for the next: memory of that size goes back to
+	 * the system at each free, and comes again page by page. */
+	KEPT_BYTES = 65536,
+	KEPT_FROM_BYTES = 8192,
+	KEPT_MAX = 32
+};
+
+static size_t aligned(size_t bytes)
+{
+	return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+static size_t body_at(const dxi_record *record)
+{
+	return aligned((size_t)record->subject_bytes + 1);
+}
+
+size_t dxi_parcel_bytes(size_t records, size_t frame_bytes)
+{
+	/* Subject and body are each rounded up, which their record's padding and header,
+	 * counted in frame_bytes, outweigh. */
+	static_assert(DXI_RECORD_HEADER_BYTES >= 2 * ALIGN, "or the sum below is too small");
+	return records * aligned(sizeof(dxh_request)) + frame_bytes;
+}
+
+static dxi_parcel *take_spare(dxh_service *service)
+{
+	dxi_parcel *parcel = service->spare_parcels;
+
+	if (!parcel)
+		return NULL;
+	service->spare_parcels = (dxi_parcel *)(void *)parcel->task.node.next;
+	service->spare_parcel_count--;
+	return parcel;
+}
+
+dxi_parcel *dxi_parcel_make(dxh_service *service, size_t bytes)
+{
+	bool kept = bytes >= KEPT_FROM_BYTES && bytes <= KEPT_BYTES;
+	dxi_parcel *parcel = kept ? take_spare(service) : NULL;
+
+	if (kept)
+		bytes = KEPT_BYTES;
+	if (!parcel) {
+		parcel = malloc(sizeof *parcel + bytes);
+		if (!parcel)
+			return NULL;
+		dxi_count(&service->hub->metrics.memory_bytes, sizeof *parcel + bytes);
+	}
+	*parcel = (dxi_parcel){.task.kind = DXI_TASK_PARCEL, .service = service, .capacity = bytes};
+	return parcel;
+}
+
+static void free_parcel(dxi_parcel *parcel)
+{
+	dxi_count_down(&parcel->service->hub->metrics.memory_bytes,
+	               sizeof *parcel + parcel->capacity);
+	free(parcel);
+}
+
+void dxi_parcel_free(dxi_parcel *parcel)
+{
+	dxh_service *service = parcel->service;
+
+	if (parcel->capacity != KEPT_BYTES || service->spare_parcel_count == KEPT_MAX) {
+		free_parcel(parcel);
+		return;
+	}
+	parcel->task.node.next = service->spare_parcels ? &service->spare_parcels->task.node : NULL;
+	service->spare_parcels = parcel;
+	service->spare_parcel_count++;
+}
+
+void dxi_parcel_free_spares(dxh_service *service)
+{
+	dxi_parcel *parcel;
+
+	while ((parcel = take_spare(service)))
+		free_parcel(parcel);
+}
+
+dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record)
+{
+	dxh_request *request = (dxh_request *)(void *)(parcel->bytes + parcel->used);
+	size_t bytes = sizeof *request + body_at(record) + record->body_bytes;
+
+	assert(parcel->used + bytes <= parcel->capacity);
+	*request = (dxh_request){.service = parcel->service,
+	                         .parcel = parcel,
+	                         .deadline_ns = DXH_FOREVER,
+	                         .body = request->storage + body_at(record),
+	                         .body_bytes = record->body_bytes};
+	memcpy(request->storage, record->subject, record->subject_bytes);
+	request->storage[record->subject_bytes] = '\0';
+	if (record->body_bytes > 0)
+		memcpy(request->storage + body_at(record), record->body, record->body_bytes);
+	parcel->used += aligned(bytes);
+	parcel->count++;
+	return request;
+}
+
+void dxi_parcel_seal(dxi_parcel *parcel)
+{
+	/* relaxed: the hand-over to the workers publishes it. */
+	atomic_store_explicit(&parcel->open, parcel->count, memory_order_relaxed);
+}
+
+bool dxi_parcel_release(dxi_parcel *parcel)
+{
+	return atomic_fetch_sub_explicit(&parcel->open, 1, memory_order_acq_rel) == 1;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The notifications of one frame: handed out one by one, given back in any order, and
+ * their memory accounted for until the last of them is back. */
+#include "tests/support/pair.h"
+
+#include "runtime/parcel.h"
+
+enum { COUNT = 100 };
+
+static dxh_hub *server;
+static dxh_service *service;
+static dxh_request *received[COUNT];
+
+/* One frame with COUNT notifications in it. */
+static void open_and_receive(void)
+{
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service),
+	                      &(dxh_peer_config){.linger_us = 10000000}, &peer));
+	for (uint32_t i = 0; i < COUNT; i++)
+		must(dxh_notify(peer, "n", &i, sizeof i));
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_service_receive(service, SOON, &received[i]));
+}
+
+static void *release_every_second(void *first)
+{
+	for (uintptr_t i = (uintptr_t)first; i < COUNT; i += 2)
+		dxh_request_release(received[COUNT - 1 - i]);
+	return NULL;
+}
+
+Test(parcel, is_given_back_by_whoever_releases_its_last, .timeout = 20)
+{
+	pthread_t thread;
+
+	open_and_receive();
+	for (uint32_t i = 0; i < COUNT; i++) {
+		size_t bytes;
+
+		cr_assert_str_eq(dxh_request_subject(received[i]), "n");
+		cr_assert_eq(memcmp(dxh_request_body(received[i], &bytes), &i, sizeof i), 0);
+		cr_assert_eq(bytes, sizeof i);
+	}
+	pthread_create(&thread, NULL, release_every_second, (void *)1);
+	release_every_second((void *)0);
+	pthread_join(thread, NULL);
+	/* The I/O thread has taken everything back when it answers the next flush. */
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	cr_expect_eq(service->requests_out, 0);
+	cr_expect_eq(service->bytes_out, 0);
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(parcel, outlives_its_service_in_the_hands_of_its_user, .timeout = 20)
+{
+	open_and_receive();
+	must(dxh_service_close(&service));
+	cr_expect_str_eq(dxh_request_subject(received[COUNT - 1]), "n");
+	release_every_second((void *)0);
+	release_every_second((void *)1);
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
+
+Test(parcel, has_room_for_the_records_of_any_frame, .timeout = 20)
+{
+	static const size_t lengths[] = {0, 1, 7, 8, 9, 63, 64, 65};
+
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	for (size_t subject = 1; subject <= 255; subject++)
+		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+			char text[256];
+			size_t bytes = dxi_record_bytes(subject, lengths[i]);
+			dxi_parcel *parcel =
+				dxi_parcel_make(service, dxi_parcel_bytes(3, 3 * bytes));
+			const dxi_record record = {.subject = memset(text, 's', sizeof text),
+			                           .subject_bytes = (uint16_t)subject,
+			                           .body = text,
+			                           .body_bytes = lengths[i]};
+
+			for (int k = 0; k < 3; k++)
+				cr_assert_eq(strlen(dxh_request_subject(
+						     dxi_parcel_add(parcel, &record))),
+				             subject);
+			cr_assert_leq(parcel->used, parcel->capacity);
+			dxi_parcel_free(parcel);
+		}
+	must(dxh_hub_close(&server));
+}
+
+Test(parcel, what_the_inbox_has_no_room_for_is_counted, .timeout = 20)
+{
+	dxh_hub_stats stats;
+
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.inbox_max = 8},
+	                      &service));
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service),
+	                      &(dxh_peer_config){.linger_us = 10000000}, &peer));
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_notify(peer, "n", NULL, 0));
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	stats = test_stats(server);
+	cr_expect_eq(stats.notifications_received, 8);
+	cr_expect_eq(stats.notifications_refused, COUNT - 8);
+	must(dxh_hub_close(&hub));
+	must(dxh_hub_close(&server));
+}
