@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIVENESS_STEP_NS = 100 * DXI_NS_PER_MS };
-
 static const dxh_consumer_config DEFAULTS;
 
 /* ---- opening and closing ---- */
@@ -117,6 +115,7 @@ static dxh_status start(dxh_consumer *consumer, const dxh_consumer_config *confi
 
 static void detach(dxh_consumer *consumer)
 {
+	dxi_watch_close(consumer->watch);
 	/* In a child of fork() the row is the parent's. */
 	if (consumer->process != dxi_process_id())
 		consumer->row.generation = 0;
@@ -204,20 +203,6 @@ static bool is_told(dxh_consumer *consumer, dxh_status status)
 	return told;
 }
 
-/* Why nothing comes: DXH_EWAIT while the producer lives, or may live. */
-static dxh_status explain(const dxh_consumer *consumer)
-{
-	dxh_liveness producer = dxi_liveness(&consumer->block);
-
-	if (dxi_paths_are_of_file(&consumer->block.paths))
-		return producer == DXH_PRODUCER_ALIVE ? DXH_EWAIT : DXH_ECLOSED;
-	if (producer == DXH_PRODUCER_ALIVE || producer == DXH_PRODUCER_UNKNOWN)
-		return DXH_EWAIT;
-	if (dxi_segment_is_unlinked(&consumer->block))
-		return DXH_EUNLINKED;
-	return producer == DXH_PRODUCER_DEAD ? DXH_EDEAD : DXH_ECLOSED;
-}
-
 static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 {
 	const char *name = consumer->block.paths.name;
@@ -254,13 +239,18 @@ static bool is_over(dxh_consumer *consumer, dxh_status why, int64_t deadline_ns)
 	return dxh_now_ns() >= deadline_ns;
 }
 
+static dxh_status fail_for_slots(const dxh_consumer *consumer)
+{
+	return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
+	                consumer->block.paths.name);
+}
+
 dxh_status dxi_consumer_check_ring(const dxh_consumer *consumer)
 {
 	dxh_status status = dxi_consumer_check(consumer);
 
 	if (status == DXH_OK && consumer->block.ring.physical == 0)
-		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
-		                consumer->block.paths.name);
+		return fail_for_slots(consumer);
 	if (status == DXH_OK && consumer->peeking)
 		return dxi_fail(DXH_ESTATE, "an item is being looked at: dxh_peek_end() first");
 	return status;
@@ -299,13 +289,15 @@ dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, d
 		seen = dxi_wake_seen(&consumer->block);
 		if (dxi_consumer_look(consumer, want, item, &status))
 			return status;
-		why = explain(consumer);
+		why = dxi_liveness_explain(&consumer->block);
 		/* Its last item may have come between the look and its end. */
 		if (why != DXH_EWAIT && dxi_consumer_look(consumer, want, item, &status))
 			return status;
-		if (is_over(consumer, why, deadline_ns))
+		if (is_over(consumer, why, deadline_ns)) {
+			dxi_watch_arm(consumer->watch, seen, why);
 			return fail_for_nothing(consumer, why);
-		step_ns = dxh_in_ns(LIVENESS_STEP_NS);
+		}
+		step_ns = dxh_in_ns(DXI_LIVENESS_STEP_NS);
 		dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns,
 		              &steps);
 	}
@@ -366,6 +358,43 @@ dxh_status dxh_consumer_seek(dxh_consumer *consumer, dxh_start start, uint64_t t
 		return status;
 	consumer->kept = DXH_OK; /* it spoke of a place that was left */
 	consumer->overtaken = 0;
+	dxi_watch_signal(consumer->watch);
+	return DXH_OK;
+}
+
+/* ---- in event loops ---- */
+
+/* Would a call find more to say than that nothing is there? */
+static bool has_news(const dxh_consumer *consumer)
+{
+	uint64_t head = atomic_load_explicit(&dxi_block_header(&consumer->block)->head,
+	                                     memory_order_acquire);
+
+	return consumer->kept != DXH_OK || head > consumer->next ||
+	       (consumer->row.fd != -1 && dxi_row_is_evicted(&consumer->row, &consumer->block));
+}
+
+dxh_status dxh_consumer_fd(dxh_consumer *consumer, int *fd)
+{
+	dxh_status status = dxi_consumer_check(consumer);
+	uint32_t seen;
+
+	if (status != DXH_OK)
+		return status;
+	if (!fd)
+		return dxi_fail(DXH_EINVAL, "fd is NULL");
+	if (consumer->block.ring.physical == 0)
+		return fail_for_slots(consumer);
+	if (!consumer->watch) {
+		/* Before the look: what comes behind it is noticed. */
+		seen = dxi_wake_seen(&consumer->block);
+		status = dxi_watch_open(&consumer->block, &consumer->watch);
+		if (status != DXH_OK)
+			return status;
+		if (!has_news(consumer))
+			dxi_watch_arm(consumer->watch, seen, DXH_EWAIT);
+	}
+	*fd = dxi_watch_fd(consumer->watch);
 	return DXH_OK;
 }
 

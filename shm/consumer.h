@@ -5,6 +5,7 @@
 
 #include "base/forked.h"
 #include "base/status.h"
+#include "shm/bridge.h"
 #include "shm/row.h"
 
 /* Invariant: read + lost + skipped == next - start. */
@@ -15,7 +16,8 @@ struct dxh_consumer {
 	uint64_t start; /* ticket begun at */
 	uint64_t next;  /* ticket to look at */
 	uint64_t read, read_bytes, lost, skipped, retries, corrupt, evicted;
-	dxi_row row; /* of a lossless reader */
+	dxi_row row;      /* of a lossless reader */
+	dxi_watch *watch; /* NULL: no event loop waits for this reader */
 
 	/* Lost and not yet told. */
 	uint64_t untold, untold_first, untold_last;

@@ -42,6 +42,19 @@ dxh_liveness dxi_liveness(const dxi_block *block)
 	return DXH_PRODUCER_UNKNOWN;
 }
 
+dxh_status dxi_liveness_explain(const dxi_block *block)
+{
+	dxh_liveness producer = dxi_liveness(block);
+
+	if (dxi_paths_are_of_file(&block->paths))
+		return producer == DXH_PRODUCER_ALIVE ? DXH_EWAIT : DXH_ECLOSED;
+	if (producer == DXH_PRODUCER_ALIVE || producer == DXH_PRODUCER_UNKNOWN)
+		return DXH_EWAIT;
+	if (dxi_segment_is_unlinked(block))
+		return DXH_EUNLINKED;
+	return producer == DXH_PRODUCER_DEAD ? DXH_EDEAD : DXH_ECLOSED;
+}
+
 void dxi_block_describe(const dxi_block *block, dxh_liveness producer, dxh_block_info *info)
 {
 	const struct dxi_layout_header *header = dxi_block_header(block);

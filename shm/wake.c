@@ -5,7 +5,6 @@
 #include "shm/wake.h"
 
 #include "base/clock.h"
-#include "base/futex.h"
 #include "shm/counter.h"
 
 #include <limits.h>
@@ -30,6 +29,11 @@ uint32_t dxi_wake_seen(const dxi_block *block)
 {
 	/* Whoever sees a wake sees what it announces. Pairs with dxi_wake(). */
 	return atomic_load_explicit(&dxi_block_header(block)->wake, memory_order_acquire);
+}
+
+dxi_futex_word dxi_wake_word(const dxi_block *block, uint32_t seen)
+{
+	return (dxi_futex_word){&dxi_block_header(block)->wake, seen, DXI_FUTEX_SHARED};
 }
 
 void dxi_wake_wait(const dxi_block *block, uint32_t seen, int64_t deadline_ns, unsigned *steps)

@@ -5,6 +5,7 @@
 #ifndef DXI_WAKE_H
 #define DXI_WAKE_H
 
+#include "base/futex.h"
 #include "shm/segment.h"
 
 /* Wake every consumer, after what they wait for is published. */
@@ -12,6 +13,9 @@ void dxi_wake(const dxi_block *block);
 
 /* Read before looking for news; then a wait with it cannot miss a wake. */
 uint32_t dxi_wake_seen(const dxi_block *block);
+
+/* The word, for who sleeps on several. */
+dxi_futex_word dxi_wake_word(const dxi_block *block, uint32_t seen);
 
 /* Sleep until a wake since `seen`, or `deadline_ns`; may return early. Without
  * wakes: until the next step, which begin at 50 us and end at 1.6 ms; `steps`

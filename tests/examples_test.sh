@@ -30,6 +30,9 @@ END
 expect epoll_loop <<'END'
 5 ticks, 5 answers
 END
+expect block_loop <<'END'
+10 samples, 10 answers
+END
 expect poll_loop <<'END'
 1 bytes
 16 bytes

@@ -356,6 +356,27 @@ DXH_API DXH_NODISCARD dxh_status dxh_read_n(dxh_consumer *consumer, void *copies
                                             size_t stride_bytes, size_t max, int64_t deadline_ns,
                                             dxh_item *items, size_t *count);
 
+/* A descriptor for epoll, poll and what is built on them. It is readable when there may
+ * be something to read, or when the state of the producer has changed: it died, closed,
+ * a successor came, the block was unlinked. Then read (or peek) with DXH_NOW until a
+ * call says that nothing is there: DXH_EWAIT, DXH_EDEAD, DXH_ECLOSED or DXH_EUNLINKED. That
+ * makes it unreadable until the next news; none is missed in between. As long as no call
+ * has said so it stays readable, also for who reads one item a turn; it may be readable
+ * once for nothing.
+ *
+ * One thread of the process, made with the first descriptor and ended with the last,
+ * sleeps on the wake words of all of them; a death is noticed within about a tenth of a
+ * second. Where the kernel cannot sleep on many words (before Linux 5.16) it looks each
+ * millisecond instead, and only while a descriptor waits.
+ *
+ * Thread:  owner. Owner: the consumer; never read, write or close it. The same at each
+ *          call. It is closed with the consumer: take it out of the loop before.
+ * Blocks:  no.
+ * Returns: DXH_ESTATE: the block was made with no_wait, or has no ring; DXH_ELIMIT: no
+ *          descriptor or thread is to be had; DXH_ENOMEM; DXH_EINVAL; DXH_EFORKED.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_fd(dxh_consumer *consumer, int *fd);
+
 /* Go on at another place; `ticket` for DXH_START_TICKET, else 0. A loss that was
  * not told yet is told with the next item. What is passed over or read again by
  * seeking counts as neither read nor lost.
