@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 _Thread_local bool dxi_may_not_wait;
 
@@ -29,7 +30,8 @@ static bool is_nobodys(uint64_t state)
 {
 	const uint64_t ended = DXI_STATE_DONE | DXI_STATE_CLAIMED | DXI_STATE_RELEASED;
 
-	return (state & ended) == ended && !(state & DXI_STATE_GROUPED) && !cancel_travels(state);
+	return (state & ended) == ended && !(state & (DXI_STATE_GROUPED | DXI_STATE_PINS)) &&
+	       !cancel_travels(state);
 }
 
 /* Give the slot back if the change from `before` to `after` made it nobody's. */
@@ -125,21 +127,56 @@ static bool was_live(const dxi_slot *slot, dxh_completion done)
 	return is_live(atomic_load_explicit(&slot->state, memory_order_relaxed), done);
 }
 
+bool dxi_completion_pin(dxi_slot *slot, dxh_completion done)
+{
+	uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+
+	do
+		if (!is_live(state, done))
+			return false;
+	/* acquire: as in look_up(). */
+	while (!atomic_compare_exchange_weak_explicit(&slot->state, &state, state + DXI_STATE_PIN,
+	                                              memory_order_acq_rel, memory_order_acquire));
+	return true;
+}
+
+void dxi_completion_unpin(dxi_slot *slot)
+{
+	/* release: what was read was read before the slot goes home. */
+	uint64_t before =
+		atomic_fetch_sub_explicit(&slot->state, DXI_STATE_PIN, memory_order_acq_rel);
+
+	recycle(slot, before, before - DXI_STATE_PIN);
+}
+
+/* Word the failure of an ended operation, with the text that came with it. That text is
+ * the slot's, and another thread may release the completion at any time. */
+static dxh_status fail_with_its_text(dxi_slot *slot, dxh_completion done)
+{
+	char text[200];
+	dxh_reply result;
+	size_t bytes;
+
+	if (!dxi_completion_pin(slot, done))
+		return stale(done);
+	result = dxi_completion_result(slot);
+	bytes = result.body_bytes < sizeof text ? result.body_bytes : sizeof text;
+	memcpy(text, result.body, bytes);
+	dxi_completion_unpin(slot);
+	return dxi_fail(result.status, "%s (%s)%s%.*s", dxh_status_text(result.status),
+	                dxh_certainty_text(result.certainty), bytes ? ": " : "", (int)bytes, text);
+}
+
 /* Hand the result to the user, with a reason if it is not a good one. */
-static dxh_status hand_out(const dxi_slot *slot, dxh_completion done, dxh_reply *reply)
+static dxh_status hand_out(dxi_slot *slot, dxh_completion done, dxh_reply *reply)
 {
 	dxh_reply result = dxi_completion_result(slot);
-	int said = result.body_bytes < 200 ? (int)result.body_bytes : 200;
 
 	if (!was_live(slot, done))
 		return stale(done);
 	if (reply)
 		*reply = result;
-	if (result.status == DXH_OK)
-		return DXH_OK;
-	return dxi_fail(result.status, "%s (%s)%s%.*s", dxh_status_text(result.status),
-	                dxh_certainty_text(result.certainty), said ? ": " : "", said,
-	                (const char *)result.body);
+	return result.status == DXH_OK ? DXH_OK : fail_with_its_text(slot, done);
 }
 
 static dxh_status still_open(void)

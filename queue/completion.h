@@ -16,9 +16,10 @@
  *   RELEASED     release()       the user has given the handle back
  *   GROUPED      post            the group has not handed it out yet
  *   FREE         the pool        nobody's
+ *   PIN          await()         counts those who read the text of an error just now
  *
- * A slot goes home when DONE, CLAIMED and RELEASED are set, GROUPED is not, and
- * no cancel node is on the way.
+ * A slot goes home when DONE, CLAIMED and RELEASED are set, GROUPED is not, no
+ * cancel node is on the way, and nobody has it pinned.
  *
  *   field                    written by    read by           order
  *   state                    all           all               acq_rel RMW / acquire
@@ -40,8 +41,10 @@ enum {
 	DXI_STATE_CANCEL_SEEN = 1u << 5,
 	DXI_STATE_RELEASED = 1u << 6,
 	DXI_STATE_GROUPED = 1u << 7,
-	DXI_STATE_FREE = 1u << 8
+	DXI_STATE_FREE = 1u << 8,
+	DXI_STATE_PIN = 1u << 16 /* the upper half of the flags is a count: 65535 threads */
 };
+#define DXI_STATE_PINS ((uint64_t)0xffff * DXI_STATE_PIN)
 
 static inline uint64_t dxi_state_free(uint32_t generation)
 {
@@ -66,6 +69,11 @@ extern _Thread_local bool dxi_may_not_wait;
 /* Make a slot an operation under way; returns its handle. Its record begins with
  * the dxi_task that dxh_cancel() pushes. Thread: who took the slot. */
 dxh_completion dxi_completion_begin(dxi_slot *slot, struct dxh_group *group, void *user);
+
+/* Keep an ended operation from going home while its result is read, also when it is
+ * released meanwhile. false: it is not this one's any more. Thread: any. */
+bool dxi_completion_pin(dxi_slot *slot, dxh_completion done);
+void dxi_completion_unpin(dxi_slot *slot);
 
 /* Undo begin() of an operation that was not posted after all. */
 void dxi_completion_abandon(dxi_slot *slot);

@@ -3,6 +3,7 @@
 #include "tests/support/slots.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -302,4 +303,43 @@ Test(completion, each_of_many_races_has_one_end, .timeout = 120)
 	cr_expect_eq(done_ok, ended_by_io);
 	cr_expect_eq(dxi_pool_out(race_pool), 0);
 	cr_log_info("%d races, %llu ended by the cancel", RACES, (unsigned long long)canceled);
+}
+
+Test(completion, a_pinned_result_outlives_its_release, .timeout = 10)
+{
+	dxi_pool *pool = open_pool(2);
+	dxh_completion done;
+	dxi_slot *slot = begin(pool, NULL, &done);
+	char *text = strdup("its text");
+
+	cr_assert(dxi_completion_claim(slot));
+	dxi_completion_complete(slot, DXH_EREJECTED, DXH_REPLIED, text, 8, true, &wakes);
+	cr_assert(dxi_completion_pin(slot, done));
+	cr_assert(dxi_completion_pin(slot, done));
+	must(dxh_release(done));
+	cr_expect_eq(dxi_pool_out(pool), 1, "two read of it");
+	cr_expect_not(dxi_completion_pin(slot, done), "who comes later does not");
+	must_be(dxh_await(done, DXH_NOW, NULL), DXH_ESTALE, NULL);
+	dxi_completion_unpin(slot);
+	cr_expect_eq(dxi_pool_out(pool), 1);
+	cr_expect_eq(memcmp(dxi_completion_result(slot).body, "its text", 8), 0);
+	dxi_completion_unpin(slot);
+	cr_expect_eq(dxi_pool_out(pool), 0);
+	cr_expect_not(dxi_completion_pin(slot, done));
+}
+
+Test(completion, a_failure_is_worded_with_two_hundred_bytes_of_its_text_at_most, .timeout = 10)
+{
+	dxi_pool *pool = open_pool(2);
+	dxh_completion done;
+	dxi_slot *slot = begin(pool, NULL, &done);
+	char text[300];
+
+	memset(text, 'y', sizeof text);
+	cr_assert(dxi_completion_claim(slot));
+	dxi_completion_complete(slot, DXH_EREJECTED, DXH_REPLIED, text, sizeof text, false, &wakes);
+	must_be(dxh_await(done, DXH_NOW, NULL), DXH_EREJECTED, "replied): yyy");
+	cr_expect_eq(strlen(strstr(dxh_last_error(), "yyy")), 200);
+	must(dxh_release(done));
+	cr_expect_eq(dxi_pool_out(pool), 0);
 }

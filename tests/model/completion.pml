@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* The state word of one completion: its poster, who may cancel, await and release it,
- * a second thread that releases, and the I/O thread, which claims it, ends it, and
- * meets the cancel that travels. Flags as in queue/completion.h; each step is one
+ * a second thread that releases, one that reads the text of its error, and the I/O
+ * thread, which claims it, ends it, and meets the cancel that travels. Flags as in queue/completion.h; each step is one
  * atomic operation on the word.
  *
  * Shown: it ends exactly once; it is given back exactly once, and never while the I/O
- * thread or a cancel on its way still points at it; who awaits it wakes up.
+ * thread or a cancel on its way still points at it, or its text is being read; who
+ * awaits it wakes up.
  *
  * Twins, which must be refuted: TWO_WRITERS lets a cancel end what was claimed;
  * EARLY_RECYCLE gives back at release before the claim; WAKE_FIRST wakes before DONE is
- * set; FORGET_CANCEL gives back while a cancel is on its way.
+ * set; FORGET_CANCEL gives back while a cancel is on its way; READ_UNPINNED reads without
+ * keeping it.
  */
 bool claimed, done, cancel, seen, released, waiter, free;
-byte ends = 0, given = 0;
+byte ends = 0, given = 0, pins = 0;
 bool posted = false, cancel_sent = false, cancel_taken = false, io_done = false;
 bool sleeping = false;
 
-#define NOBODYS (done && claimed && released && !(cancel && !seen))
+#define NOBODYS (done && claimed && released && !(cancel && !seen) && pins == 0)
 
 /* Given back by the step that makes it nobody's. */
 inline look_nobodys(before) {
@@ -68,6 +70,28 @@ proctype awaiter() {
 		(!sleeping)
 	od;
 over:
+	skip
+}
+
+/* Comes with a handle that is live or stale, as dxi_completion_pin() does. */
+proctype reader() {
+	bool before;
+	(posted && done);
+	atomic {
+		if
+		:: released || free -> goto over_read
+		:: else ->
+#ifndef READ_UNPINNED
+			pins++
+#endif
+		fi
+	}
+	assert(!free); /* the text, from its first byte */
+	assert(!free); /* to its last */
+#ifndef READ_UNPINNED
+	atomic { before = NOBODYS; pins--; look_nobodys(before) }
+#endif
+over_read:
 	skip
 }
 
@@ -162,7 +186,8 @@ over_io:
 
 init {
 	atomic {
-		run canceler(); run awaiter(); run releaser(); run releaser(); run io_thread();
+		run canceler(); run awaiter(); run releaser(); run releaser(); run reader();
+		run io_thread();
 		posted = true
 	}
 	(_nr_pr == 1);
