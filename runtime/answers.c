@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests as memory, and their answers on the way back: packed into frames, a
  * frame a client in turn, and never waiting for a client that is full. */
+#include "runtime/parcel.h"
 #include "runtime/publish.h"
 
 #include "base/status.h"
@@ -213,6 +214,7 @@ static size_t encode_answers(void *context, const void **frame)
 	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_MESSAGE_BYTES_MAX);
 	dxh_request *request;
 
+	dxi_parcel_credit_encode(client, &writer);
 	while ((request = client->answers.first) && append_answer(&writer, request)) {
 		if (answers_request(request)) {
 			dxi_count(&hub->metrics.replies_sent, 1);
@@ -242,7 +244,8 @@ static bool send_answers(dxi_client *client)
 	                           client)) {
 	case DXI_SENT_ALL:
 		client->retried = false;
-		if (client->answers.count + client->notes.count > 0)
+		if (client->answers.count + client->notes.count > 0 ||
+		    dxi_parcel_credit_is_due(client))
 			return true;
 		dxi_client_dequeue(client);
 		return false;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is connected to a service: clients by routing id, from HELLO to the end. */
+#include "runtime/parcel.h"
 #include "runtime/publish.h"
 
 #include "base/futex.h"
@@ -63,6 +64,7 @@ void dxi_client_drop(dxi_client *client)
 		dxi_request_remove(&client->answers, request);
 		dxi_request_free(request);
 	}
+	dxi_parcels_orphan(client);
 	dxi_notes_drop(client);
 	service->client_count--;
 	free(client);
@@ -149,7 +151,9 @@ static void welcome(dxi_client *client)
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = service->hub->incarnation,
 	                   .frame_bytes = service->hub->config.frame_bytes,
-	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT,
+	                   .features =
+	                           DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT | DXI_FEATURE_CREDIT,
+	                   .notify_bytes = client->notify_window,
 	                   .window_records = service->config.client_window};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 
@@ -195,5 +199,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 	memcpy(client->name, hello.name, sizeof client->name);
 	client->heard_ns = service->hub->now_ns;
 	client->frame_bytes = service->hub->config.frame_bytes;
+	if (hello.features & DXI_FEATURE_CREDIT)
+		client->notify_window = service->config.notify_bytes;
 	welcome(client);
 }

@@ -35,6 +35,12 @@ struct dxi_client {
 	dxi_request_list answers; /* to be sent */
 	uint32_t replies;         /* of those, answers to requests */
 	uint64_t bytes;           /* held by its requests and answers */
+	dxi_parcel *parcels;      /* with workers, or waiting for them */
+	/* Of its notifications, in bytes of records. */
+	uint64_t notify_window; /* this many may be out; 0: it does not count them */
+	uint64_t notify_out;    /* not yet given back by workers */
+	uint64_t notify_taken;  /* done with, on this connection */
+	uint64_t notify_told;   /* of that, it knows */
 	dxi_notes notes;
 	struct dxi_subscriber *subscribers;
 	uint32_t subscriber_count;

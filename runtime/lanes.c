@@ -305,6 +305,9 @@ static void take_record(dxh_peer *peer, const dxi_record *record)
 	case DXI_NOTIFY:
 		dxi_subscriptions_notified(peer, record);
 		break;
+	case DXI_CREDIT:
+		dxi_notify_lane_credited(peer, record->id);
+		break;
 	case DXI_BEAT:
 		break;
 	default:

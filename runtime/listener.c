@@ -149,16 +149,19 @@ static void take_request(dxi_client *client, const dxi_record *record)
 	dxi_request_append(&client->open, request);
 }
 
-/* How many notifications more of this client there is room for, in items. However
- * many wait of others, there is room for one of a client of which none does. */
-static size_t room_for(const dxi_client *client)
+/* Is there room for one more notification of so many bytes? A client that counts them
+ * has its window. Of others so many may wait as of requests; however many wait of
+ * others, there is room for one of a client of which none does. */
+static bool has_room(const dxi_client *client, const dxi_parcel *parcel, size_t record_bytes)
 {
 	const dxh_service *service = client->service;
-	uint64_t waiting = service->turns.count + dxi_inbox_count(service->inbox);
 
-	if (waiting < service->config.inbox_max)
-		return service->config.inbox_max - waiting;
-	return client->backlog.count == 0;
+	if (client->notify_window > 0)
+		return client->notify_out + parcel->record_bytes + record_bytes <=
+		       client->notify_window;
+	return parcel->count + client->backlog.count == 0 ||
+	       service->turns.count + parcel->count + dxi_inbox_count(service->inbox) <
+	               service->config.inbox_max;
 }
 
 static dxi_parcel *make_parcel(dxh_service *service, const dxi_frame_reader *rest, size_t record)
@@ -176,7 +179,7 @@ static void hand_on(dxi_client *client, dxi_parcel *parcel, dxh_request *first, 
 {
 	dxh_service *service = client->service;
 
-	dxi_parcel_seal(parcel);
+	dxi_parcel_seal(parcel, client);
 	service->requests_out += parcel->count;
 	service->bytes_out += parcel->capacity;
 	dxi_count(&service->hub->metrics.notifications_received, parcel->count);
@@ -188,28 +191,32 @@ static void hand_on(dxi_client *client, dxi_parcel *parcel, dxh_request *first, 
 static bool take_notifications(dxi_client *client, dxi_frame_reader *reader, dxi_record *record)
 {
 	dxi_metrics *metrics = &client->service->hub->metrics;
-	dxi_parcel *parcel =
-		make_parcel(client->service, reader,
-	                    dxi_record_bytes(record->subject_bytes, record->body_bytes));
-	size_t room = parcel ? room_for(client) : 0, records = 0;
+	size_t bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
+	dxi_parcel *parcel = make_parcel(client->service, reader, bytes);
 	dxh_request *first = NULL, *last = NULL;
+	uint64_t records = 0, refused = 0, refused_bytes = 0;
 	bool more = true;
 
 	for (; more && record->kind == DXI_NOTIFY; records++) {
-		if (records < room) {
+		bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
+		if (parcel && has_room(client, parcel, bytes)) {
 			dxh_request *added = dxi_parcel_add(parcel, record);
 
 			*(first ? &last->next_waiting : &first) = added;
 			last = added;
+		} else {
+			refused++;
+			refused_bytes += bytes;
 		}
 		more = dxi_frame_next(reader, record) == DXH_OK;
 	}
-	dxi_count(&metrics->notifications_refused, records > room ? records - room : 0);
+	dxi_count(&metrics->notifications_refused, refused);
 	dxi_count(&metrics->records_received, records - 1 + more);
 	if (first)
 		hand_on(client, parcel, first, last);
 	else if (parcel)
 		dxi_parcel_free(parcel);
+	dxi_parcel_credit(client, refused_bytes);
 	return more;
 }
 
@@ -367,7 +374,7 @@ void dxi_service_take_parcel(dxi_parcel *parcel)
 
 	service->requests_out -= parcel->count;
 	service->bytes_out -= parcel->capacity;
-	dxi_parcel_free(parcel);
+	dxi_parcel_close(parcel);
 	free_when_unused(service);
 }
 

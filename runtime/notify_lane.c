@@ -51,11 +51,45 @@ uint64_t dxi_notify_lane_out(const dxi_notify_lane *lane)
 	return lane->first ? lane->first->sequence - 1 : lane->in;
 }
 
+/* Whatever the window is, one frame may be under way. */
+static bool has_window(const dxh_peer *peer)
+{
+	const dxi_notify_lane *lane = &peer->notes;
+	uint64_t under_way = lane->sent_bytes - lane->taken_bytes;
+
+	return lane->window == 0 || under_way == 0 ||
+	       under_way + peer->batches.frame_bytes <= lane->window;
+}
+
 bool dxi_notify_lane_is_ripe(const dxh_peer *peer)
 {
 	dxi_batch *before;
 
-	return find_ripe(peer, &before) != NULL;
+	return has_window(peer) && find_ripe(peer, &before) != NULL;
+}
+
+bool dxi_notify_lane_is_held(const dxh_peer *peer)
+{
+	return peer->notes.first && !has_window(peer);
+}
+
+void dxi_notify_lane_welcomed(dxh_peer *peer, uint64_t window)
+{
+	peer->notes.window = window;
+	peer->notes.sent_bytes = peer->notes.taken_bytes = 0;
+}
+
+void dxi_notify_lane_credited(dxh_peer *peer, uint64_t taken_bytes)
+{
+	dxi_notify_lane *lane = &peer->notes;
+
+	/* It only grows, and never beyond what was sent. */
+	if (taken_bytes <= lane->taken_bytes || taken_bytes > lane->sent_bytes) {
+		dxi_count(&peer->hub->metrics.frames_bad, taken_bytes != lane->taken_bytes);
+		return;
+	}
+	lane->taken_bytes = taken_bytes;
+	dxi_peer_touch(peer);
 }
 
 static bool drop(dxh_peer *peer, dxi_batch *batch)
@@ -118,6 +152,10 @@ bool dxi_notify_lane_send(dxh_peer *peer)
 
 	if (!batch)
 		return false;
+	if (!has_window(peer)) {
+		dxi_pulse_expect(peer); /* what holds it may have died */
+		return false;
+	}
 	if (!dxi_batch_close(batch, &bytes, &records)) {
 		take_out(&peer->notes, batch, before); /* it will come again */
 		return true;
@@ -125,6 +163,7 @@ bool dxi_notify_lane_send(dxh_peer *peer)
 	if (dxi_socket_send(peer->socket, batch->bytes, bytes) != DXI_SENT_ALL)
 		return false;
 	take_out(&peer->notes, batch, before);
+	peer->notes.sent_bytes += bytes - DXI_FRAME_HEADER_BYTES;
 	dxi_count(&metrics->notifications_posted, records);
 	dxi_count(&metrics->notifications_sent, records);
 	dxi_count(&metrics->frames_sent, 1);

@@ -24,6 +24,9 @@ typedef struct dxi_notify_lane {
 	int64_t due_ns;          /* the first that lingers must be looked at then */
 	uint64_t dropped;        /* notifications, ever, and their records */
 	uint64_t dropped_bytes;
+	/* On this connection, bytes of records: what may be under way (0: not counted),
+	 * what was sent, and of that what the service is done with. */
+	uint64_t window, sent_bytes, taken_bytes;
 } dxi_notify_lane;
 
 enum { DXI_KICK_LOOK = 1, DXI_KICK_HURRY = 2 };
@@ -38,9 +41,18 @@ void dxi_notify_lane_take_kick(dxi_task *task);
 /* All up to this sequence have left, sent or dropped. */
 uint64_t dxi_notify_lane_out(const dxi_notify_lane *lane);
 
+/* A frame is ripe, and the service has room for it. */
 bool dxi_notify_lane_is_ripe(const struct dxh_peer *peer);
 
-/* Send one ripe frame. false: there is none, or the socket is full. */
+/* Frames wait until the service is done with some of what it has. */
+bool dxi_notify_lane_is_held(const struct dxh_peer *peer);
+
+/* A new connection, on which so many bytes may be under way; CREDIT: the service is
+ * done with so many of those sent on it. */
+void dxi_notify_lane_welcomed(struct dxh_peer *peer, uint64_t window);
+void dxi_notify_lane_credited(struct dxh_peer *peer, uint64_t taken_bytes);
+
+/* Send one ripe frame. false: there is none, it is held, or the socket is full. */
 bool dxi_notify_lane_send(struct dxh_peer *peer);
 
 /* Drop the oldest frame that nobody writes to; false: there is none. Of those written

@@ -106,12 +106,19 @@ dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record)
 	if (record->body_bytes > 0)
 		memcpy(request->storage + body_at(record), record->body, record->body_bytes);
 	parcel->used += aligned(bytes);
+	parcel->record_bytes += dxi_record_bytes(record->subject_bytes, record->body_bytes);
 	parcel->count++;
 	return request;
 }
 
-void dxi_parcel_seal(dxi_parcel *parcel)
+void dxi_parcel_seal(dxi_parcel *parcel, dxi_client *client)
 {
+	parcel->client = client;
+	parcel->next = client->parcels;
+	if (parcel->next)
+		parcel->next->previous = parcel;
+	client->parcels = parcel;
+	client->notify_out += parcel->record_bytes;
 	/* relaxed: the hand-over to the workers publishes it. */
 	atomic_store_explicit(&parcel->open, parcel->count, memory_order_relaxed);
 }
@@ -119,4 +126,53 @@ void dxi_parcel_seal(dxi_parcel *parcel)
 bool dxi_parcel_release(dxi_parcel *parcel)
 {
 	return atomic_fetch_sub_explicit(&parcel->open, 1, memory_order_acq_rel) == 1;
+}
+
+static void unlink_from_client(dxi_parcel *parcel)
+{
+	if (parcel->previous)
+		parcel->previous->next = parcel->next;
+	else
+		parcel->client->parcels = parcel->next;
+	if (parcel->next)
+		parcel->next->previous = parcel->previous;
+}
+
+void dxi_parcel_close(dxi_parcel *parcel)
+{
+	if (parcel->client) {
+		unlink_from_client(parcel);
+		parcel->client->notify_out -= parcel->record_bytes;
+		dxi_parcel_credit(parcel->client, parcel->record_bytes);
+	}
+	dxi_parcel_free(parcel);
+}
+
+void dxi_parcels_orphan(dxi_client *client)
+{
+	for (dxi_parcel *parcel = client->parcels; parcel; parcel = parcel->next)
+		parcel->client = NULL;
+}
+
+/* ---- what the client may send ---------------------------------------------------- */
+
+void dxi_parcel_credit(dxi_client *client, uint64_t bytes)
+{
+	client->notify_taken += bytes;
+	if (dxi_parcel_credit_is_due(client))
+		dxi_client_has_something(client);
+}
+
+bool dxi_parcel_credit_is_due(const dxi_client *client)
+{
+	/* A client that is held has a quarter and more out: it is told in the end. */
+	return client->notify_window > 0 &&
+	       client->notify_taken - client->notify_told >= client->notify_window / 4;
+}
+
+void dxi_parcel_credit_encode(dxi_client *client, dxi_frame_writer *writer)
+{
+	if (dxi_parcel_credit_is_due(client) &&
+	    dxi_frame_append(writer, &(dxi_record){.kind = DXI_CREDIT, .id = client->notify_taken}))
+		client->notify_told = client->notify_taken;
 }

@@ -12,7 +12,7 @@
 #ifndef DXI_PARCEL_H
 #define DXI_PARCEL_H
 
-#include "runtime/service.h"
+#include "runtime/clients.h"
 
 struct dxi_parcel {
 	dxi_task task; /* kind DXI_TASK_PARCEL */
@@ -20,6 +20,9 @@ struct dxi_parcel {
 	_Atomic uint32_t open; /* notifications not yet released */
 	uint32_t count;
 	size_t capacity;
+	size_t record_bytes;                /* of its records, as they came */
+	dxi_client *client;                 /* NULL: gone. This and the next two: I/O thread */
+	struct dxi_parcel *previous, *next; /* of the client's */
 	size_t used;
 	alignas(8) unsigned char bytes[];
 };
@@ -36,8 +39,22 @@ void dxi_parcel_free_spares(dxh_service *service);
 /* I/O thread: copy one record into it, which has room. */
 dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record);
 
-/* I/O thread: no more comes into it; it may be handed out. */
-void dxi_parcel_seal(dxi_parcel *parcel);
+/* I/O thread: no more comes into it; it may be handed out, and is one of the client's
+ * until it is closed. */
+void dxi_parcel_seal(dxi_parcel *parcel, dxi_client *client);
+
+/* I/O thread: all of it is back; the client gets its credit. */
+void dxi_parcel_close(dxi_parcel *parcel);
+
+/* I/O thread: the client goes. */
+void dxi_parcels_orphan(dxi_client *client);
+
+/* I/O thread: the service is done with so many bytes of the client's notifications. */
+void dxi_parcel_credit(dxi_client *client, uint64_t bytes);
+
+/* I/O thread: CREDIT, into a frame to the client, if it is worth telling. */
+bool dxi_parcel_credit_is_due(const dxi_client *client);
+void dxi_parcel_credit_encode(dxi_client *client, dxi_frame_writer *writer);
 
 /* One notification is done with. Thread: any. true: it was the last; the caller sees
  * to it that the parcel comes back. */

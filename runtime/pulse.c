@@ -9,10 +9,11 @@
 
 #include <stdio.h>
 
-/* Requests, flushes, or notes of a subscription that stands. */
+/* Requests, flushes, room for notifications, or notes of a subscription that stands. */
 static bool expects_something(const dxh_peer *peer)
 {
-	return peer->sent.count + peer->flushing.count > 0 || peer->subscriptions.first;
+	return peer->sent.count + peer->flushing.count > 0 || peer->subscriptions.first ||
+	       dxi_notify_lane_is_held(peer);
 }
 
 static void rearm(dxh_peer *peer)

@@ -175,7 +175,8 @@ static bool say_hello(dxh_peer *peer)
 	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = peer->incarnation,
-	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT,
+	                   .features =
+	                           DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT | DXI_FEATURE_CREDIT,
 	                   .frame_bytes = hub->config.frame_bytes};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_FRAME_BYTES_MAX);
@@ -222,6 +223,8 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	peer->refusal_logged = false;
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
 	set_state(peer, DXH_PEER_READY, "");
+	dxi_notify_lane_welcomed(peer,
+	                         hello.features & DXI_FEATURE_CREDIT ? hello.notify_bytes : 0);
 	dxi_subscriptions_renew(peer, hello.features & DXI_FEATURE_SUBSCRIBE);
 	dxi_pulse_start(peer, hello.features & DXI_FEATURE_BEAT);
 	if (peer->socket)

@@ -16,6 +16,8 @@ enum {
 	CLIENTS_DEFAULT = 256,
 	CLIENTS_MAX = 65536,
 	WINDOW_DEFAULT = 4096,
+	NOTIFY_BYTES_DEFAULT = 512 << 10,
+	NOTIFY_BYTES_MIN = 4 * DXI_FRAME_BYTES_MAX, /* so that a quarter is told in time */
 	PUBLISH_DEFAULT = 1024,
 	PUBLISH_BYTES_DEFAULT = 4 << 20,
 	SUBSCRIPTIONS_DEFAULT = 64,
@@ -36,6 +38,12 @@ static dxh_status check_config(dxh_service_config *config)
 		config->inbox_bytes = INBOX_BYTES_DEFAULT;
 	if (config->client_bytes == 0)
 		config->client_bytes = config->inbox_bytes / 4;
+	if (config->notify_bytes == 0)
+		config->notify_bytes = NOTIFY_BYTES_DEFAULT;
+	if (config->notify_bytes < NOTIFY_BYTES_MIN)
+		return dxi_fail(DXH_EINVAL,
+		                "notify_bytes is at least %d, four of the largest frames",
+		                NOTIFY_BYTES_MIN);
 	if (config->publish_max == 0)
 		config->publish_max = PUBLISH_DEFAULT;
 	if (config->publish_bytes == 0)

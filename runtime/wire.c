@@ -307,7 +307,7 @@ dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record)
 /* ---- handshake ---- */
 
 /* The greatest number of values a HELLO may hold: room for keys of newer minors. */
-enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 8 };
+enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 9 };
 
 size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
 {
@@ -326,6 +326,8 @@ size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
 	dxi_write_uint(&writer, hello->minor);
 	dxi_write_text(&writer, "name");
 	dxi_write_text_n(&writer, hello->name, strnlen(hello->name, sizeof hello->name - 1));
+	dxi_write_text(&writer, "notify_bytes");
+	dxi_write_uint(&writer, hello->notify_bytes);
 	dxi_write_text(&writer, "window_bytes");
 	dxi_write_uint(&writer, hello->window_bytes);
 	dxi_write_text(&writer, "window_records");
@@ -352,6 +354,8 @@ dxh_status dxi_hello_read(const void *bytes, size_t length, dxi_hello *hello)
 	dxi_fields_u32(&fields, "features", &read.features);
 	dxi_fields_u32(&fields, "window_records", &read.window_records);
 	dxi_fields_u64(&fields, "window_bytes", UINT64_MAX, &read.window_bytes);
+	if (dxi_fields_has(&fields, "notify_bytes"))
+		dxi_fields_u64(&fields, "notify_bytes", UINT64_MAX, &read.notify_bytes);
 	if (fields.status == DXH_OK)
 		*hello = read;
 	return fields.status;

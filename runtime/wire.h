@@ -21,7 +21,8 @@ enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 1 };
 /* Bits of HELLO and WELCOME. */
 enum {
 	DXI_FEATURE_SUBSCRIBE = 1,
-	DXI_FEATURE_BEAT = 2 /* a service that answers BEAT with BEAT */
+	DXI_FEATURE_BEAT = 2,  /* a service that answers BEAT with BEAT */
+	DXI_FEATURE_CREDIT = 8 /* notifications within notify_bytes, returned by CREDIT */
 };
 
 enum {
@@ -131,6 +132,8 @@ typedef struct dxi_hello {
 	 * their bodies (0 bytes: not counted). HELLO: 0 and 0. */
 	uint32_t window_records;
 	uint64_t window_bytes;
+	/* WELCOME: bytes of NOTIFY records that may be under way; 0: not counted. */
+	uint64_t notify_bytes;
 } dxi_hello;
 
 /* Returns the bytes written, 0 when they do not fit. */

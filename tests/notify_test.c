@@ -10,8 +10,8 @@ Test(notify, all_arrive_in_the_order_of_their_thread, .timeout = 60)
 	dxh_request *request;
 
 	must(dxh_hub_open(NULL, &server));
-	must(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.inbox_max = COUNT},
-	                      &service));
+	must(dxh_service_bind(server, test_endpoint(),
+	                      &(dxh_service_config){.notify_bytes = COUNT * 64}, &service));
 	must(dxh_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service),
 	                      &(dxh_peer_config){.full_wait_ns = INT64_C(20000000000)}, &peer));

@@ -93,23 +93,3 @@ Test(parcel, has_room_for_the_records_of_any_frame, .timeout = 20)
 		}
 	must(dxh_hub_close(&server));
 }
-
-Test(parcel, what_the_inbox_has_no_room_for_is_counted, .timeout = 20)
-{
-	dxh_hub_stats stats;
-
-	must(dxh_hub_open(NULL, &server));
-	must(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.inbox_max = 8},
-	                      &service));
-	must(dxh_hub_open(NULL, &hub));
-	must(dxh_peer_connect(hub, dxh_service_endpoint(service),
-	                      &(dxh_peer_config){.linger_us = 10000000}, &peer));
-	for (int i = 0; i < COUNT; i++)
-		must(dxh_notify(peer, "n", NULL, 0));
-	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
-	stats = test_stats(server);
-	cr_expect_eq(stats.notifications_received, 8);
-	cr_expect_eq(stats.notifications_refused, COUNT - 8);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
-}

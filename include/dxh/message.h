@@ -186,12 +186,13 @@ typedef struct dxh_service dxh_service;
 typedef struct dxh_request dxh_request;
 
 typedef struct dxh_service_config {
-	uint32_t inbox_max;   /* requests and notifications waiting, of clients in turn; 0: 8192 */
-	uint32_t clients_max; /* 0: 256 */
-	uint32_t client_window;     /* requests one client may have open; 0: 4096 */
-	int insecure;               /* not 0: may listen beyond this machine unencrypted */
-	uint64_t inbox_bytes;       /* of what was received and not answered; 0: 256 MiB */
-	uint32_t publish_max;       /* notes that wait for one subscriber; 0: 1024 */
+	uint32_t inbox_max;     /* requests waiting, of clients in turn; 0: 8192. Also notifications
+	                       * of clients that do not keep to notify_bytes */
+	uint32_t clients_max;   /* 0: 256 */
+	uint32_t client_window; /* requests one client may have open; 0: 4096 */
+	int insecure;           /* not 0: may listen beyond this machine unencrypted */
+	uint64_t inbox_bytes;   /* of what was received and not answered; 0: 256 MiB */
+	uint32_t publish_max;   /* notes that wait for one subscriber; 0: 1024 */
 	uint32_t subscriptions_max; /* of one client; 0: 64 */
 	uint64_t publish_bytes;     /* of notes that wait for one subscriber; 0: 4 MiB */
 	/* CURVE, see docs/security.md: a file with the secret key, mode 0600; and whom to
@@ -202,6 +203,11 @@ typedef struct dxh_service_config {
 	int allow_any;
 	uint64_t client_bytes; /* of one client's requests and answers that are held; beyond it
 	                        * its requests are refused; 0: a quarter of inbox_bytes */
+	/* Notifications of one client that are under way, wait, or are with workers, in bytes
+	 * of their records. A client that has used them up keeps further ones, as it keeps
+	 * those that the network does not take, until workers have released some: none is
+	 * lost for want of room. 0: 512 KiB; at least 256 KiB. */
+	uint64_t notify_bytes;
 } dxh_service_config;
 
 /* Listen on an endpoint. Returns once it listens; waits up to 250 ms for an address
