@@ -7,6 +7,7 @@
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make model      every order of events of the protocols, small (Spin)
+# make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make examples   the programs of docs/examples
@@ -74,7 +75,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check stress stress-programs tsan model fuzz bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan model kill fuzz bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -111,6 +112,11 @@ tsan:
 model:
 	@tools/packages.sh build/packages-model gcc libc6-dev spin
 	@tests/model.sh
+
+BUILDS ?= gcc-O0 gcc-O2 clang-O0 clang-O2
+kill:
+	@tools/packages.sh build/packages-kill $(PACKAGES) $(if $(findstring clang,$(BUILDS)),$(PACKAGES_CLANG))
+	@tests/kill.sh $(MAKE) $(BUILDS)
 
 SECONDS ?= 60
 fuzz:
@@ -160,6 +166,17 @@ $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdx
 # of the one in the archive.
 $(B)/tests/%_stress: $(B)/obj/tests/%_stress.o $(B)/libdxh.a
 	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(TWIN) $^ $(LIBS) -o $@
+
+# The block alone, so that a build for each compiler is soon made.
+KILL := $(sort $(wildcard tests/kill/*.c))
+$(B)/libblock.a: $(call objects,$(filter base/% shm/%,$(SOURCES)))
+	@rm -f $@
+	$(call say,AR,$@)
+	$(Q)$(AR) rcs $@ $^
+
+$(B)/kill: $(call objects,$(KILL)) $(B)/libblock.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(TWIN) $^ $(LIBS) -o $@
 
