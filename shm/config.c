@@ -46,20 +46,11 @@ static bool is_alignment(size_t align)
 	return align > 0 && align <= DXI_LAYOUT_ALIGN && (align & (align - 1)) == 0;
 }
 
-static dxh_status check_field(const char *what, const dxh_schema *schema, const dxh_field *field)
+static dxh_status check_texts(const char *what, const dxh_field *field)
 {
-	uint64_t bytes = (uint64_t)field->count * dxh_type_bytes(field->type);
-
 	if (!is_name(field->name))
 		return dxi_fail(DXH_EINVAL,
 		                "%s: a member's name is not 1 to 63 of A-Z a-z 0-9 . _ -", what);
-	if (bytes == 0 || bytes != field->bytes)
-		return dxi_fail(
-			DXH_EINVAL, "%s: member %s: %" PRIu32 " of %s are not %" PRIu32 " bytes",
-			what, field->name, field->count, dxh_type_name(field->type), field->bytes);
-	if (field->offset_bytes + bytes > schema->bytes)
-		return dxi_fail(DXH_EINVAL, "%s: member %s ends behind its struct", what,
-		                field->name);
 	if (field->doc && !is_text(field->doc, DXI_SCHEMA_DOC_MAX))
 		return dxi_fail(DXH_EINVAL, "%s: the doc of %s is not one line of at most %d bytes",
 		                what, field->name, DXI_SCHEMA_DOC_MAX);
@@ -70,34 +61,62 @@ static dxh_status check_field(const char *what, const dxh_schema *schema, const 
 	return DXH_OK;
 }
 
-static dxh_status check_schema(const char *what, const dxh_schema *schema, size_t bytes)
+/* Where a struct stands, and how many members were counted up to there. */
+struct place {
+	const char *what;
+	uint32_t level;
+	uint32_t align;
+	uint32_t *members;
+};
+
+/* As deep as dxi_struct_rule() lets it be. */
+static dxh_status check_struct(struct place place, const dxh_schema *schema)
 {
-	dxh_status status;
+	const char *rule;
+	dxh_status status = DXH_OK;
 
 	if (!is_name(schema->name))
 		return dxi_fail(DXH_EINVAL,
-		                "%s: the struct's name is not 1 to 63 of A-Z a-z 0-9 . _ -", what);
-	if (schema->bytes != bytes || !is_alignment(schema->align))
+		                "%s: a struct's name is not 1 to 63 of A-Z a-z 0-9 . _ -",
+		                place.what);
+	rule = schema->fields ? dxi_struct_rule(schema, place.level) : "lists no members";
+	if (rule)
+		return dxi_fail(DXH_EINVAL, "%s: struct %s %s", place.what, schema->name, rule);
+	*place.members += schema->field_count;
+	if (*place.members > DXH_FIELDS_TOTAL_MAX)
 		return dxi_fail(DXH_EINVAL,
-		                "%s: struct %s of %" PRIu32 " bytes aligned to %" PRIu32
-		                " needs as many bytes (not %zu) and alignment 64 or less",
-		                what, schema->name, schema->bytes, schema->align, bytes);
-	if (!schema->fields || schema->field_count == 0 || schema->field_count > DXH_FIELDS_MAX)
-		return dxi_fail(DXH_EINVAL, "%s: struct %s has not 1 to %d members", what,
-		                schema->name, DXH_FIELDS_MAX);
-	for (uint32_t i = 0; i < schema->field_count; i++) {
-		status = check_field(what, schema, &schema->fields[i]);
+		                "%s: up to struct %s the block has more than %d members",
+		                place.what, schema->name, DXH_FIELDS_TOTAL_MAX);
+	for (uint32_t i = 0; i < schema->field_count && status == DXH_OK; i++) {
+		const dxh_field *field = &schema->fields[i];
+		struct place inner = place;
+
+		status = check_texts(place.what, field);
 		if (status != DXH_OK)
 			return status;
-		if (i > 0 && schema->fields[i].offset_bytes < schema->fields[i - 1].offset_bytes +
-		                                                      schema->fields[i - 1].bytes)
-			return dxi_fail(DXH_EINVAL, "%s: member %s overlaps the one before it",
-			                what, schema->fields[i].name);
+		rule = dxi_member_rule(schema, i, place.align);
+		if (rule)
+			return dxi_fail(DXH_EINVAL, "%s: struct %s: member %s %s", place.what,
+			                schema->name, field->name, rule);
+		if (!field->nested)
+			continue;
+		inner.level++;
+		inner.align = dxi_nested_align(field, place.align);
+		status = check_struct(inner, field->nested);
 	}
-	return DXH_OK;
+	return status;
 }
 
-static dxh_status check_zone(const dxh_block_config *config, uint32_t index)
+static dxh_status
+check_schema(const char *what, const dxh_schema *schema, size_t bytes, uint32_t *members)
+{
+	if (schema->bytes != bytes)
+		return dxi_fail(DXH_EINVAL, "%s: struct %s has %" PRIu32 " bytes, not %zu", what,
+		                schema->name ? schema->name : "?", schema->bytes, bytes);
+	return check_struct((struct place){what, 1, DXI_LAYOUT_ALIGN, members}, schema);
+}
+
+static dxh_status check_zone(const dxh_block_config *config, uint32_t index, uint32_t *members)
 {
 	const dxh_zone_spec *zone = &config->zones[index];
 
@@ -119,10 +138,10 @@ static dxh_status check_zone(const dxh_block_config *config, uint32_t index)
 		return dxi_fail(DXH_EINVAL,
 		                "zone \"%s\": alignment %zu, but its struct has %" PRIu32,
 		                zone->name, zone->align, zone->schema->align);
-	return zone->schema ? check_schema(zone->name, zone->schema, zone->bytes) : DXH_OK;
+	return zone->schema ? check_schema(zone->name, zone->schema, zone->bytes, members) : DXH_OK;
 }
 
-static dxh_status check_slots(const dxh_block_config *config)
+static dxh_status check_slots(const dxh_block_config *config, uint32_t *members)
 {
 	const dxh_slot_spec *slot = &config->slot;
 
@@ -139,7 +158,7 @@ static dxh_status check_slots(const dxh_block_config *config)
 		                config->slot_count, SLOTS_MAX);
 	if (slot->bytes == 0 || slot->bytes > DXI_PART_BYTES_MAX)
 		return dxi_fail(DXH_EINVAL, "slot.bytes %zu is not 1 to 2^40", slot->bytes);
-	return slot->schema ? check_schema("the slot", slot->schema, slot->bytes) : DXH_OK;
+	return slot->schema ? check_schema("the slot", slot->schema, slot->bytes, members) : DXH_OK;
 }
 
 uint8_t dxi_checksum_kind(const dxh_block_config *config)
@@ -171,7 +190,7 @@ static dxh_status check_checksum(const dxh_block_config *config)
 
 dxh_status dxi_block_config_check(const dxh_block_config *config)
 {
-	uint32_t zone_count = dxi_zone_count(config);
+	uint32_t zone_count = dxi_zone_count(config), members = 0;
 	dxh_status status;
 
 	if (zone_count == 0 && config->slot_count == 0)
@@ -191,7 +210,7 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 			                "does not know: install the newer one",
 			                dxh_version());
 	for (uint32_t i = 0; i < zone_count; i++) {
-		status = check_zone(config, i);
+		status = check_zone(config, i, &members);
 		if (status != DXH_OK)
 			return status;
 	}
@@ -204,5 +223,5 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		return dxi_fail(DXH_EINVAL, "evict is set, but readers_max is 0: nobody holds this "
 		                            "writer back");
 	status = check_checksum(config);
-	return status == DXH_OK ? check_slots(config) : status;
+	return status == DXH_OK ? check_slots(config, &members) : status;
 }

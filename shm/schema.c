@@ -13,11 +13,13 @@ static const struct {
 	const char *name;
 	size_t bytes;
 } types[] = {
-	[DXH_TYPE_BYTES] = {"bytes", 1}, [DXH_TYPE_U8] = {"u8", 1},   [DXH_TYPE_I8] = {"i8", 1},
-	[DXH_TYPE_U16] = {"u16", 2},     [DXH_TYPE_I16] = {"i16", 2}, [DXH_TYPE_U32] = {"u32", 4},
-	[DXH_TYPE_I32] = {"i32", 4},     [DXH_TYPE_U64] = {"u64", 8}, [DXH_TYPE_I64] = {"i64", 8},
-	[DXH_TYPE_F32] = {"f32", 4},     [DXH_TYPE_F64] = {"f64", 8}, [DXH_TYPE_BOOL] = {"bool", 1},
-	[DXH_TYPE_TEXT] = {"text", 1},
+	[DXH_TYPE_BYTES] = {"bytes", 1}, [DXH_TYPE_U8] = {"u8", 1},
+	[DXH_TYPE_I8] = {"i8", 1},       [DXH_TYPE_U16] = {"u16", 2},
+	[DXH_TYPE_I16] = {"i16", 2},     [DXH_TYPE_U32] = {"u32", 4},
+	[DXH_TYPE_I32] = {"i32", 4},     [DXH_TYPE_U64] = {"u64", 8},
+	[DXH_TYPE_I64] = {"i64", 8},     [DXH_TYPE_F32] = {"f32", 4},
+	[DXH_TYPE_F64] = {"f64", 8},     [DXH_TYPE_BOOL] = {"bool", 1},
+	[DXH_TYPE_TEXT] = {"text", 1},   [DXH_TYPE_STRUCT] = {"struct", 0},
 };
 
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
@@ -42,58 +44,76 @@ bool dxi_type_of_name(const char *name, dxh_type *type)
 	return false;
 }
 
+static void write_pair(dxi_writer *writer, const char *key, uint64_t value)
+{
+	dxi_write_text(writer, key);
+	dxi_write_uint(writer, value);
+}
+
+static void write_text_pair(dxi_writer *writer, const char *key, const char *value)
+{
+	dxi_write_text(writer, key);
+	dxi_write_text(writer, value);
+}
+
+static void write_fields(dxi_writer *writer, const dxh_schema *schema);
+
 /* Keys stand in byte order; the scan demands it of every reader. */
 static void write_field(dxi_writer *writer, const dxh_field *field)
 {
-	int optional = (field->atomic != 0) + (field->doc != NULL) + (field->unit != NULL);
+	const dxh_schema *nested = field->nested;
+	size_t pairs = (size_t)4 + (field->atomic != 0) + (field->columns != 0) +
+	               (field->doc != NULL) + (field->unit != NULL) + (nested ? 4 : 0);
 
-	dxi_write_map(writer, 4 + (size_t)optional);
+	dxi_write_map(writer, pairs);
+	if (nested)
+		write_pair(writer, "align", nested->align);
 	if (field->atomic) {
 		dxi_write_text(writer, "atomic");
 		dxi_write_bool(writer, true);
 	}
-	dxi_write_text(writer, "count");
-	dxi_write_uint(writer, field->count);
-	if (field->doc) {
-		dxi_write_text(writer, "doc");
-		dxi_write_text(writer, field->doc);
+	if (field->columns)
+		write_pair(writer, "columns", field->columns);
+	write_pair(writer, "count", field->count);
+	if (field->doc)
+		write_text_pair(writer, "doc", field->doc);
+	if (nested)
+		write_fields(writer, nested);
+	write_text_pair(writer, "name", field->name);
+	write_pair(writer, "offset", field->offset_bytes);
+	if (nested) {
+		write_pair(writer, "size", nested->bytes);
+		write_text_pair(writer, "struct", nested->name);
 	}
-	dxi_write_text(writer, "name");
-	dxi_write_text(writer, field->name);
-	dxi_write_text(writer, "offset");
-	dxi_write_uint(writer, field->offset_bytes);
-	dxi_write_text(writer, "type");
-	dxi_write_text(writer, dxh_type_name(field->type));
-	if (field->unit) {
-		dxi_write_text(writer, "unit");
-		dxi_write_text(writer, field->unit);
-	}
+	write_text_pair(writer, "type", dxh_type_name(field->type));
+	if (field->unit)
+		write_text_pair(writer, "unit", field->unit);
+}
+
+/* As deep as the config's check allows. */
+static void write_fields(dxi_writer *writer, const dxh_schema *schema)
+{
+	dxi_write_text(writer, "fields");
+	dxi_write_array(writer, schema->field_count);
+	for (uint32_t i = 0; i < schema->field_count; i++)
+		write_field(writer, &schema->fields[i]);
 }
 
 static void write_part(dxi_writer *writer, const char *name, size_t bytes, size_t align, bool latch,
                        const dxh_schema *schema)
 {
 	dxi_write_map(writer, (size_t)3 + (schema ? 2 : 0) + (latch ? 1 : 0));
-	dxi_write_text(writer, "align");
-	dxi_write_uint(writer, align);
-	if (schema) {
-		dxi_write_text(writer, "fields");
-		dxi_write_array(writer, schema->field_count);
-		for (uint32_t i = 0; i < schema->field_count; i++)
-			write_field(writer, &schema->fields[i]);
-	}
+	write_pair(writer, "align", align);
+	if (schema)
+		write_fields(writer, schema);
 	if (latch) {
 		dxi_write_text(writer, "latch");
 		dxi_write_bool(writer, true);
 	}
-	dxi_write_text(writer, "name");
-	dxi_write_text(writer, name);
-	dxi_write_text(writer, "size");
-	dxi_write_uint(writer, bytes);
-	if (schema) {
-		dxi_write_text(writer, "struct");
-		dxi_write_text(writer, schema->name);
-	}
+	write_text_pair(writer, "name", name);
+	write_pair(writer, "size", bytes);
+	if (schema)
+		write_text_pair(writer, "struct", schema->name);
 }
 
 static void write_slot(dxi_writer *writer, const dxh_slot_spec *slot)
@@ -124,12 +144,10 @@ dxh_status dxi_schema_write(const char *name, const dxh_block_config *config, un
 	while (zone_count < DXH_ZONES_MAX && config->zones[zone_count].name)
 		zone_count++;
 	dxi_write_map(&writer, config->slot_count > 0 ? 4 : 3);
-	dxi_write_text(&writer, "name");
-	dxi_write_text(&writer, name);
+	write_text_pair(&writer, "name", name);
 	if (config->slot_count > 0)
 		write_slot(&writer, &config->slot);
-	dxi_write_text(&writer, "version");
-	dxi_write_uint(&writer, DXI_SCHEMA_VERSION);
+	write_pair(&writer, "version", DXI_SCHEMA_VERSION);
 	dxi_write_text(&writer, "zones");
 	dxi_write_array(&writer, zone_count);
 	for (size_t i = 0; i < zone_count; i++)

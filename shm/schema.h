@@ -4,7 +4,8 @@
  *
  *	{name, slot?: part, version, zones: [part]}
  *	part  = {align, fields?: [field], latch?, name, size, struct?}
- *	field = {atomic?, count, doc?, name, offset, type, unit?}
+ *	field = {align?, atomic?, columns?, count, doc?, fields?: [field], name, offset,
+ *	         size?, struct?, type, unit?}
  *
  * Keys that are not known are ignored: a later minor version may add some.
  */
@@ -17,7 +18,7 @@
 
 enum {
 	DXI_SCHEMA_VERSION = 1,
-	DXI_SCHEMA_BYTES_MAX = 256 * 1024, /* 17 structs, 32 members, with their texts */
+	DXI_SCHEMA_BYTES_MAX = 256 * 1024, /* all members there may be, with their texts */
 	DXI_SCHEMA_VALUES_MAX = 32 * 1024,
 	DXI_SCHEMA_DOC_MAX = 255, /* characters */
 	DXI_SCHEMA_UNIT_MAX = 31,
@@ -45,6 +46,7 @@ typedef struct dxi_schema {
 	dxi_schema_part slot;
 	char *texts;
 	dxh_field *fields;
+	dxh_schema *nested;
 } dxi_schema;
 
 /* Describe what `config` asks for; the config is checked already.
@@ -69,6 +71,17 @@ dxi_schema_compare(const char *what, const dxh_schema *ours, const dxi_schema_pa
 /* Does the block hold exactly what `config` asks for?
  * Returns: DXH_ESCHEMA or DXH_ESIZE with the first difference. */
 dxh_status dxi_schema_compare_config(const dxh_block_config *config, const dxi_schema *schema);
+
+/* The rule that a struct breaks, or its member `index`, as the end of a sentence:
+ * "overlaps the one before it"; NULL: none. What is nested in it is looked at by
+ * itself. The outermost struct has level 1 and begins at a multiple of `align`; the
+ * members before `index` are known to be right. */
+const char *dxi_struct_rule(const dxh_schema *schema, uint32_t level);
+const char *dxi_member_rule(const dxh_schema *schema, uint32_t index, uint32_t align);
+
+/* The power of two at whose multiples the structs nested in a member begin, when
+ * the struct around it begins at a multiple of `align`. */
+uint32_t dxi_nested_align(const dxh_field *field, uint32_t align);
 
 /* The code of "u64"; false when it names no type. */
 bool dxi_type_of_name(const char *name, dxh_type *type);

@@ -13,7 +13,8 @@
 #include <string.h>
 
 /* Names and docs are copied, each with a NUL, to `text`. In the bytes each has a
- * length in front of it, so that as much room as the bytes take is enough. */
+ * length in front of it, so that as much room as the bytes take is enough. Nested
+ * structs are as many as there are members at the most. */
 struct parser {
 	const unsigned char *begin;
 	const unsigned char *end;
@@ -21,6 +22,13 @@ struct parser {
 	char *text;
 	dxh_field *field;
 	dxh_field *field_end;
+	dxh_schema *nested;
+};
+
+/* Which struct is being read: see dxi_struct_rule(). */
+struct place {
+	uint32_t level;
+	uint32_t align;
 };
 
 static dxh_status
@@ -114,11 +122,27 @@ static dxh_status get_type(struct parser *parser, const dxi_value *map, dxh_type
 	return DXH_OK;
 }
 
+/* Bytes, alignment and name of a struct, but for its members. */
 static dxh_status
-parse_field(struct parser *parser, const dxi_value *map, uint64_t part_bytes, dxh_field *field)
+parse_head(struct parser *parser, const dxi_value *map, uint64_t bytes_max, dxh_schema *schema)
 {
-	uint64_t count, offset, bytes;
+	uint64_t bytes, align;
+	dxh_status status;
+
+	if ((status = get_uint(parser, map, "size", bytes_max, &bytes)) != DXH_OK ||
+	    (status = get_uint(parser, map, "align", DXI_LAYOUT_ALIGN, &align)) != DXH_OK)
+		return status;
+	schema->bytes = (uint32_t)bytes;
+	schema->align = (uint32_t)align;
+	return get_name(parser, map, "struct", &schema->name);
+}
+
+static dxh_status
+parse_field(struct parser *parser, const dxi_value *map, uint32_t struct_bytes, dxh_field *field)
+{
+	uint64_t count, offset, columns = 0, bytes;
 	bool atomic;
+	dxi_value ignored;
 	dxh_status status;
 
 	if (map->kind != DXI_MAP)
@@ -128,44 +152,84 @@ parse_field(struct parser *parser, const dxi_value *map, uint64_t part_bytes, dx
 	    (status = get_text(parser, map, "unit", DXI_SCHEMA_UNIT_MAX, &field->unit)) != DXH_OK ||
 	    (status = get_type(parser, map, &field->type)) != DXH_OK ||
 	    (status = get_bool(parser, map, "atomic", &atomic)) != DXH_OK ||
-	    (status = get_uint(parser, map, "count", part_bytes, &count)) != DXH_OK ||
-	    (status = get_uint(parser, map, "offset", part_bytes, &offset)) != DXH_OK)
+	    (status = get_uint(parser, map, "count", struct_bytes, &count)) != DXH_OK ||
+	    (status = get_uint(parser, map, "offset", struct_bytes, &offset)) != DXH_OK)
 		return status;
-	/* No overflow: part_bytes is below 2^32. */
-	bytes = count * dxh_type_bytes(field->type);
-	if (count == 0 || bytes > part_bytes - offset)
-		return refuse(parser, map->begin, field->name, "does not lie within its struct");
+	if (find(parser, map, "columns", &ignored) &&
+	    (status = get_uint(parser, map, "columns", struct_bytes, &columns)) != DXH_OK)
+		return status;
+	bytes = dxh_type_bytes(field->type);
+	if (field->type == DXH_TYPE_STRUCT) {
+		dxh_schema *nested = parser->nested++;
+
+		status = parse_head(parser, map, struct_bytes, nested);
+		if (status != DXH_OK)
+			return status;
+		field->nested = nested;
+		bytes = nested->bytes;
+	}
+	/* No overflow: both are below 2^32. */
+	bytes *= count;
+	if (bytes > struct_bytes)
+		return refuse(parser, map->begin, field->name, "ends behind its struct");
 	field->count = (uint32_t)count;
+	field->columns = (uint32_t)columns;
 	field->bytes = (uint32_t)bytes;
 	field->offset_bytes = (uint32_t)offset;
 	field->atomic = atomic;
 	return DXH_OK;
 }
 
-static dxh_status parse_fields(struct parser *parser, const dxi_value *array, dxi_schema_part *part)
+static dxh_status
+parse_fields(struct parser *parser, const dxi_value *map, struct place place, dxh_schema *schema);
+
+/* One member, held against the rules, and what is nested in it. */
+static dxh_status parse_member(struct parser *parser, const dxi_value *map, struct place place,
+                               const dxh_schema *schema, uint32_t index, dxh_field *field)
 {
-	dxi_reader reader = {.at = array->data, .end = parser->end};
-	uint64_t end = 0;
-	dxi_value map;
+	dxh_status status = parse_field(parser, map, schema->bytes, field);
+	const char *rule;
+
+	if (status != DXH_OK)
+		return status;
+	rule = dxi_member_rule(schema, index, place.align);
+	if (rule)
+		return refuse(parser, map->begin, field->name, rule);
+	if (!field->nested)
+		return DXH_OK;
+	place = (struct place){place.level + 1, dxi_nested_align(field, place.align)};
+	return parse_fields(parser, map, place, parser->nested - 1);
+}
+
+/* The members of a struct whose head is known. */
+static dxh_status
+parse_fields(struct parser *parser, const dxi_value *map, struct place place, dxh_schema *schema)
+{
+	dxi_value array, member;
+	dxi_reader reader;
+	dxh_field *fields = parser->field;
+	const char *rule;
 	dxh_status status;
 
-	if (array->kind != DXI_ARRAY || array->count == 0 || array->count > DXH_FIELDS_MAX ||
-	    array->count > (size_t)(parser->field_end - parser->field))
-		return refuse(parser, array->begin, "fields", "is no array of 1 to 32 members");
-	part->layout.fields = parser->field;
-	part->layout.field_count = (uint32_t)array->count;
-	for (size_t i = 0; i < array->count; i++) {
-		dxh_field *field = parser->field++;
+	if (!find(parser, map, "fields", &array) || array.kind != DXI_ARRAY)
+		return refuse(parser, map->begin, "fields", "is missing or no array");
+	if (array.count > (size_t)(parser->field_end - fields))
+		return refuse(parser, array.begin, "fields", "are more than 544 in all");
+	schema->fields = fields;
+	schema->field_count = (uint32_t)array.count;
+	rule = dxi_struct_rule(schema, place.level);
+	if (rule)
+		return refuse(parser, map->begin, schema->name, rule);
+	parser->field += array.count;
+	reader = (dxi_reader){.at = array.data, .end = parser->end};
+	for (uint32_t i = 0; i < schema->field_count; i++) {
 		const unsigned char *begin = reader.at;
 
-		if (!dxi_read(&reader, &map))
+		if (!dxi_read(&reader, &member))
 			return refuse(parser, begin, "fields", "ends early");
-		status = parse_field(parser, &map, part->bytes, field);
+		status = parse_member(parser, &member, place, schema, i, &fields[i]);
 		if (status != DXH_OK)
 			return status;
-		if (field->offset_bytes < end)
-			return refuse(parser, begin, field->name, "overlaps the member before it");
-		end = (uint64_t)field->offset_bytes + field->bytes;
 		reader.at = begin;
 		if (!dxi_skip(&reader))
 			return refuse(parser, begin, "fields", "ends early");
@@ -196,10 +260,11 @@ static dxh_status parse_part(struct parser *parser, const dxi_value *map, dxi_sc
 		return DXH_OK;
 	if (part->bytes > UINT32_MAX)
 		return refuse(parser, map->begin, "size", "of a struct is 2^32 or more");
-	part->layout.bytes = (uint32_t)part->bytes;
-	part->layout.align = part->align;
-	status = get_name(parser, map, "struct", &part->layout.name);
-	return status == DXH_OK ? parse_fields(parser, &fields, part) : status;
+	status = parse_head(parser, map, part->bytes, &part->layout);
+	if (status != DXH_OK)
+		return status;
+	/* Wherever it lies, it begins at a multiple of 64. */
+	return parse_fields(parser, map, (struct place){1, DXI_LAYOUT_ALIGN}, &part->layout);
 }
 
 static dxh_status parse_zones(struct parser *parser, const dxi_value *map, dxi_schema *schema)
@@ -269,7 +334,6 @@ static dxh_status scan(const unsigned char *bytes, size_t length, uint64_t offse
 dxh_status
 dxi_schema_parse(const unsigned char *bytes, size_t length, uint64_t offset, dxi_schema *schema)
 {
-	enum { FIELDS = (DXH_ZONES_MAX + 1) * DXH_FIELDS_MAX };
 	struct parser parser = {.begin = bytes, .offset = offset};
 	dxh_status status;
 
@@ -278,13 +342,15 @@ dxi_schema_parse(const unsigned char *bytes, size_t length, uint64_t offset, dxi
 	if (status != DXH_OK)
 		return status;
 	schema->texts = malloc(length);
-	schema->fields = calloc(FIELDS, sizeof *schema->fields);
-	if (!schema->texts || !schema->fields)
+	schema->fields = calloc(DXH_FIELDS_TOTAL_MAX, sizeof *schema->fields);
+	schema->nested = calloc(DXH_FIELDS_TOTAL_MAX, sizeof *schema->nested);
+	if (!schema->texts || !schema->fields || !schema->nested)
 		return dxi_fail(DXH_ENOMEM, "no memory for a schema of %zu bytes", length);
 	parser.end = bytes + length;
 	parser.text = schema->texts;
 	parser.field = schema->fields;
-	parser.field_end = schema->fields + FIELDS;
+	parser.field_end = schema->fields + DXH_FIELDS_TOTAL_MAX;
+	parser.nested = schema->nested;
 	return parse_block(&parser, schema);
 }
 
@@ -292,5 +358,6 @@ void dxi_schema_fini(dxi_schema *schema)
 {
 	free(schema->texts);
 	free(schema->fields);
+	free(schema->nested);
 	memset(schema, 0, sizeof *schema);
 }

@@ -2,15 +2,19 @@
 /* Describe a C struct once, so that every process and language that maps it
  * agrees on it.
  *
- *	struct telemetry { _Atomic uint64_t frames; double gain; };
+ *	struct telemetry { _Atomic uint64_t frames; double gain; struct axis axes[3]; };
  *	DXH_SCHEMA(telemetry, DXH_FIELD(frames, "frames since start"),
- *	           DXH_FIELD(gain, "amplifier gain", "dB"));
+ *	           DXH_FIELD(gain, "amplifier gain", "dB"),
+ *	           DXH_NESTED(axes, axis, "x, y and z"));
  *
  * DXH_SCHEMA stands at file scope. It lists every member in order; a member
  * that is forgotten, misplaced or padded in an unexpected way stops the
  * compilation. Types come from the members themselves: fixed-width integers,
- * float, double, bool, char arrays (text), their arrays, and the _Atomic forms
- * of the lock-free ones. Any other member is described as opaque bytes.
+ * enums (as the integers they are), float, double, bool, char arrays (text),
+ * their arrays of one and two dimensions, and the _Atomic forms of the lock-free
+ * ones. Structs with a DXH_SCHEMA of their own, and arrays of these, are
+ * DXH_NESTED. Any other member is described as opaque bytes. Structs may be
+ * packed; atomics then have to be aligned to their size all the same.
  *
  * A schema holds no pointers into the process, only numbers and text; it is
  * stored beside the data as MessagePack.
@@ -37,13 +41,16 @@ typedef enum dxh_type {
 	DXH_TYPE_F32 = 9,
 	DXH_TYPE_F64 = 10,
 	DXH_TYPE_BOOL = 11,
-	DXH_TYPE_TEXT = 12 /* char, usually an array, NUL-padded */
+	DXH_TYPE_TEXT = 12,  /* char, usually an array, NUL-padded */
+	DXH_TYPE_STRUCT = 13 /* members of its own: field->nested */
 } dxh_type;
 
-/* "u64", and the bytes of one element (1 for opaque bytes); "?" and 0 for a
- * code that is no type. Thread: any. */
+/* "u64", and the bytes of one element (1 for opaque bytes; 0 for a struct, whose
+ * schema tells); "?" and 0 for a code that is no type. Thread: any. */
 DXH_API const char *dxh_type_name(dxh_type type);
 DXH_API size_t dxh_type_bytes(dxh_type type);
+
+typedef struct dxh_schema dxh_schema;
 
 /* One member. Text is static, or lives as long as the schema. */
 typedef struct dxh_field {
@@ -51,23 +58,44 @@ typedef struct dxh_field {
 	const char *doc;  /* NULL: none */
 	const char *unit; /* NULL: none */
 	uint32_t offset_bytes;
-	uint32_t count; /* elements: 1, or the length of an array */
+	uint32_t count; /* elements: 1, or the length of an array, all rows together */
 	uint32_t bytes; /* of the whole member */
 	dxh_type type;
-	int atomic; /* not 0: read and written with C11 atomics */
+	int atomic;               /* not 0: read and written with C11 atomics */
+	uint32_t columns;         /* elements of a row, of two dimensions; else 0 */
+	const dxh_schema *nested; /* of a struct: its members, from its own begin; else NULL */
 } dxh_field;
 
 /* One struct. */
-typedef struct dxh_schema {
+struct dxh_schema {
 	const char *name;
 	uint32_t bytes;
 	uint32_t align;
 	const dxh_field *fields;
 	uint32_t field_count;
-} dxh_schema;
+};
 
-/* Fields of one struct, and characters of a name, at the most. */
-enum { DXH_FIELDS_MAX = 32, DXH_SCHEMA_NAME_MAX = 63 };
+enum {
+	DXH_SCHEMA_NAME_MAX = 63, /* characters */
+	DXH_FIELDS_MAX = 32,      /* members of one struct */
+	DXH_NESTING_MAX = 4,      /* structs in each other, the outermost counted */
+	/* Members of all structs of one block; a nested struct counts wherever it
+	 * stands, an array of them once. */
+	DXH_FIELDS_TOTAL_MAX = 544
+};
+
+/* Called for one member that is no struct: `path` is its name from the outermost
+ * struct on, "axes[2].gain", and offset_bytes its place from there; both are the
+ * callee's only during the call. field->offset_bytes counts from the begin of the
+ * innermost struct. Anything but DXH_OK ends the walk. */
+typedef dxh_status (*dxh_visit_fn)(void *context, const char *path, const dxh_field *field,
+                                   size_t offset_bytes);
+
+/* Visit each member in order of its place: the members of nested structs one by one,
+ * of arrays of structs those of each element. An array of numbers is one visit.
+ * Thread: any. Returns: what `visit` returned last; DXH_EINVAL when a pointer is NULL,
+ * a nested schema missing, or the schema deeper than DXH_NESTING_MAX. */
+DXH_API dxh_status dxh_schema_walk(const dxh_schema *schema, dxh_visit_fn visit, void *context);
 
 #ifdef __cplusplus
 }
@@ -78,7 +106,13 @@ enum { DXH_FIELDS_MAX = 32, DXH_SCHEMA_NAME_MAX = 63 };
 /* The descriptor that DXH_SCHEMA defines for `struct tag`. */
 #define DXH_SCHEMA_OF(tag) (&dxh_schema_of_##tag)
 
-#define DXH_FIELD(...) (__VA_ARGS__)
+/* A member: its name and, as text, its doc and its unit: (name), (name, doc) or
+ * (name, doc, unit). */
+#define DXH_FIELD(...) (DXI_PLAIN_, __VA_ARGS__)
+
+/* A member that is `struct tag`, or an array of them with one or two dimensions:
+ * (name, tag) or (name, tag, doc). DXH_SCHEMA(tag, ...) stands above. */
+#define DXH_NESTED(...) (DXI_NESTED_, __VA_ARGS__)
 
 /* clang-format off */
 #define DXH_SCHEMA(tag, ...)                                                                       \
@@ -98,72 +132,114 @@ enum { DXH_FIELDS_MAX = 32, DXH_SCHEMA_NAME_MAX = 63 };
 #define DXI_ALIGN_UP_(n, align) (((n) + (align)-1) / (align) * (align))
 #define DXI_CAT3_(a, b, c) DXI_CAT3_I_(a, b, c)
 #define DXI_CAT3_I_(a, b, c) a##b##_##c
-#define DXI_TEXT_(...) DXI_TEXT_I_(__VA_ARGS__)
-#define DXI_TEXT_I_(...) #__VA_ARGS__
 
-/* A field arrives as (name), (name, doc) or (name, doc, unit). */
-#define DXI_FIRST_(...) DXI_FIRST_I_(__VA_ARGS__, 0)
-#define DXI_FIRST_I_(a, ...) a
-#define DXI_SECOND_(...) DXI_SECOND_I_(__VA_ARGS__, NULL, 0)
-#define DXI_SECOND_I_(a, b, ...) b
-#define DXI_THIRD_(...) DXI_THIRD_I_(__VA_ARGS__, NULL, NULL, 0)
-#define DXI_THIRD_I_(a, b, c, ...) c
+/* A field arrives as (kind, name, more...). */
+#define DXI_NAME_(kind, ...) DXI_NAME_I_(__VA_ARGS__, 0)
+#define DXI_NAME_I_(name, ...) name
+#define DXI_UNWRAP_(...) __VA_ARGS__
 
-#define DXI_MEMBER_(tag, field) (((struct tag *)0)->DXI_FIRST_ field)
+#define DXI_OF_(tag, name) (((struct tag *)0)->name)
+#define DXI_MEMBER_(tag, field) DXI_OF_(tag, DXI_NAME_ field)
 
-/* Each member starts where the one before ends, but for its own alignment:
- * so none is left out and none is out of order. */
+/* Each member starts where the one before ends, but for its own alignment, which
+ * packing takes away: so none is left out and none is out of order. */
 #define DXI_SCHEMA_CHECK_(tag, before, this, field)                                                \
 	enum {                                                                                     \
 		dxi_end_##tag##_##this =                                                           \
-			offsetof(struct tag, DXI_FIRST_ field) + sizeof(DXI_MEMBER_(tag, field))   \
+			offsetof(struct tag, DXI_NAME_ field) + sizeof(DXI_MEMBER_(tag, field))    \
 	};                                                                                         \
 	_Static_assert(                                                                            \
-		DXI_ALIGN_UP_(dxi_end_##tag##_##before,                                            \
-	                      _Alignof(__typeof__(DXI_MEMBER_(tag, field)))) ==                    \
-			offsetof(struct tag, DXI_FIRST_ field),                                    \
-		"DXH_SCHEMA(" #tag "): a member before this one is missing or out of order");
+		dxi_end_##tag##_##before == offsetof(struct tag, DXI_NAME_ field) ||               \
+			DXI_ALIGN_UP_(dxi_end_##tag##_##before,                                    \
+	                              __alignof__(DXI_MEMBER_(tag, field))) ==                     \
+				offsetof(struct tag, DXI_NAME_ field),                             \
+		"DXH_SCHEMA(" #tag "): a member before this one is missing or out of order");      \
+	_Static_assert(!DXI_ATOMIC_(DXI_MEMBER_(tag, field)) ||                                    \
+	                       offsetof(struct tag, DXI_NAME_ field) %                             \
+	                                       DXI_ELEMENT_BYTES_(DXI_MEMBER_(tag, field)) ==      \
+	                               0,                                                          \
+	               "DXH_SCHEMA(" #tag "): an atomic member is not aligned to its size");
 
-#define DXI_SCHEMA_FIELD_(tag, before, this, field)                                                \
-	{DXI_TEXT_(DXI_FIRST_ field),                                                              \
-	 DXI_SECOND_ field,                                                                        \
-	 DXI_THIRD_ field,                                                                         \
-	 offsetof(struct tag, DXI_FIRST_ field),                                                   \
-	 sizeof(DXI_MEMBER_(tag, field)) / DXI_ELEMENT_BYTES_(DXI_MEMBER_(tag, field)),            \
-	 sizeof(DXI_MEMBER_(tag, field)),                                                          \
-	 DXI_TYPE_(DXI_MEMBER_(tag, field)),                                                       \
-	 DXI_ATOMIC_(DXI_MEMBER_(tag, field))},
+/* The initializer of a dxh_field, by the field's kind. */
+#define DXI_SCHEMA_FIELD_(tag, before, this, field) DXI_DESCRIBE_(tag, DXI_UNWRAP_ field),
+#define DXI_DESCRIBE_(...) DXI_DESCRIBE_I_(__VA_ARGS__)
+#define DXI_DESCRIBE_I_(tag, kind, ...) kind(tag, __VA_ARGS__)
 
-#define DXI_TYPE_LIST_(X)                                                                          \
-	X(uint8_t, DXH_TYPE_U8)                                                                    \
-	X(int8_t, DXH_TYPE_I8)                                                                     \
-	X(uint16_t, DXH_TYPE_U16)                                                                  \
-	X(int16_t, DXH_TYPE_I16)                                                                   \
-	X(uint32_t, DXH_TYPE_U32)                                                                  \
-	X(int32_t, DXH_TYPE_I32)                                                                   \
-	X(unsigned long, DXH_TYPE_U64)                                                             \
-	X(long, DXH_TYPE_I64)                                                                      \
-	X(unsigned long long, DXH_TYPE_U64)                                                        \
-	X(long long, DXH_TYPE_I64)                                                                 \
-	X(float, DXH_TYPE_F32)                                                                     \
-	X(double, DXH_TYPE_F64)                                                                    \
-	X(_Bool, DXH_TYPE_BOOL)                                                                    \
-	X(char, DXH_TYPE_TEXT)
+#define DXI_PLAIN_(tag, ...) DXI_PLAIN_I_(tag, __VA_ARGS__, NULL, NULL, 0)
+#define DXI_PLAIN_I_(tag, name, doc, unit, ...)                                                    \
+	{#name,                                                                                    \
+	 doc,                                                                                      \
+	 unit,                                                                                     \
+	 offsetof(struct tag, name),                                                               \
+	 sizeof(DXI_OF_(tag, name)) / DXI_ELEMENT_BYTES_(DXI_OF_(tag, name)),                      \
+	 sizeof(DXI_OF_(tag, name)),                                                               \
+	 DXI_TYPE_(DXI_OF_(tag, name)),                                                            \
+	 DXI_ATOMIC_(DXI_OF_(tag, name)),                                                          \
+	 DXI_COLUMNS_(DXI_OF_(tag, name)),                                                         \
+	 NULL}
+
+#define DXI_NESTED_(tag, ...) DXI_NESTED_I_(tag, __VA_ARGS__, NULL, 0)
+#define DXI_NESTED_I_(tag, name, inner, doc, ...)                                                  \
+	{#name,                                                                                    \
+	 doc,                                                                                      \
+	 NULL,                                                                                     \
+	 offsetof(struct tag, name),                                                               \
+	 sizeof(DXI_OF_(tag, name)) / sizeof(struct inner),                                        \
+	 sizeof(DXI_OF_(tag, name)),                                                               \
+	 DXI_IS_STRUCT_(DXI_OF_(tag, name), inner),                                                \
+	 0,                                                                                        \
+	 DXI_STRUCT_COLUMNS_(DXI_OF_(tag, name), inner),                                           \
+	 DXH_SCHEMA_OF(inner)}
+
+/* Without a default: another struct than the one named does not compile. */
+#define DXI_IS_STRUCT_(member, inner)                                                              \
+	_Generic((member), struct inner: DXH_TYPE_STRUCT, struct inner *: DXH_TYPE_STRUCT,         \
+	         struct inner (*)[]: DXH_TYPE_STRUCT)
+#define DXI_STRUCT_COLUMNS_(member, inner)                                                         \
+	(_Generic((member), struct inner (*)[]: 1, default: 0) *                                   \
+	 (sizeof(*_Generic((member), struct inner (*)[]: (member), default: (char *)0)) /          \
+	  sizeof(struct inner)))
+
+#define DXI_TYPE_LIST_(X, member)                                                                  \
+	X(uint8_t, DXH_TYPE_U8, member)                                                            \
+	X(int8_t, DXH_TYPE_I8, member)                                                             \
+	X(uint16_t, DXH_TYPE_U16, member)                                                          \
+	X(int16_t, DXH_TYPE_I16, member)                                                           \
+	X(uint32_t, DXH_TYPE_U32, member)                                                          \
+	X(int32_t, DXH_TYPE_I32, member)                                                           \
+	X(unsigned long, DXH_TYPE_U64, member)                                                     \
+	X(long, DXH_TYPE_I64, member)                                                              \
+	X(unsigned long long, DXH_TYPE_U64, member)                                                \
+	X(long long, DXH_TYPE_I64, member)                                                         \
+	X(float, DXH_TYPE_F32, member)                                                             \
+	X(double, DXH_TYPE_F64, member)                                                            \
+	X(_Bool, DXH_TYPE_BOOL, member)                                                            \
+	X(char, DXH_TYPE_TEXT, member)
 
 /* As a controlling expression a scalar loses its qualifiers and an array turns
- * into a pointer, hence up to four forms of each type. */
-#define DXI_TYPE_CASE_(type, code)                                                                 \
-	type: code, type *: code, _Atomic(type): code, _Atomic(type) *: code,
-#define DXI_BYTES_CASE_(type, code)                                                                \
-	type: sizeof(type), type *: sizeof(type),                                                  \
-	_Atomic(type): sizeof(type), _Atomic(type) *: sizeof(type),
-#define DXI_ATOMIC_CASE_(type, code) _Atomic(type) *: 1,
-#define DXI_TYPE_(member) _Generic((member), DXI_TYPE_LIST_(DXI_TYPE_CASE_) default: DXH_TYPE_BYTES)
+ * into a pointer to its elements, which of two dimensions are arrays of some
+ * length: hence six forms of each type. */
+#define DXI_TYPE_CASE_(type, code, member)                                                         \
+	type: code, type *: code, type (*)[]: code,                                                \
+	_Atomic(type): code, _Atomic(type) *: code, _Atomic(type) (*)[]: code,
+#define DXI_BYTES_CASE_(type, code, member) DXI_TYPE_CASE_(type, sizeof(type), member)
+#define DXI_ATOMIC_CASE_(type, code, member) _Atomic(type) *: 1, _Atomic(type) (*)[]: 1,
+#define DXI_ROW_CASE_(type, code, member) type (*)[]: (member), _Atomic(type) (*)[]: (member),
+#define DXI_TWO_CASE_(type, code, member) type (*)[]: 1, _Atomic(type) (*)[]: 1,
+
+#define DXI_TYPE_(member)                                                                          \
+	_Generic((member), DXI_TYPE_LIST_(DXI_TYPE_CASE_, member) default: DXH_TYPE_BYTES)
 #define DXI_ELEMENT_BYTES_(member)                                                                 \
-	(_Generic((member), DXI_TYPE_LIST_(DXI_BYTES_CASE_) default: (size_t)1))
+	(_Generic((member), DXI_TYPE_LIST_(DXI_BYTES_CASE_, member) default: (size_t)1))
 #define DXI_ATOMIC_(member)                                                                        \
-	(_Generic(&(member), DXI_TYPE_LIST_(DXI_ATOMIC_CASE_) default: 0) |                        \
-	 _Generic((member), DXI_TYPE_LIST_(DXI_ATOMIC_CASE_) default: 0))
+	(_Generic(&(member), DXI_TYPE_LIST_(DXI_ATOMIC_CASE_, member) default: 0) |                \
+	 _Generic((member), DXI_TYPE_LIST_(DXI_ATOMIC_CASE_, member) default: 0))
+
+/* Elements of a row; 0 unless there are two dimensions. */
+#define DXI_COLUMNS_(member)                                                                       \
+	(_Generic((member), DXI_TYPE_LIST_(DXI_TWO_CASE_, member) default: 0) *                    \
+	 (sizeof(*_Generic((member), DXI_TYPE_LIST_(DXI_ROW_CASE_, member) default: (char *)0)) /  \
+	  DXI_ELEMENT_BYTES_(member)))
 
 /* do(tag, number of the one before, own number, field) for up to 32 fields. */
 #define DXI_EACH_(do, tag, ...) DXI_CAT2_(DXI_EACH_, DXI_COUNT_(__VA_ARGS__))(do, tag, __VA_ARGS__)

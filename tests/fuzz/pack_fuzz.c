@@ -52,6 +52,35 @@ static void read_messages(const uint8_t *data, size_t size)
 	(void)dxi_list_request_read(data, size, &list);
 }
 
+struct walked {
+	const dxh_schema *outermost;
+	size_t visits;
+};
+
+/* A member lies within the struct that was walked, and is aligned if it is atomic. */
+static dxh_status visit(void *context, const char *path, const dxh_field *field, size_t offset)
+{
+	struct walked *walked = context;
+
+	must(path[0] != '\0' && field->nested == NULL);
+	must(offset + field->bytes <= walked->outermost->bytes);
+	must(!field->atomic || offset % dxh_type_bytes(field->type) == 0);
+	/* Arrays of many structs are many visits. */
+	return ++walked->visits < 1000 ? DXH_OK : DXH_EEMPTY;
+}
+
+static void walk_schema(const dxi_schema *schema)
+{
+	for (uint32_t i = 0; i < schema->zone_count; i++) {
+		struct walked walked = {&schema->zones[i].layout, 0};
+
+		(void)dxh_schema_walk(walked.outermost, visit, &walked);
+		if (schema->zones[i].typed)
+			must(dxi_schema_compare("it", walked.outermost, &schema->zones[i]) ==
+			     DXH_OK);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (dxi_scan(data, size, limits) == DXH_OK)
 		read_all(data, size);
 	read_messages(data, size);
-	(void)dxi_schema_parse(data, size, 0, &schema);
+	if (dxi_schema_parse(data, size, 0, &schema) == DXH_OK)
+		walk_schema(&schema);
 	dxi_schema_fini(&schema); /* also of half a schema */
 	return 0;
 }
