@@ -6,6 +6,7 @@
 # make symbols    exported symbols == symbols declared in include/
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
+# make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make model      every order of events of the protocols, small (Spin)
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
@@ -75,7 +76,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check stress stress-programs tsan model kill fuzz bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan net model kill fuzz bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -108,6 +109,12 @@ tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
 	@tests/tsan.sh make 100000
+
+FAULT_MS ?= 1000
+net:
+	@tools/packages.sh build/packages-net $(PACKAGES) iproute2 util-linux
+	@+$(MAKE) $(JOBS) $(B)/net
+	@tests/net.sh $(B)/net $(FAULT_MS) '$(FILTER)'
 
 model:
 	@tools/packages.sh build/packages-model gcc libc6-dev spin
@@ -155,6 +162,11 @@ $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
 $(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+
+# Processes that only public headers tell of each other.
+$(B)/net: $(call objects,$(sort $(wildcard tests/net/*.c))) $(B)/libdxh.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # Tests see the rooms from inside, so they take the archive.
 $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdxh.a
