@@ -15,6 +15,9 @@
 static const uint32_t FRAME_MAGIC = 0x31485844; /* "DXH1" */
 static const uint32_t BUDGET_LONG = UINT32_MAX;
 
+enum { PART_HEADER_BYTES = 16 }; /* total and offset */
+static const uint8_t ALL_FLAGS = DXI_FLAG_PART | DXI_FLAG_MORE | DXI_FLAG_BODY_IN_NEXT_PART;
+
 /* A frame of the smallest records cannot exceed the 16-bit count. */
 static_assert(DXI_MESSAGE_BYTES_MAX / DXI_RECORD_HEADER_BYTES <= UINT16_MAX, "protocol 1");
 
@@ -58,6 +61,11 @@ static size_t padded(size_t bytes)
 	return (bytes + DXI_RECORD_ALIGN - 1) & ~(size_t)(DXI_RECORD_ALIGN - 1);
 }
 
+static bool takes_flags(uint8_t kind)
+{
+	return kind == DXI_REQUEST || kind == DXI_REPLY;
+}
+
 /* ---- writing ---- */
 
 const char *dxi_record_kind_name(unsigned kind)
@@ -75,14 +83,25 @@ size_t dxi_record_bytes(size_t subject_bytes, size_t body_bytes)
 	return padded(DXI_RECORD_HEADER_BYTES + subject_bytes + body_bytes);
 }
 
+/* Bytes behind the subject: what a part begins with, and the body unless it travels
+ * behind the frame. */
+static size_t bytes_behind_subject(const dxi_record *record)
+{
+	return (record->flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0) +
+	       (record->flags & DXI_FLAG_BODY_IN_NEXT_PART ? 0 : record->body_bytes);
+}
+
 void dxi_record_encode(void *at, const dxi_record *record)
 {
 	unsigned char *bytes = at;
-	size_t used = DXI_RECORD_HEADER_BYTES + record->subject_bytes + record->body_bytes;
+	unsigned char *body = bytes + DXI_RECORD_HEADER_BYTES + record->subject_bytes;
+	size_t used =
+		DXI_RECORD_HEADER_BYTES + record->subject_bytes + bytes_behind_subject(record);
 
 	assert(record->kind >= DXI_HELLO && record->kind <= DXI_GOODBYE);
-	assert(record->flags == 0 && record->subject_bytes <= DXH_SUBJECT_MAX);
-	assert(used <= DXI_MESSAGE_BYTES_MAX);
+	assert(record->flags == 0 || takes_flags(record->kind));
+	assert(record->flags == 0 || record->body_bytes <= DXI_BODY_PART_BYTES_MAX);
+	assert(record->subject_bytes <= DXH_SUBJECT_MAX && used <= DXI_MESSAGE_BYTES_MAX);
 
 	put_u32(bytes, (uint32_t)used);
 	bytes[4] = record->kind;
@@ -95,9 +114,13 @@ void dxi_record_encode(void *at, const dxi_record *record)
 	memset(bytes + 26, 0, 6);
 	if (record->subject_bytes > 0)
 		memcpy(bytes + DXI_RECORD_HEADER_BYTES, record->subject, record->subject_bytes);
-	if (record->body_bytes > 0)
-		memcpy(bytes + DXI_RECORD_HEADER_BYTES + record->subject_bytes, record->body,
-		       record->body_bytes);
+	if (record->flags & DXI_FLAG_PART) {
+		put_u64(body, record->total_bytes);
+		put_u64(body + 8, record->offset);
+		body += PART_HEADER_BYTES;
+	}
+	if (record->body_bytes > 0 && !(record->flags & DXI_FLAG_BODY_IN_NEXT_PART))
+		memcpy(body, record->body, record->body_bytes);
 	memset(bytes + used, 0, padded(used) - used);
 }
 
@@ -111,14 +134,13 @@ dxi_frame_writer dxi_frame_begin(void *bytes, size_t capacity)
 bool dxi_frame_append(dxi_frame_writer *writer, const dxi_record *record)
 {
 	size_t room = writer->used < writer->capacity ? writer->capacity - writer->used : 0;
+	size_t behind = bytes_behind_subject(record);
 
 	/* Tested first, so that the sum below cannot wrap. */
-	if (record->body_bytes > room)
-		return false;
-	if (dxi_record_bytes(record->subject_bytes, record->body_bytes) > room)
+	if (behind > room || dxi_record_bytes(record->subject_bytes, behind) > room)
 		return false;
 	dxi_record_encode(writer->bytes + writer->used, record);
-	writer->used += dxi_record_bytes(record->subject_bytes, record->body_bytes);
+	writer->used += dxi_record_bytes(record->subject_bytes, behind);
 	writer->records++;
 	return true;
 }
@@ -193,20 +215,56 @@ static bool all_zero(const unsigned char *bytes, size_t length)
 	return any == 0;
 }
 
+/* The flags of a record of a known kind, of which `body_bytes` lie in the frame, and
+ * perhaps a message part behind it. */
+static fault check_flags(const unsigned char *at, size_t body_at, size_t body_bytes,
+                         const dxi_frame_reader *behind)
+{
+	uint8_t flags = at[5];
+	size_t header_bytes = flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0;
+
+	if (flags & ~ALL_FLAGS)
+		return (fault){"unknown record flags", 5};
+	if (flags && !takes_flags(at[4]))
+		return (fault){"flags on a kind that has none", 5};
+	if ((flags & DXI_FLAG_MORE) && !(flags & DXI_FLAG_PART))
+		return (fault){"more parts of what is no part", 5};
+	if (body_bytes < header_bytes)
+		return (fault){"a part without its total and offset", body_at};
+	if (header_bytes > 0 && body_bytes - header_bytes > DXI_BODY_PART_BYTES_MAX)
+		return (fault){"a part is larger than 256 KiB", 0};
+	if (!(flags & DXI_FLAG_BODY_IN_NEXT_PART))
+		return (fault){NULL, 0};
+	if (body_bytes > header_bytes)
+		return (fault){"a body in its record and behind the frame", body_at};
+	if (!behind || !behind->body)
+		return (fault){"the message part with its body is missing", 5};
+	if (behind->body_bytes == 0 || behind->body_bytes > DXI_BODY_PART_BYTES_MAX)
+		return (fault){"the message part with its body has not 1 to 256 KiB", 5};
+	return (fault){NULL, 0};
+}
+
+/* Only the first part of a request says what it is about. */
+static bool needs_subject(const unsigned char *at, const unsigned char *body, size_t body_bytes)
+{
+	bool is_later_part =
+		(at[5] & DXI_FLAG_PART) && body_bytes >= PART_HEADER_BYTES && get_u64(body + 8) > 0;
+
+	return at[4] == DXI_NOTIFY || (at[4] == DXI_REQUEST && !is_later_part);
+}
+
 /* A record of a known kind, whose length has been checked. */
-static fault check_record(const unsigned char *at, size_t bytes)
+static fault check_record(const unsigned char *at, size_t bytes, const dxi_frame_reader *behind)
 {
 	size_t subject_bytes = get_u16(at + 6);
+	size_t body_at = DXI_RECORD_HEADER_BYTES + subject_bytes;
 	const unsigned char *subject = at + DXI_RECORD_HEADER_BYTES;
-	bool needs_subject = at[4] == DXI_REQUEST || at[4] == DXI_NOTIFY;
 
-	if (at[5] != 0)
-		return (fault){"unknown record flags", 5};
 	if (subject_bytes > bytes - DXI_RECORD_HEADER_BYTES)
 		return (fault){"subject reaches beyond its record", 6};
 	if (subject_bytes > DXH_SUBJECT_MAX)
 		return (fault){"subject is longer than 255 bytes", 6};
-	if (needs_subject && subject_bytes == 0)
+	if (subject_bytes == 0 && needs_subject(at, at + body_at, bytes - body_at))
 		return (fault){"a request or notification without subject", 6};
 	if (!all_zero(at + 26, 6))
 		return (fault){"reserved bytes are not zero", 26};
@@ -214,12 +272,32 @@ static fault check_record(const unsigned char *at, size_t bytes)
 		return (fault){"subject holds a NUL", DXI_RECORD_HEADER_BYTES};
 	if (!all_zero(at + bytes, padded(bytes) - bytes))
 		return (fault){"padding is not zero", bytes};
-	return (fault){NULL, 0};
+	return check_flags(at, body_at, bytes - body_at, behind);
+}
+
+/* The body of a record that was checked. */
+static void take_body(const unsigned char *body, size_t body_bytes, const dxi_frame_reader *behind,
+                      dxi_record *record)
+{
+	if (record->flags & DXI_FLAG_PART) {
+		record->total_bytes = get_u64(body);
+		record->offset = get_u64(body + 8);
+		body += PART_HEADER_BYTES;
+		body_bytes -= PART_HEADER_BYTES;
+	}
+	if (record->flags & DXI_FLAG_BODY_IN_NEXT_PART) {
+		body = behind->body;
+		body_bytes = behind->body_bytes;
+	}
+	record->body = body;
+	record->body_bytes = body_bytes;
 }
 
 /* Check and read the record at `at`, of which `left` bytes (a multiple of 8)
- * exist; *occupied is what to step over. */
-static fault take_record(const unsigned char *at, size_t left, dxi_record *record, size_t *occupied)
+ * exist; *occupied is what to step over. `behind`, of the last record, has what may lie
+ * behind the frame. */
+static fault take_record(const unsigned char *at, size_t left, const dxi_frame_reader *behind,
+                         dxi_record *record, size_t *occupied)
 {
 	size_t bytes, subject_bytes;
 	fault found;
@@ -237,7 +315,7 @@ static fault take_record(const unsigned char *at, size_t left, dxi_record *recor
 		return (fault){"record kind is 0", 4};
 	if (record->kind > DXI_GOODBYE)
 		return (fault){NULL, 0}; /* only a newer minor knows what it holds */
-	found = check_record(at, bytes);
+	found = check_record(at, bytes, behind);
 	if (found.rule)
 		return found;
 
@@ -249,8 +327,8 @@ static fault take_record(const unsigned char *at, size_t left, dxi_record *recor
 	record->status = (int32_t)get_u32(at + 20);
 	record->attempt = get_u16(at + 24);
 	record->subject = (const char *)at + DXI_RECORD_HEADER_BYTES;
-	record->body = at + DXI_RECORD_HEADER_BYTES + subject_bytes;
-	record->body_bytes = bytes - DXI_RECORD_HEADER_BYTES - subject_bytes;
+	take_body(at + DXI_RECORD_HEADER_BYTES + subject_bytes,
+	          bytes - DXI_RECORD_HEADER_BYTES - subject_bytes, behind, record);
 	return (fault){NULL, 0};
 }
 
@@ -259,37 +337,46 @@ static dxh_status refuse(size_t length, size_t offset, const char *rule)
 	return dxi_fail(DXH_EPROTO, "frame of %zu bytes, offset %zu: %s", length, offset, rule);
 }
 
-dxh_status dxi_frame_open(dxi_frame_reader *reader, const void *bytes, size_t length)
+dxh_status dxi_message_open(dxi_frame_reader *reader, const void *bytes, size_t length,
+                            const void *body, size_t body_bytes)
 {
 	const unsigned char *begin = bytes;
 	fault found = check_frame_header(begin, length);
 	size_t offset = DXI_FRAME_HEADER_BYTES, occupied = 0;
-	dxi_record ignored;
-	uint32_t records;
+	dxi_frame_reader opened = {.begin = begin, .body = body, .body_bytes = body_bytes};
+	dxi_record last = {.kind = 0};
 
 	if (found.rule)
 		return refuse(length, found.offset, found.rule);
-	records = get_u16(begin + 6);
-	for (uint32_t i = 0; i < records; i++, offset += occupied) {
-		found = take_record(begin + offset, length - offset, &ignored, &occupied);
+	opened.records_left = get_u16(begin + 6);
+	opened.at = begin + DXI_FRAME_HEADER_BYTES;
+	opened.end = begin + length;
+	for (uint32_t i = 1; i <= opened.records_left; i++, offset += occupied) {
+		found = take_record(begin + offset, length - offset,
+		                    i == opened.records_left ? &opened : NULL, &last, &occupied);
 		if (found.rule)
 			return refuse(length, offset + found.offset, found.rule);
 	}
 	if (offset != length)
 		return refuse(length, offset, "bytes behind the last record");
-
-	*reader = (dxi_frame_reader){.begin = begin,
-	                             .at = begin + DXI_FRAME_HEADER_BYTES,
-	                             .end = begin + length,
-	                             .records_left = records};
+	if (body && !(last.flags & DXI_FLAG_BODY_IN_NEXT_PART))
+		return refuse(length, length, "a message part behind it that no record wants");
+	*reader = opened;
 	return DXH_OK;
+}
+
+dxh_status dxi_frame_open(dxi_frame_reader *reader, const void *bytes, size_t length)
+{
+	return dxi_message_open(reader, bytes, length, NULL, 0);
 }
 
 dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record)
 {
 	while (reader->records_left > 0) {
 		size_t left = (size_t)(reader->end - reader->at), occupied = 0;
-		fault found = take_record(reader->at, left, record, &occupied);
+		fault found =
+			take_record(reader->at, left, reader->records_left == 1 ? reader : NULL,
+		                    record, &occupied);
 
 		if (found.rule)
 			return refuse((size_t)(reader->end - reader->begin),

@@ -16,12 +16,13 @@
 
 /* A major is refused unless equal; a higher minor adds record kinds, HELLO keys
  * and feature bits, all of which an older side ignores. */
-enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 1 };
+enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 2 };
 
 /* Bits of HELLO and WELCOME. */
 enum {
 	DXI_FEATURE_SUBSCRIBE = 1,
 	DXI_FEATURE_BEAT = 2,  /* a service that answers BEAT with BEAT */
+	DXI_FEATURE_PARTS = 4, /* takes records with DXI_FLAG_* */
 	DXI_FEATURE_CREDIT = 8 /* notifications within notify_bytes, returned by CREDIT */
 };
 
@@ -32,6 +33,20 @@ enum {
 	DXI_FRAME_BYTES_MAX = 65536,     /* of a frame that packs several records */
 	DXI_MESSAGE_BYTES_MAX = 1 << 20, /* of any frame: ZMQ_MAXMSGSIZE on every socket */
 	DXI_HELLO_BYTES_MAX = 512,       /* dxi_hello_write() never needs more */
+	/* A larger body travels in parts of at most so many bytes, each in a record of its
+	 * own: what waits meanwhile waits for one part and not for the body. */
+	DXI_BODY_PART_BYTES_MAX = 256 * 1024,
+	/* Bodies of one connection and direction that may be under way in parts. */
+	DXI_PARTED_BODIES_MAX = 16
+};
+
+/* Flags of REQUEST and REPLY, for who has said DXI_FEATURE_PARTS. */
+enum {
+	DXI_FLAG_PART = 1, /* the body begins with total and offset, u64 each */
+	DXI_FLAG_MORE = 2, /* it is not the last part */
+	/* The body, or what is behind total and offset, is the message part behind the
+	 * frame; the record is the last of its frame. */
+	DXI_FLAG_BODY_IN_NEXT_PART = 4
 };
 
 /* Codes are part of the protocol; 0 is never one. A code beyond the last comes
@@ -58,7 +73,7 @@ const char *dxi_record_kind_name(unsigned kind);
 
 typedef struct dxi_record {
 	uint8_t kind;  /* dxi_record_kind */
-	uint8_t flags; /* no bit is defined yet: 0 */
+	uint8_t flags; /* DXI_FLAG_* */
 	uint16_t subject_bytes;
 	uint16_t attempt; /* 0 the first time, +1 at each retry of one id */
 	/* See dxi_budget_encode(). Of SUBSCRIBE, UNSUBSCRIBE, and of NOTIFY from a service:
@@ -69,15 +84,17 @@ typedef struct dxi_record {
 	const char *subject; /* not NUL-terminated; holds no NUL */
 	const void *body;
 	size_t body_bytes;
+	uint64_t total_bytes, offset; /* of a part: the whole body, and where this lies in it */
 } dxi_record;
 
 /* ---- writing: the caller keeps the limits, they are asserted here ---- */
 
-/* What a record occupies in a frame, padding included. */
+/* What a record without flags occupies in a frame, padding included. */
 size_t dxi_record_bytes(size_t subject_bytes, size_t body_bytes);
 
 /* Write header, subject, body and zero padding: dxi_record_bytes() bytes at a
- * multiple of 8 from the begin of the frame. */
+ * multiple of 8 from the begin of the frame. With DXI_FLAG_BODY_IN_NEXT_PART the body
+ * is not written, only its length is checked. */
 void dxi_record_encode(void *at, const dxi_record *record);
 
 /* Fill a buffer with one frame. begin leaves room for the header; append says
@@ -106,6 +123,8 @@ typedef struct dxi_frame_reader {
 	const unsigned char *begin;
 	const unsigned char *at;
 	const unsigned char *end;
+	const unsigned char *body; /* the message part behind the frame; NULL: none */
+	size_t body_bytes;
 	uint32_t records_left;
 	uint32_t skipped; /* records of unknown kinds stepped over so far */
 } dxi_frame_reader;
@@ -114,6 +133,11 @@ typedef struct dxi_frame_reader {
  * that breaks a rule anywhere delivers nothing.
  * Returns: DXH_EPROTO with the offset and the rule. */
 dxh_status dxi_frame_open(dxi_frame_reader *reader, const void *bytes, size_t length);
+
+/* The same for a message of a frame and, unless `body` is NULL, one part behind it,
+ * which must be the body of the last record. */
+dxh_status dxi_message_open(dxi_frame_reader *reader, const void *bytes, size_t length,
+                            const void *body, size_t body_bytes);
 
 /* The next record of a known kind; subject and body point into the frame.
  * Returns: DXH_EEMPTY at the exact end (no failure: dxh_last_error() keeps what

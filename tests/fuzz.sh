@@ -73,6 +73,8 @@ finds wire_fuzz runtime/wire.c 'a record whose length is not clamped' \
     's/if (bytes > left)/if (bytes > left + 4096)/'
 finds wire_fuzz runtime/wire.c 'a subject that reaches beyond its record' \
     's/if (subject_bytes > bytes - DXI_RECORD_HEADER_BYTES)/if (subject_bytes > 65535)/'
+finds wire_fuzz runtime/wire.c 'a part without the bytes of its total and offset' \
+    's/if (body_bytes < header_bytes)/if (body_bytes > 65536)/'
 finds pack_fuzz base/pack.c 'a text whose length is not clamped' \
     's/if (count > (uint64_t)(reader->end - reader->at))/if (count > UINT32_MAX)/'
 

@@ -217,7 +217,12 @@ static const struct {
 	{16, 81, "offset 16: record reaches beyond the frame"},
 	{19, 0xff, "offset 16: record reaches beyond the frame"},
 	{20, 0, "offset 20: record kind is 0"},
-	{21, 1, "offset 21: unknown record flags"},
+	{21, 8, "offset 21: unknown record flags"},
+	{21, 0x81, "offset 21: unknown record flags"},
+	{21, DXI_FLAG_MORE, "offset 21: more parts of what is no part"},
+	{21, DXI_FLAG_PART, "offset 59: a part without its total and offset"},
+	{21, DXI_FLAG_BODY_IN_NEXT_PART, "offset 59: a body in its record and behind the frame"},
+	{69, DXI_FLAG_PART, "offset 69: flags on a kind that has none"},
 	{22, 0, "offset 22: a request or notification without subject"},
 	{22, 15, "offset 22: subject reaches beyond its record"},
 	{23, 0xff, "offset 22: subject reaches beyond its record"},
@@ -292,7 +297,7 @@ Test(wire, one_bad_record_withholds_the_good_ones_before_it, .timeout = 30)
 	size_t length = write_two();
 	dxi_frame_reader reader;
 
-	buffer[64 + 5] = 1; /* flags of the second record */
+	buffer[64 + 5] = 8; /* flags of the second record */
 	cr_expect_eq(dxi_frame_open(&reader, buffer, length), DXH_EPROTO);
 	cr_expect(strstr(dxh_last_error(), "offset 69: unknown record flags"));
 }
@@ -332,6 +337,124 @@ Test(wire, a_record_of_an_unknown_kind_is_stepped_over_and_counted, .timeout = 3
 		cr_assert_eq(reader.skipped, 1);
 		cr_assert_eq(dxi_frame_next(&reader, &record), DXH_EEMPTY);
 	}
+}
+
+/* ---- bodies in parts, and behind the frame ---- */
+
+static size_t write_one(const dxi_record *record)
+{
+	dxi_frame_writer writer = dxi_frame_begin(buffer, sizeof buffer);
+
+	cr_assert(dxi_frame_append(&writer, record));
+	return dxi_frame_end(&writer);
+}
+
+Test(wire, a_part_is_these_bytes, .timeout = 30)
+{
+	/* clang-format off */
+	static const unsigned char expected[] = {
+		'D', 'X', 'H', '1', 0, 0, 1, 0, 72, 0, 0, 0, 0, 0, 0, 0,
+		51, 0, 0, 0, 5, 3, 0, 0,      /* bytes, REPLY, PART and MORE, no subject */
+		7, 0, 0, 0, 0, 0, 0, 0,       /* id */
+		0, 0, 0, 0, 0, 0, 0, 0,       /* budget, status */
+		0, 0, 0, 0, 0, 0, 0, 0,       /* attempt, reserved */
+		0, 0, 0x10, 0, 0, 0, 0, 0,    /* total */
+		0, 0, 4, 0, 0, 0, 0, 0,       /* offset */
+		'x', 'y', 'z', 0, 0, 0, 0, 0,
+	};
+	/* clang-format on */
+	dxi_record record = {.kind = DXI_REPLY,
+	                     .flags = DXI_FLAG_PART | DXI_FLAG_MORE,
+	                     .id = 7,
+	                     .total_bytes = 1 << 20,
+	                     .offset = 1 << 18,
+	                     .body = "xyz",
+	                     .body_bytes = 3};
+
+	cr_expect_eq(write_one(&record), sizeof expected);
+	cr_expect_eq(memcmp(buffer, expected, sizeof expected), 0);
+}
+
+Test(wire, a_part_behind_the_frame_is_read_as_it_was_written, .timeout = 30)
+{
+	static const unsigned char body[1000] = {1, 2, 3};
+	dxi_record in = request_of("upload", body, sizeof body);
+	dxi_frame_reader reader;
+	dxi_record out;
+	size_t length;
+
+	in.flags = DXI_FLAG_PART | DXI_FLAG_BODY_IN_NEXT_PART;
+	in.total_bytes = UINT64_MAX;
+	length = write_one(&in);
+	cr_expect_eq(length, HEAD + 32 + 6 + 16 + 2);
+	cr_assert_eq(dxi_message_open(&reader, buffer, length, body, sizeof body), DXH_OK);
+	cr_assert_eq(dxi_frame_next(&reader, &out), DXH_OK);
+	cr_expect_eq(out.flags, in.flags);
+	cr_expect_eq(out.total_bytes, UINT64_MAX);
+	cr_expect_eq(out.offset, 0);
+	cr_expect_eq(out.body, body);
+	cr_expect_eq(out.body_bytes, sizeof body);
+	cr_expect_eq(dxi_frame_next(&reader, &out), DXH_EEMPTY);
+}
+
+Test(wire, a_part_behind_the_frame_without_a_record_that_wants_it_is_refused, .timeout = 30)
+{
+	size_t length = write_two();
+	dxi_frame_reader reader;
+
+	cr_expect_eq(dxi_message_open(&reader, buffer, length, "body", 4), DXH_EPROTO);
+	cr_expect(strstr(dxh_last_error(), "no record wants"));
+}
+
+Test(wire, a_record_whose_part_behind_the_frame_is_not_what_it_must_be_is_refused, .timeout = 30)
+{
+	dxi_record record = request_of("upload", "x", 1);
+	unsigned char *large = calloc(1, DXI_BODY_PART_BYTES_MAX + 1);
+	dxi_frame_reader reader;
+	size_t length;
+
+	record.flags = DXI_FLAG_BODY_IN_NEXT_PART;
+	length = write_one(&record);
+	cr_expect_eq(dxi_frame_open(&reader, buffer, length), DXH_EPROTO);
+	cr_expect(strstr(dxh_last_error(), "is missing"));
+	cr_expect_eq(dxi_message_open(&reader, buffer, length, "", 0), DXH_EPROTO);
+	cr_expect(strstr(dxh_last_error(), "1 to 256 KiB"));
+	cr_expect_eq(dxi_message_open(&reader, buffer, length, large, DXI_BODY_PART_BYTES_MAX),
+	             DXH_OK);
+	cr_expect_eq(dxi_message_open(&reader, buffer, length, large, DXI_BODY_PART_BYTES_MAX + 1),
+	             DXH_EPROTO);
+	free(large);
+}
+
+Test(wire, only_the_last_record_has_its_body_behind_the_frame, .timeout = 30)
+{
+	dxi_frame_writer writer = dxi_frame_begin(buffer, sizeof buffer);
+	dxi_record record = request_of("upload", "x", 1);
+	dxi_frame_reader reader;
+	size_t length;
+
+	record.flags = DXI_FLAG_BODY_IN_NEXT_PART;
+	cr_assert(dxi_frame_append(&writer, &record));
+	cr_assert(dxi_frame_append(&writer, &(dxi_record){.kind = DXI_BEAT}));
+	length = dxi_frame_end(&writer);
+	cr_expect_eq(dxi_message_open(&reader, buffer, length, "x", 1), DXH_EPROTO);
+	cr_expect(strstr(dxh_last_error(), "is missing"), "%s", dxh_last_error());
+}
+
+Test(wire, only_the_first_part_of_a_request_needs_a_subject, .timeout = 30)
+{
+	dxi_record record = {.kind = DXI_REQUEST,
+	                     .flags = DXI_FLAG_PART,
+	                     .total_bytes = 2,
+	                     .offset = 1,
+	                     .body = "x",
+	                     .body_bytes = 1};
+	dxi_frame_reader reader;
+
+	cr_expect_eq(dxi_frame_open(&reader, buffer, write_one(&record)), DXH_OK);
+	record.offset = 0;
+	cr_expect_eq(dxi_frame_open(&reader, buffer, write_one(&record)), DXH_EPROTO);
+	cr_expect(strstr(dxh_last_error(), "without subject"));
 }
 
 /* Read a frame to its end; every byte handed out must lie inside. */

@@ -41,7 +41,7 @@ def parse(data):
 
 
 def hello(**changed):
-    fields = {"features": 0, "frame_bytes": 16384, "major": 1, "minor": 1, "name": "python",
+    fields = {"features": 0, "frame_bytes": 16384, "major": 1, "minor": 2, "name": "python",
               "incarnation": int.from_bytes(os.urandom(8), "little"),
               "window_bytes": 0, "window_records": 0}
     fields.update(changed)
