@@ -68,7 +68,8 @@ void dxi_request_free(dxh_request *request)
 {
 	dxh_service *service = request->service;
 
-	free(request->heap);
+	if (request->answer_body)
+		dxi_body_release(request->answer_body);
 	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
 		request->next = service->spare;
 		service->spare = request;
@@ -160,7 +161,7 @@ static bool answers_request(const dxh_request *request)
 
 static uint64_t held_by(const dxh_request *request)
 {
-	return request->capacity + (request->heap ? request->answer_bytes : 0);
+	return request->capacity + (request->answer_body ? request->answer_bytes : 0);
 }
 
 void dxi_answer_queue(dxi_client *client, dxh_request *request)
@@ -207,7 +208,7 @@ static bool append_answer(dxi_frame_writer *writer, const dxh_request *request)
 }
 
 /* Encode as many answers as one frame takes; they are sent then. */
-static size_t encode_answers(void *context, const void **frame)
+static void encode_answers(void *context, dxi_outgoing *message)
 {
 	dxi_client *client = context;
 	dxh_hub *hub = client->service->hub;
@@ -231,8 +232,8 @@ static size_t encode_answers(void *context, const void **frame)
 	dxi_notes_encode(client, &writer); /* behind the answers: those are waited for */
 	dxi_count(&hub->metrics.frames_sent, 1);
 	dxi_count(&hub->metrics.records_sent, writer.records);
-	*frame = hub->scratch;
-	return dxi_frame_end(&writer);
+	message->frame = hub->scratch;
+	message->frame_bytes = dxi_frame_end(&writer);
 }
 
 /* One frame of answers; false: the client has none left, is full, or is gone. */
@@ -289,14 +290,14 @@ struct single {
 	dxi_record record;
 };
 
-static size_t encode_single(void *context, const void **frame)
+static void encode_single(void *context, dxi_outgoing *message)
 {
 	struct single *single = context;
 	dxi_frame_writer writer = dxi_frame_begin(single->hub->scratch, DXI_FRAME_BYTES_MAX);
 
 	dxi_frame_append(&writer, &single->record);
-	*frame = single->hub->scratch;
-	return dxi_frame_end(&writer);
+	message->frame = single->hub->scratch;
+	message->frame_bytes = dxi_frame_end(&writer);
 }
 
 /* Send one record past the queues; tells whether the client is still there. */

@@ -113,7 +113,7 @@ static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
 	                            dxi_budget_encode(operation->timer.deadline_ns, hub->now_ns),
 	                    .subject = (const char *)operation->payload,
 	                    .subject_bytes = operation->subject_bytes,
-	                    .body = operation->payload + operation->subject_bytes,
+	                    .body = dxi_operation_body(operation),
 	                    .body_bytes = operation->body_bytes};
 }
 
@@ -185,7 +185,9 @@ static bool send_requests(dxh_peer *peer)
 	dxi_subscriptions_encode(peer, &writer);
 	requests = encode_requests(peer, &writer);
 	bytes = dxi_frame_end(&writer);
-	if (bytes == 0 || dxi_socket_send(peer->socket, peer->hub->scratch, bytes) != DXI_SENT_ALL)
+	if (bytes == 0 ||
+	    dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = peer->hub->scratch,
+	                                                  .frame_bytes = bytes}) != DXI_SENT_ALL)
 		return false;
 	peer->pulse.beat_due = false;
 	dxi_control_lane_sent(&peer->control);
@@ -324,11 +326,11 @@ static void take_frame(dxh_peer *peer, const dxi_message *message)
 
 	peer->pulse.heard_ns = peer->hub->now_ns;
 	dxi_count(&metrics->frames_received, 1);
-	if (message->malformed ||
-	    dxi_frame_open(&reader, message->frame, message->bytes) != DXH_OK) {
+	if (message->malformed || dxi_message_open(&reader, message->frame, message->bytes,
+	                                           message->body, message->body_bytes) != DXH_OK) {
 		dxi_count(&metrics->frames_bad, 1);
 		dxi_log(DXH_LOG_INFO, "dropped a bad frame from '%s': %s", peer->endpoint,
-		        message->malformed ? "it has more than one part" : dxh_last_error());
+		        message->malformed ? "it has more than two parts" : dxh_last_error());
 		return;
 	}
 	/* A record may end the connection; that receives what is left into the memory

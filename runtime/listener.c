@@ -278,10 +278,11 @@ static void take_frame(dxh_service *service, const dxi_message *message)
 
 	dxi_count(&metrics->frames_received, 1);
 	if (message->malformed || message->client_bytes > DXI_ROUTING_ID_MAX) {
-		bad_frame(service, "not one part behind a routing id of at most 32 bytes");
+		bad_frame(service, "not one part or two behind a routing id of at most 32 bytes");
 		return;
 	}
-	if (dxi_frame_open(&reader, message->frame, message->bytes) != DXH_OK) {
+	if (dxi_message_open(&reader, message->frame, message->bytes, message->body,
+	                     message->body_bytes) != DXH_OK) {
 		bad_frame(service, dxh_last_error());
 		return;
 	}

@@ -31,8 +31,14 @@ static dxh_status check_item(const dxh_peer *peer, const dxh_request_item *item)
 
 	if (status != DXH_OK)
 		return status;
-	if (item->flags & ~(uint32_t)DXH_IDEMPOTENT)
+	if (item->flags & ~(uint32_t)(DXH_IDEMPOTENT | DXH_BORROW | DXH_TRANSFER))
 		return dxi_fail(DXH_EINVAL, "flags 0x%x hold a bit that is none", item->flags);
+	if ((item->flags & DXH_BORROW) && (item->flags & DXH_TRANSFER))
+		return dxi_fail(DXH_EINVAL, "a body is borrowed or transferred, not both");
+	if (!(item->flags & DXH_TRANSFER) != !item->free_fn)
+		return dxi_fail(DXH_EINVAL, "free_fn is %s",
+		                item->free_fn ? "there without DXH_TRANSFER"
+		                              : "missing: DXH_TRANSFER needs it");
 	if (!item->body && item->body_bytes > 0)
 		return dxi_fail(DXH_EINVAL, "the body is NULL, its length %zu", item->body_bytes);
 	if (item->body_bytes > peer->hub->config.body_bytes_max)
@@ -62,12 +68,39 @@ static bool is_sampled(const dxh_hub *hub)
 	return hub->config.sample_one_in > 0 && posts++ % (uint32_t)hub->config.sample_one_in == 0;
 }
 
+/* Where subject and body lie: in the slot when they fit and nothing has to be given
+ * back, else behind each other in memory of their own, or the body where it is. */
+static bool
+place_payload(dxi_operation *operation, const dxh_request_item *item, size_t subject_bytes)
+{
+	bool is_copied = !(item->flags & (DXH_BORROW | DXH_TRANSFER));
+	size_t bytes = subject_bytes + item->body_bytes;
+	dxi_body *body;
+
+	if (bytes <= DXI_INLINE_BYTES && !(item->flags & DXH_TRANSFER)) {
+		operation->payload = operation->inline_bytes;
+		is_copied = true;
+	} else {
+		body = dxi_body_make(is_copied ? bytes : subject_bytes);
+		if (!body)
+			return false;
+		body->bytes = is_copied ? body->own + subject_bytes : item->body;
+		body->is_borrowed = (item->flags & DXH_BORROW) != 0;
+		body->free_fn = item->free_fn;
+		body->free_context = item->free_context;
+		operation->payload = body->own;
+		operation->large.body = body;
+		operation->large.sent_bytes = 0;
+	}
+	memcpy(operation->payload, item->subject, subject_bytes);
+	if (is_copied && item->body_bytes > 0)
+		memcpy(operation->payload + subject_bytes, item->body, item->body_bytes);
+	return true;
+}
+
 static void fill_request(dxi_operation *operation, dxh_peer *peer, const dxh_request_item *item,
                          size_t subject_bytes)
 {
-	memcpy(operation->payload, item->subject, subject_bytes);
-	if (item->body_bytes)
-		memcpy(operation->payload + subject_bytes, item->body, item->body_bytes);
 	operation->subject_bytes = (uint8_t)subject_bytes;
 	operation->body_bytes = (uint32_t)item->body_bytes;
 	operation->kind = DXI_OP_REQUEST;
@@ -86,15 +119,13 @@ static dxh_status make_request(dxh_peer *peer, const dxh_request_item *item, dxh
                                dxi_operation **made, dxh_completion *done)
 {
 	size_t subject_bytes = strlen(item->subject);
-	size_t bytes = subject_bytes + item->body_bytes;
 	dxi_slot *slot = dxi_pool_take(peer->hub->pool);
 	dxi_operation *operation;
 
 	if (!slot)
 		return dxi_operation_fail_no_slot(peer->hub);
 	operation = dxi_operation_of(slot);
-	operation->payload = bytes <= DXI_INLINE_BYTES ? operation->inline_bytes : malloc(bytes);
-	if (!operation->payload) {
+	if (!place_payload(operation, item, subject_bytes)) {
 		dxi_pool_give(slot);
 		return dxi_fail(DXH_ENOMEM, "no memory for a body of %zu bytes", item->body_bytes);
 	}
@@ -104,10 +135,13 @@ static dxh_status make_request(dxh_peer *peer, const dxh_request_item *item, dxh
 	return DXH_OK;
 }
 
-static void free_payload(dxi_operation *operation)
+static void release_body(const dxi_operation *operation)
 {
-	if (operation->kind == DXI_OP_REQUEST && operation->payload != operation->inline_bytes)
-		free(operation->payload);
+	dxi_body *body =
+		operation->kind == DXI_OP_REQUEST ? dxi_operation_held_body(operation) : NULL;
+
+	if (body)
+		dxi_body_release(body);
 }
 
 /* Link `operation` in front of a private chain. */
@@ -125,9 +159,11 @@ static void unmake(dxi_task *newest)
 	while (newest) {
 		dxi_operation *operation =
 			(dxi_operation *)(void *)((char *)newest - offsetof(dxi_operation, post));
+		dxi_body *body = dxi_operation_held_body(operation);
 
 		newest = (dxi_task *)newest->node.next;
-		free_payload(operation);
+		if (body)
+			dxi_body_abandon(body);
 		dxi_completion_abandon(dxi_slot_of(operation));
 	}
 }
@@ -367,16 +403,15 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 {
 	dxh_peer *peer = operation->peer;
 	bool is_request = operation->kind == DXI_OP_REQUEST;
-	void *heap = is_request && operation->payload != operation->inline_bytes
-	                     ? operation->payload
-	                     : NULL;
+	dxi_body *body = is_request ? dxi_operation_held_body(operation) : NULL;
 	dxi_amount amount = dxi_allowance_of(operation);
 
 	dxi_count(&hub->metrics.posted, 1);
 	if (!dxi_completion_claim(dxi_slot_of(operation))) {
 		/* Cancelled on its way: it ended there, only the books are left. The slot
 		 * may be gone; what is needed of it was read before. */
-		free(heap);
+		if (body)
+			dxi_body_release(body);
 		dxi_count(&hub->metrics.canceled, 1);
 		if (is_request)
 			dxi_allowance_give(peer, amount);
@@ -431,7 +466,7 @@ void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certaint
 	dxi_operation_remove(operation);
 	note_end(hub, operation, certainty);
 	dxi_wheel_disarm(&hub->deadlines, &operation->timer);
-	free_payload(operation);
+	release_body(operation);
 	kept = keep_body(operation, body, body_bytes, &own);
 	if (body_bytes > 0 && !kept) {
 		status = DXH_ENOMEM;

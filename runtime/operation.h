@@ -4,9 +4,8 @@
 #ifndef DXI_OPERATION_H
 #define DXI_OPERATION_H
 
+#include "runtime/body.h"
 #include "runtime/hub.h"
-
-#include <dxh/message.h>
 
 enum { DXI_INLINE_BYTES = 96 };
 
@@ -32,7 +31,7 @@ typedef struct dxi_operation {
 	dxh_peer *peer;
 	dxi_timer timer;
 	struct dxi_operation *previous, *next; /* in the list of its place */
-	unsigned char *payload;                /* subject, then body; inline or malloc'd */
+	unsigned char *payload; /* the subject, and behind it a body that lies inline */
 	uint32_t body_bytes;
 	uint8_t subject_bytes;
 	uint8_t kind : 7; /* dxi_operation_kind */
@@ -41,7 +40,11 @@ typedef struct dxi_operation {
 	uint8_t attempt; /* 0 the first time */
 	union {
 		unsigned char inline_bytes[DXI_INLINE_BYTES];
-		uint64_t flush_after; /* frames queued before this flush */
+		struct {
+			dxi_body *body;      /* with the subject before it; held */
+			uint32_t sent_bytes; /* of it, in parts */
+		} large;                     /* when the payload is not inline */
+		uint64_t flush_after;        /* frames queued before this flush */
 	};
 } dxi_operation;
 static_assert(sizeof(dxi_operation) <= DXI_RECORD_BYTES, "an operation fits in its slot");
@@ -67,6 +70,20 @@ static inline dxi_operation *dxi_operation_of(dxi_slot *slot)
 static inline dxi_slot *dxi_slot_of(dxi_operation *operation)
 {
 	return (dxi_slot *)(void *)((char *)operation - offsetof(dxi_slot, record));
+}
+
+/* The counted body of a request; NULL: it lies inline. */
+static inline dxi_body *dxi_operation_held_body(const dxi_operation *operation)
+{
+	return operation->payload == operation->inline_bytes ? NULL : operation->large.body;
+}
+
+/* Where the body of a request lies. */
+static inline const unsigned char *dxi_operation_body(const dxi_operation *operation)
+{
+	const dxi_body *held = dxi_operation_held_body(operation);
+
+	return held ? held->bytes : operation->payload + operation->subject_bytes;
 }
 
 /* I/O thread: the operation has arrived by the queue, or its cancel has. */

@@ -187,7 +187,8 @@ static bool say_hello(dxh_peer *peer)
 	dxi_frame_append(&writer,
 	                 &(dxi_record){.kind = DXI_HELLO, .body = body, .body_bytes = bytes});
 	bytes = dxi_frame_end(&writer);
-	if (dxi_socket_send(peer->socket, hub->scratch, bytes) != DXI_SENT_ALL)
+	if (dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = hub->scratch,
+	                                                  .frame_bytes = bytes}) != DXI_SENT_ALL)
 		return false;
 	dxi_count(&hub->metrics.frames_sent, 1);
 	dxi_count(&hub->metrics.records_sent, 1);
@@ -252,7 +253,8 @@ static void say_goodbye(dxh_peer *peer)
 	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, DXI_FRAME_BYTES_MAX);
 
 	dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
-	dxi_socket_send(peer->socket, peer->hub->scratch, dxi_frame_end(&writer));
+	dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = peer->hub->scratch,
+	                                              .frame_bytes = dxi_frame_end(&writer)});
 }
 
 void dxi_connection_goodbye(dxh_peer *peer)

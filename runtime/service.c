@@ -365,26 +365,58 @@ static void give_back_notification(dxh_request *request)
 		dxi_hub_push(parcel->service->hub, &parcel->task, &parcel->task);
 }
 
-/* Copy the answer into the request; it may be part of the request's own body. */
+/* Does it lie in the request, as what was received does? */
+static bool is_in_storage(const dxh_request *request, const unsigned char *answer, size_t bytes)
+{
+	return answer >= request->storage && answer + bytes <= request->storage + request->capacity;
+}
+
+/* Keep the answer: where it is, when that is in the request's own body; else copied
+ * into the request or into memory of its own. */
 static bool keep_answer(dxh_request *request, const void *answer, size_t bytes)
 {
-	if (bytes <= request->capacity) {
+	if (is_in_storage(request, answer, bytes)) {
+		request->answer = answer;
+	} else if (bytes <= request->capacity) {
 		if (bytes > 0)
-			memmove(request->storage, answer, bytes);
+			memcpy(request->storage, answer, bytes);
 		request->answer = request->storage;
 	} else {
-		request->heap = malloc(bytes);
-		if (!request->heap)
+		request->answer_body = dxi_body_make(bytes);
+		if (!request->answer_body)
 			return false;
-		memcpy(request->heap, answer, bytes);
-		request->answer = request->heap;
+		memcpy(request->answer_body->own, answer, bytes);
+		request->answer = request->answer_body->own;
 	}
 	request->answer_bytes = bytes;
 	return true;
 }
 
-static dxh_status
-answer(dxh_request *request, uint8_t kind, dxh_status status, const void *body, size_t body_bytes)
+/* What an answer is made of, and whose it is. */
+typedef struct given_answer {
+	uint8_t kind; /* dxi_record_kind */
+	dxh_status status;
+	const void *body;
+	size_t body_bytes;
+	dxh_free_fn free_fn; /* NULL: to be copied */
+	void *free_context;
+} given_answer;
+
+/* Take an answer over that its giver hands over. */
+static bool take_over(dxh_request *request, const given_answer *given)
+{
+	request->answer_body = dxi_body_make(0);
+	if (!request->answer_body)
+		return false;
+	request->answer_body->bytes = given->body;
+	request->answer_body->free_fn = given->free_fn;
+	request->answer_body->free_context = given->free_context;
+	request->answer = given->body;
+	request->answer_bytes = given->body_bytes;
+	return true;
+}
+
+static dxh_status answer(dxh_request *request, const given_answer *given)
 {
 	dxh_hub *hub = request->service->hub;
 	dxh_status result = dxi_hub_check_process(hub);
@@ -395,14 +427,16 @@ answer(dxh_request *request, uint8_t kind, dxh_status status, const void *body, 
 		give_back_notification(request);
 		return dxi_fail(DXH_ESTATE, "a notification has no answer: release it");
 	}
-	if (body_bytes > hub->config.body_bytes_max)
+	if (given->body_bytes > hub->config.body_bytes_max)
 		result =
 			dxi_fail(DXH_ETOOBIG, "an answer of %zu bytes; this hub sends at most %llu",
-		                 body_bytes, (unsigned long long)hub->config.body_bytes_max);
-	else if (!keep_answer(request, body, body_bytes))
-		result = dxi_fail(DXH_ENOMEM, "no memory for an answer of %zu bytes", body_bytes);
-	request->answer_kind = kind;
-	request->answer_status = status;
+		                 given->body_bytes, (unsigned long long)hub->config.body_bytes_max);
+	else if (!(given->free_fn ? take_over(request, given)
+	                          : keep_answer(request, given->body, given->body_bytes)))
+		result = dxi_fail(DXH_ENOMEM, "no memory for an answer of %zu bytes",
+		                  given->body_bytes);
+	request->answer_kind = given->kind;
+	request->answer_status = given->status;
 	if (result != DXH_OK) {
 		const char *text = "the service's answer could not be sent";
 
@@ -418,7 +452,32 @@ dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body
 {
 	if (!request || (!body && body_bytes > 0))
 		return dxi_fail(DXH_EINVAL, "a reply needs its request, and a body for its length");
-	return answer(request, DXI_REPLY, DXH_OK, body, body_bytes);
+	return answer(request, &(given_answer){.kind = DXI_REPLY,
+	                                       .status = DXH_OK,
+	                                       .body = body,
+	                                       .body_bytes = body_bytes});
+}
+
+dxh_status dxh_request_reply_owned(dxh_request *request, void *body, size_t body_bytes,
+                                   dxh_free_fn free_fn, void *free_context)
+{
+	if (!request || !free_fn || (!body && body_bytes > 0))
+		return dxi_fail(DXH_EINVAL, "a reply that is handed over needs its request, a body "
+		                            "for its length, and a free_fn");
+	return answer(request, &(given_answer){.kind = DXI_REPLY,
+	                                       .status = DXH_OK,
+	                                       .body = body,
+	                                       .body_bytes = body_bytes,
+	                                       .free_fn = free_fn,
+	                                       .free_context = free_context});
+}
+
+static dxh_status answer_error(dxh_request *request, dxh_status status, const char *text)
+{
+	return answer(request, &(given_answer){.kind = DXI_ERROR,
+	                                       .status = status,
+	                                       .body = text,
+	                                       .body_bytes = strlen(text)});
 }
 
 dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const char *text)
@@ -426,12 +485,12 @@ dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const cha
 	if (!request)
 		return dxi_fail(DXH_EINVAL, "the request is NULL");
 	if (status == DXH_OK || status == DXH_EWAIT) {
-		(void)answer(request, DXI_ERROR, DXH_EREJECTED, "", 0);
+		(void)answer_error(request, DXH_EREJECTED, "");
 		return dxi_fail(DXH_EINVAL,
 		                "a request is not rejected as %s: DXH_EREJECTED was sent",
 		                dxh_status_name(status));
 	}
-	return answer(request, DXI_ERROR, status, text ? text : "", text ? strlen(text) : 0);
+	return answer_error(request, status, text ? text : "");
 }
 
 void dxh_request_release(dxh_request *request)

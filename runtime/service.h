@@ -9,6 +9,7 @@
 
 #include "queue/credit.h"
 #include "queue/inbox.h"
+#include "runtime/body.h"
 #include "runtime/endpoint.h"
 #include "runtime/handlers.h"
 #include "runtime/hub.h"
@@ -16,8 +17,6 @@
 #include "runtime/topics.h"
 #include "runtime/turns.h"
 #include "runtime/wire.h"
-
-#include <dxh/message.h>
 
 typedef struct dxi_client dxi_client;
 typedef struct dxi_parcel dxi_parcel;
@@ -45,7 +44,7 @@ struct dxh_request {
 	dxh_status answer_status;
 	const void *answer;
 	size_t answer_bytes;
-	void *heap; /* holds the answer when storage is too small */
+	dxi_body *answer_body; /* holds the answer when storage does not; may be NULL */
 
 	size_t capacity;
 	unsigned char storage[]; /* subject, NUL, padding, body; later the answer */

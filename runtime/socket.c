@@ -3,6 +3,7 @@
 #include "runtime/socket.h"
 
 #include "base/status.h"
+#include "runtime/body.h"
 #include "runtime/security.h"
 #include "runtime/wire.h"
 
@@ -54,9 +55,10 @@ struct dxi_sockets {
 	dxi_socket *closing;
 	bool looking;
 	uint64_t monitors; /* opened so far: each has a name of its own */
+	/* the parts of the message received last */
 	zmq_msg_t client;
 	zmq_msg_t frame;
-	bool holds_message;
+	zmq_msg_t body;
 };
 
 dxh_status dxi_context_open(dxi_context **context)
@@ -92,6 +94,7 @@ dxh_status dxi_sockets_open(dxi_context *context, int epoll, dxi_sockets **socke
 	opened->epoll = epoll;
 	zmq_msg_init(&opened->client);
 	zmq_msg_init(&opened->frame);
+	zmq_msg_init(&opened->body);
 	*sockets = opened;
 	return DXH_OK;
 }
@@ -120,6 +123,7 @@ void dxi_sockets_free(dxi_sockets *sockets)
 	free_closed(sockets);
 	zmq_msg_close(&sockets->client);
 	zmq_msg_close(&sockets->frame);
+	zmq_msg_close(&sockets->body);
 	free(sockets);
 }
 
@@ -451,39 +455,85 @@ size_t dxi_sockets_look(dxi_sockets *sockets)
 
 /* ---- frames ----------------------------------------------------------------------- */
 
-static bool send_part(void *zmq, const void *data, size_t bytes, int flags)
+static bool copy_part(zmq_msg_t *part, const void *data, size_t bytes)
 {
-	zmq_msg_t part;
-
-	if (zmq_msg_init_size(&part, bytes) == -1) {
-		errno = EAGAIN; /* no memory now: as good as full */
+	if (zmq_msg_init_size(part, bytes) == -1)
 		return false;
-	}
-	memcpy(zmq_msg_data(&part), data, bytes);
-	if (zmq_msg_send(&part, zmq, flags | ZMQ_DONTWAIT) != -1)
+	memcpy(zmq_msg_data(part), data, bytes);
+	return true;
+}
+
+/* Called by libzmq on a thread of its own, or here when it could not be sent. */
+static void give_back(void *data, void *owner)
+{
+	(void)data;
+	dxi_body_release(owner);
+}
+
+static bool make_body_part(zmq_msg_t *part, const dxi_outgoing *message)
+{
+	void *bytes = (void *)(uintptr_t)message->body; /* libzmq only reads it */
+
+	if (!message->owner)
+		return copy_part(part, message->body, message->body_bytes);
+	dxi_body_acquire(message->owner);
+	if (zmq_msg_init_data(part, bytes, message->body_bytes, give_back, message->owner) == 0)
 		return true;
-	zmq_msg_close(&part);
+	dxi_body_release(message->owner);
 	return false;
 }
 
-dxi_sent dxi_socket_send(dxi_socket *socket, const void *frame, size_t bytes)
+/* false: it is full, there is no memory (as good as full), or the client is gone. */
+static bool send_part(void *zmq, zmq_msg_t *part, int flags)
+{
+	if (zmq_msg_send(part, zmq, flags | ZMQ_DONTWAIT) != -1)
+		return true;
+	zmq_msg_close(part);
+	return false;
+}
+
+/* All parts are made first: without memory for one of them nothing is sent. */
+static bool send_message(void *zmq, const dxi_outgoing *message)
+{
+	bool has_body = message->body_bytes > 0;
+	zmq_msg_t frame, body;
+
+	if (!copy_part(&frame, message->frame, message->frame_bytes))
+		return false;
+	if (has_body && !make_body_part(&body, message)) {
+		zmq_msg_close(&frame);
+		return false;
+	}
+	if (!send_part(zmq, &frame, has_body ? ZMQ_SNDMORE : 0)) {
+		if (has_body)
+			zmq_msg_close(&body);
+		return false;
+	}
+	/* libzmq counts whole messages at its mark: a message it has begun to take it takes
+	 * whole, unless its connection ends meanwhile, and then none of it. */
+	return !has_body || send_part(zmq, &body, 0);
+}
+
+dxi_sent dxi_socket_send(dxi_socket *socket, const dxi_outgoing *message)
 {
 	dxi_socket_touch(socket);
-	return send_part(socket->data.zmq, frame, bytes, 0) ? DXI_SENT_ALL : DXI_SENT_LATER;
+	return send_message(socket->data.zmq, message) ? DXI_SENT_ALL : DXI_SENT_LATER;
 }
 
 dxi_sent dxi_socket_send_to(dxi_socket *socket, const void *client, size_t client_bytes,
                             dxi_encode encode, void *context)
 {
-	const void *frame;
-	size_t bytes;
+	dxi_outgoing message = {.frame = NULL};
+	zmq_msg_t id;
 
 	dxi_socket_touch(socket);
-	/* The router decides at the first part; the second then goes in any case. */
-	if (!send_part(socket->data.zmq, client, client_bytes, ZMQ_SNDMORE))
+	if (!copy_part(&id, client, client_bytes))
+		return DXI_SENT_LATER;
+	/* The router decides at the first part; those behind it then go in any case. */
+	if (!send_part(socket->data.zmq, &id, ZMQ_SNDMORE))
 		return errno == EAGAIN ? DXI_SENT_LATER : DXI_SENT_NEVER;
-	bytes = encode(context, &frame);
-	if (send_part(socket->data.zmq, frame, bytes, 0))
+	encode(context, &message);
+	if (send_message(socket->data.zmq, &message))
 		return DXI_SENT_ALL;
 	/* Without memory for it, an empty part, which needs none, ends the message:
 	 * else the next one would begin in its middle. */
@@ -491,11 +541,22 @@ dxi_sent dxi_socket_send_to(dxi_socket *socket, const void *client, size_t clien
 	return DXI_SENT_NEVER;
 }
 
+/* The parts behind the frame: one, or it is no message of ours. A message arrives whole
+ * or not at all, so they are here. */
+static void receive_behind(void *zmq, zmq_msg_t *body, dxi_message *message)
+{
+	if (zmq_msg_recv(body, zmq, ZMQ_DONTWAIT) == -1)
+		return;
+	message->body = zmq_msg_data(body);
+	message->body_bytes = zmq_msg_size(body);
+	while (zmq_msg_more(body) && zmq_msg_recv(body, zmq, ZMQ_DONTWAIT) != -1)
+		message->malformed = true;
+}
+
 bool dxi_socket_receive(dxi_socket *socket, dxi_message *message)
 {
 	dxi_sockets *sockets = socket->sockets;
 	void *zmq = socket->data.zmq;
-	zmq_msg_t *last = &sockets->frame;
 
 	*message = (dxi_message){.malformed = false};
 	dxi_socket_touch(socket);
@@ -508,13 +569,12 @@ bool dxi_socket_receive(dxi_socket *socket, dxi_message *message)
 		if (message->malformed)
 			return true;
 	}
-	if (zmq_msg_recv(last, zmq, ZMQ_DONTWAIT) == -1)
+	if (zmq_msg_recv(&sockets->frame, zmq, ZMQ_DONTWAIT) == -1)
 		return false;
-	message->frame = zmq_msg_data(last);
-	message->bytes = zmq_msg_size(last);
-	/* A message arrives whole or not at all, so its further parts are here. */
-	while (zmq_msg_more(last) && zmq_msg_recv(last, zmq, ZMQ_DONTWAIT) != -1)
-		message->malformed = true;
+	message->frame = zmq_msg_data(&sockets->frame);
+	message->bytes = zmq_msg_size(&sockets->frame);
+	if (zmq_msg_more(&sockets->frame))
+		receive_behind(zmq, &sockets->body, message);
 	return true;
 }
 

@@ -91,12 +91,20 @@ typedef enum dxi_sent {
 	DXI_SENT_NEVER  /* ROUTER: no such client any more */
 } dxi_sent;
 
-/* Send one frame; copied. */
-dxi_sent dxi_socket_send(dxi_socket *socket, const void *frame, size_t bytes);
+/* A message: a frame, and behind it perhaps a body in a part of its own. */
+typedef struct dxi_outgoing {
+	const void *frame; /* copied */
+	size_t frame_bytes;
+	const void *body;       /* copied, unless it has an owner */
+	size_t body_bytes;      /* 0: there is none */
+	struct dxi_body *owner; /* held until libzmq has read the body where it lies; may be NULL */
+} dxi_outgoing;
 
-/* ROUTER: the same to a client. `frame` is only read after the client was
- * accepted; it may therefore be encoded by `encode` at that moment. */
-typedef size_t (*dxi_encode)(void *context, const void **frame);
+dxi_sent dxi_socket_send(dxi_socket *socket, const dxi_outgoing *message);
+
+/* ROUTER: the same to a client. The message is only asked for after the client was
+ * accepted: what is in it then leaves. */
+typedef void (*dxi_encode)(void *context, dxi_outgoing *message);
 dxi_sent dxi_socket_send_to(dxi_socket *socket, const void *client, size_t client_bytes,
                             dxi_encode encode, void *context);
 
@@ -106,6 +114,8 @@ typedef struct dxi_message {
 	size_t client_bytes;
 	const void *frame;
 	size_t bytes;
+	const void *body; /* the part behind the frame; NULL: none */
+	size_t body_bytes;
 	bool malformed; /* not the expected number of parts */
 } dxi_message;
 

@@ -67,8 +67,9 @@ Test(credit, for_more_bytes_than_there_will_ever_be_is_another_refusal, .timeout
 {
 	char body[2000] = "";
 	dxh_completion done[2];
-	dxh_request_item items[2] = {{"echo", body, 800, DXH_FOREVER, NULL, 0},
-	                             {"echo", body, 800, DXH_FOREVER, NULL, 0}};
+	dxh_request_item items[2] = {
+		{.subject = "echo", .body = body, .body_bytes = 800, .deadline_ns = DXH_FOREVER},
+		{.subject = "echo", .body = body, .body_bytes = 800, .deadline_ns = DXH_FOREVER}};
 
 	open_pair(test_endpoint(), NULL, &(dxh_peer_config){.requests_bytes = 1500});
 	must_be(dxh_post(peer, "echo", body, sizeof body, SOON, done), DXH_ETOOBIG,

@@ -17,6 +17,12 @@ extern "C" {
 
 enum { DXH_SUBJECT_MAX = 255 };
 
+/* Takes a body back that was handed over with DXH_TRANSFER or
+ * dxh_request_reply_owned(). Called exactly once, on any thread, also one of libzmq's,
+ * and perhaps after the terminal event: it must not block, and must not call into this
+ * library. All have been called when dxh_hub_close() returns. */
+typedef void (*dxh_free_fn)(void *context, void *body);
+
 /* ---- the asking side ------------------------------------------------------ */
 
 typedef struct dxh_peer dxh_peer;
@@ -124,18 +130,29 @@ typedef struct dxh_request_item {
 	const void *body;
 	size_t body_bytes;
 	int64_t deadline_ns;
-	void *user;     /* handed back in dxh_event */
-	uint32_t flags; /* DXH_IDEMPOTENT or 0 */
+	void *user;          /* handed back in dxh_event */
+	uint32_t flags;      /* DXH_IDEMPOTENT, and DXH_BORROW or DXH_TRANSFER; or 0 */
+	dxh_free_fn free_fn; /* with DXH_TRANSFER, and only then */
+	void *free_context;  /* its first argument */
 } dxh_request_item;
 
-/* To execute it twice does no harm: it may be sent again when its connection ended
- * before the answer, or when the service had no room. It keeps its deadline. The
- * service sees dxh_request_attempt(). */
-enum { DXH_IDEMPOTENT = 1 };
+enum {
+	/* To execute it twice does no harm: it may be sent again when its connection ended
+	 * before the answer, or when the service had no room. It keeps its deadline. The
+	 * service sees dxh_request_attempt(). */
+	DXH_IDEMPOTENT = 1,
+	/* Whose the body is. Without a flag it is copied before the call returns.
+	 * Borrowed: it stays the caller's, who must leave it as it is until the terminal
+	 * event; it is read last before that. */
+	DXH_BORROW = 2,
+	/* Handed over: from DXH_OK on it is the library's, which gives it back by calling
+	 * free_fn. A body of 32 KiB or more is sent from where it lies, without a copy. */
+	DXH_TRANSFER = 4
+};
 
 /* Post `count` requests with one hand-over to the I/O thread: all or none.
- * `group` may be NULL. Thread, Owner, Returns: as dxh_post(); done has room for
- * `count` handles. */
+ * `group` may be NULL. Thread, Returns: as dxh_post(); done has room for `count`
+ * handles. Owner: of each body as its flags say; of none if nothing was posted. */
 DXH_API DXH_NODISCARD dxh_status dxh_post_batch(dxh_peer *peer, const dxh_request_item *items,
                                                 size_t count, dxh_group *group,
                                                 dxh_completion *done);
@@ -270,6 +287,14 @@ DXH_API int dxh_request_canceled(const dxh_request *request);
  * Returns: DXH_ETOOBIG (an error was sent in its place); DXH_ENOMEM;
  *          DXH_ESTATE for a notification; DXH_ECLOSED; DXH_EFORKED. */
 DXH_API dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body_bytes);
+
+/* The same without a copy: the body is handed over. It is sent from where it lies if it
+ * has 32 KiB or more, and given back by `free_fn`, see dxh_free_fn.
+ * Thread: any, once per request. Owner: the library from DXH_OK on, otherwise the body
+ * is still the caller's; the request is gone in either case, but for DXH_EINVAL.
+ * Returns: as dxh_request_reply(); DXH_EINVAL: there is no free_fn. */
+DXH_API dxh_status dxh_request_reply_owned(dxh_request *request, void *body, size_t body_bytes,
+                                           dxh_free_fn free_fn, void *free_context);
 
 /* Answer with an error: `status` is what the client's completion returns,
  * `text` its reply body. */
