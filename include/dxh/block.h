@@ -18,7 +18,11 @@
  * $DXH_SHM_DIR, else /dev/shm.
  *
  * Thread words: a producer and a consumer belong to one thread at a time
- * (owner), but for zone pointers, whose atomics any thread may use.
+ * (owner), but for zone pointers, whose atomics any thread may use. An owner may hand
+ * one on to another thread, by whatever orders the two (a mutex, a join); two threads in
+ * it at once is an error that is not noticed. Threads that want all items each open a
+ * consumer each: it costs a mapping of the same memory and one descriptor, two for a
+ * lossless one, and the producer nothing. Closing one releases no lock of another.
  * Children of fork() must open their own.
  */
 #ifndef DXH_BLOCK_H
