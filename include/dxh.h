@@ -26,6 +26,7 @@
 #include <dxh/drain.h>
 #include <dxh/group.h>
 #include <dxh/hub.h>
+#include <dxh/inspect.h>
 #include <dxh/message.h>
 #include <dxh/schema.h>
 #include <dxh/security.h>

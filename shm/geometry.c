@@ -258,11 +258,17 @@ static dxh_status check_slots(const struct dxi_layout_header *header, uint64_t *
 
 dxh_status dxi_geometry_check_header(const struct dxi_layout_header *header, uint64_t file_bytes)
 {
-	uint64_t floor;
-	dxh_status status;
+	dxh_status status = check_identity(header);
 
-	if ((status = check_identity(header)) != DXH_OK ||
-	    (status = check_abilities(header)) != DXH_OK)
+	return status == DXH_OK ? dxi_geometry_check_places(header, file_bytes) : status;
+}
+
+dxh_status dxi_geometry_check_places(const struct dxi_layout_header *header, uint64_t file_bytes)
+{
+	dxh_status status = check_abilities(header);
+	uint64_t floor;
+
+	if (status != DXH_OK)
 		return status;
 	if (header->bytes_total != file_bytes || file_bytes > BYTES_MAX)
 		return dxi_fail(DXH_ECORRUPT,

@@ -24,6 +24,9 @@ void dxi_geometry_seal(struct dxi_layout_header *header, const struct dxi_layout
  * Returns: DXH_ECORRUPT with offset and rule; DXH_EVERSION. */
 dxh_status dxi_geometry_check_header(const struct dxi_layout_header *header, uint64_t file_bytes);
 
+/* The part of it behind magic, version and checksum: to find which number is wrong. */
+dxh_status dxi_geometry_check_places(const struct dxi_layout_header *header, uint64_t file_bytes);
+
 /* Are these its zone table and its schema bytes?
  * Returns: DXH_ECORRUPT with offset and rule. */
 dxh_status dxi_geometry_check_hashes(const struct dxi_layout_header *header,

@@ -87,19 +87,22 @@ static_assert(sizeof(struct dxi_layout_producer) == 128, "format 1");
 static_assert(offsetof(struct dxi_layout_producer, start_ticks) == 16, "format 1");
 static_assert(offsetof(struct dxi_layout_producer, boot_id) == 24, "format 1");
 
-/* All written by the producer alone, read by anybody; relaxed, because they are
+/* All written by who holds the producer's lock, read by anybody; relaxed, because they are
  * counters for humans and nothing is decided by them. */
 struct dxi_layout_counters {
 	_Atomic uint64_t items;        /*  0: tickets committed */
 	_Atomic uint64_t bytes;        /*  8: of their payload */
 	_Atomic uint64_t aborted;      /* 16: tickets aborted */
 	_Atomic uint64_t wakes;        /* 24: FUTEX_WAKE calls */
-	_Atomic uint64_t recoveries;   /* 32: takeovers that redid a ticket or moved head */
+	_Atomic uint64_t recoveries;   /* 32: repairs, of takeovers and of recoveries */
 	_Atomic uint64_t write_max_ns; /* 40: begin to commit, one in 64 measured */
 	_Atomic uint64_t held;         /* 48: writes that lossless readers held back */
 	_Atomic uint64_t evicted;      /* 56: readers that the producer went on without */
-	uint8_t reserved[64];          /* 64 */
+	_Atomic int64_t recovered_ns;  /* 64: CLOCK_REALTIME of the last repair; 0: none yet */
+	_Atomic uint32_t recovered_by; /* 72: pid of who made it */
+	uint8_t reserved[52];          /* 76 */
 };
+static_assert(offsetof(struct dxi_layout_counters, recovered_ns) == 64, "format 1");
 static_assert(sizeof(struct dxi_layout_counters) == 128, "format 1");
 
 /*   field      written by            read by     order

@@ -152,6 +152,22 @@ bool dxi_lease_try_recovery(const dxi_lease *lease)
 	return dxi_byte_lock(lease->fd, RECOVERY_BYTE, &error);
 }
 
+dxi_holder dxi_lease_holder(const dxi_paths *paths)
+{
+	int fd = dxi_descriptor_open(paths->lock, O_RDONLY, 0);
+	dxi_holder holder = DXI_HELD_BY_NOBODY;
+
+	if (fd == -1)
+		return errno == ENOENT ? DXI_HELD_BY_NOBODY : DXI_HELD_UNKNOWN;
+	/* The second byte is never held without the first. */
+	if (dxi_byte_has_writer(fd, RECOVERY_BYTE))
+		holder = DXI_HELD_BY_RECOVERY;
+	else if (dxi_byte_has_writer(fd, PRODUCER_BYTE))
+		holder = DXI_HELD_BY_PRODUCER;
+	close(fd);
+	return holder;
+}
+
 void dxi_lease_release(dxi_lease *lease)
 {
 	dxi_beacon_extinguish(lease);

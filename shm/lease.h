@@ -31,6 +31,16 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
 dxh_status dxi_lease_take_recovery(const dxi_lease *lease);
 bool dxi_lease_try_recovery(const dxi_lease *lease);
 
+typedef enum dxi_holder {
+	DXI_HELD_BY_NOBODY,
+	DXI_HELD_BY_PRODUCER,
+	DXI_HELD_BY_RECOVERY, /* or by who removes the block */
+	DXI_HELD_UNKNOWN      /* the lock file may not be opened */
+} dxi_holder;
+
+/* Who holds the lock now? Changes nothing. */
+dxi_holder dxi_lease_holder(const dxi_paths *paths);
+
 /* Byte locks as such. lock: *error is the errno when it fails. has_writer: asks
  * for a lock that another open file description has for writing. */
 bool dxi_byte_lock(int fd, off_t byte, int *error);

@@ -57,8 +57,7 @@ check_file(const dxi_block *block, const struct stat *found, uint32_t owner_uid_
 	return DXH_OK;
 }
 
-/* All of [offset, offset + bytes), or DXH_ECORRUPT. */
-static dxh_status read_all(int fd, void *to, size_t bytes, uint64_t offset)
+dxh_status dxi_read_at(int fd, void *to, size_t bytes, uint64_t offset)
 {
 	unsigned char *at = to;
 	ssize_t got;
@@ -90,16 +89,28 @@ static dxh_status read_tables(dxi_block *block)
 	if (!block->schema_bytes)
 		return dxi_fail(DXH_ENOMEM, "no memory for a schema of %" PRIu32 " bytes",
 		                fixed->schema_bytes);
-	if ((status = read_all(block->fd, block->zones, fixed->zone_count * sizeof *block->zones,
-	                       fixed->zones_offset)) != DXH_OK ||
-	    (status = read_all(block->fd, block->schema_bytes, fixed->schema_bytes,
-	                       fixed->schema_offset)) != DXH_OK ||
+	if ((status = dxi_read_at(block->fd, block->zones, fixed->zone_count * sizeof *block->zones,
+	                          fixed->zones_offset)) != DXH_OK ||
+	    (status = dxi_read_at(block->fd, block->schema_bytes, fixed->schema_bytes,
+	                          fixed->schema_offset)) != DXH_OK ||
 	    (status = dxi_geometry_check_hashes(fixed, block->zones, block->schema_bytes)) !=
 	            DXH_OK ||
 	    (status = dxi_schema_parse(block->schema_bytes, fixed->schema_bytes,
 	                               fixed->schema_offset, &block->schema)) != DXH_OK)
 		return status;
 	return dxi_geometry_check_tables(fixed, block->zones, &block->schema);
+}
+
+static void describe_ring(dxi_block *block)
+{
+	block->ring = (dxi_ring){
+		.stride_bytes = block->fixed.slot_stride_bytes,
+		.slot_bytes = block->fixed.slot_bytes,
+		.kept = block->fixed.slot_count,
+		.physical = block->fixed.slot_physical,
+		.checksum = {.kind = block->fixed.checksum_kind,
+	                     .manual = block->fixed.checksum_mode == DXI_CHECKSUM_MANUAL},
+	};
 }
 
 static dxh_status map(dxi_block *block, size_t bytes, bool populate)
@@ -114,52 +125,60 @@ static dxh_status map(dxi_block *block, size_t bytes, bool populate)
 	block->bytes = bytes;
 	if (block->fixed.row_count > 0)
 		block->marks = (struct dxi_layout_mark *)(block->base + block->fixed.marks_offset);
-	block->ring = (dxi_ring){
-		.slots = block->base + block->fixed.slots_offset,
-		.stride_bytes = block->fixed.slot_stride_bytes,
-		.slot_bytes = block->fixed.slot_bytes,
-		.kept = block->fixed.slot_count,
-		.physical = block->fixed.slot_physical,
-		.checksum = {.kind = block->fixed.checksum_kind,
-	                     .manual = block->fixed.checksum_mode == DXI_CHECKSUM_MANUAL},
-	};
+	describe_ring(block);
+	block->ring.slots = block->base + block->fixed.slots_offset;
 	return DXH_OK;
 }
 
-static dxh_status attach(dxi_block *block, uint32_t owner_uid_plus1)
+static dxh_status check(dxi_block *block, uint32_t owner_uid_plus1, struct stat *found)
 {
-	struct stat found;
 	dxh_status status;
 
-	if (fstat(block->fd, &found) == -1)
+	if (fstat(block->fd, found) == -1)
 		return dxi_fail_errno(errno, "%s", block->paths.data);
-	if ((status = check_file(block, &found, owner_uid_plus1)) != DXH_OK ||
-	    (status = read_all(block->fd, &block->fixed, sizeof block->fixed, 0)) != DXH_OK ||
-	    (status = dxi_geometry_check_header(&block->fixed, (uint64_t)found.st_size)) !=
+	if ((status = check_file(block, found, owner_uid_plus1)) != DXH_OK ||
+	    (status = dxi_read_at(block->fd, &block->fixed, sizeof block->fixed, 0)) != DXH_OK ||
+	    (status = dxi_geometry_check_header(&block->fixed, (uint64_t)found->st_size)) !=
 	            DXH_OK ||
 	    (status = read_tables(block)) != DXH_OK)
 		return status;
-	/* Populating a file with holes would fill them with memory: an image
-	 * that only claims to be large must cost nothing. */
-	return map(block, (size_t)found.st_size, found.st_blocks >= found.st_size / 512);
+	describe_ring(block);
+	if (dxi_paths_are_of_file(&block->paths))
+		snprintf(block->paths.name, sizeof block->paths.name, "%s", block->schema.name);
+	return DXH_OK;
 }
 
-dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
-                              dxi_block *block)
+static dxh_status open_checked(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
+                               dxi_block *block, struct stat *found)
 {
-	dxh_status status;
-
 	memset(block, 0, sizeof *block);
 	block->paths = *paths;
 	block->writable = access == DXI_ACCESS_WRITE;
 	block->fd = dxi_descriptor_open(paths->data, block->writable ? O_RDWR : O_RDONLY, 0);
 	if (block->fd == -1)
 		return fail_to_open(paths, errno);
-	status = attach(block, owner_uid_plus1);
+	return check(block, owner_uid_plus1, found);
+}
+
+dxh_status dxi_segment_open(const dxi_paths *paths, uint32_t owner_uid_plus1, dxi_block *block)
+{
+	struct stat found;
+
+	return open_checked(paths, DXI_ACCESS_READ, owner_uid_plus1, block, &found);
+}
+
+dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
+                              dxi_block *block)
+{
+	struct stat found;
+	dxh_status status = open_checked(paths, access, owner_uid_plus1, block, &found);
+
+	/* Populating a file with holes would fill them with memory: an image
+	 * that only claims to be large must cost nothing. */
+	if (status == DXH_OK)
+		status = map(block, (size_t)found.st_size, found.st_blocks >= found.st_size / 512);
 	if (status != DXH_OK)
 		dxi_segment_detach(block);
-	else if (dxi_paths_are_of_file(paths))
-		snprintf(block->paths.name, sizeof block->paths.name, "%s", block->schema.name);
 	return status;
 }
 

@@ -49,6 +49,16 @@ typedef enum dxi_access { DXI_ACCESS_READ, DXI_ACCESS_WRITE } dxi_access;
 dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
                               dxi_block *block);
 
+/* Open and check an existing block without mapping it, for who only looks: base is
+ * NULL, and so are the addresses in `ring`. After a failure fd tells whether the file
+ * was opened, `fixed` holds its header if it is that long.
+ * Owner: dxi_segment_detach(), also after a failure. Returns: as above. */
+dxh_status dxi_segment_open(const dxi_paths *paths, uint32_t owner_uid_plus1, dxi_block *block);
+
+/* All of [offset, offset + bytes) of a file.
+ * Returns: DXH_ECORRUPT when it ends before; DXH_ESYSTEM. */
+dxh_status dxi_read_at(int fd, void *to, size_t bytes, uint64_t offset);
+
 /* The key of keyed checksums, 32 bytes or NULL; copied.
  * Returns: DXH_EACCESS when it is missing or another; DXH_EINVAL for one too many. */
 dxh_status dxi_segment_take_key(dxi_block *block, const unsigned char *key);

@@ -158,7 +158,7 @@ static bool sum_differs(const dxi_ring *ring, uint64_t ticket, const void *paylo
 	return memcmp(sum, content->sum, sizeof sum) != 0;
 }
 
-static const char SUM_DIFFERS[] = "the checksum of the item differs";
+const char dxi_rule_sum_differs[] = "the checksum of the item differs";
 
 dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,
                              size_t capacity_bytes, dxi_slot_content *content)
@@ -167,7 +167,7 @@ dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,
 
 	if (state != DXI_SLOT_IS_WHOLE || !sum_differs(ring, ticket, copy, content))
 		return state;
-	content->rule = SUM_DIFFERS;
+	content->rule = dxi_rule_sum_differs;
 	return DXI_SLOT_BROKEN;
 }
 
@@ -183,6 +183,6 @@ dxi_slot_state dxi_slot_look(const dxi_ring *ring, uint64_t ticket, const void *
 		return DXI_SLOT_IS_WHOLE;
 	if (!dxi_slot_holds(ring, ticket))
 		return DXI_SLOT_TORN;
-	content->rule = SUM_DIFFERS;
+	content->rule = dxi_rule_sum_differs;
 	return DXI_SLOT_BROKEN;
 }

@@ -51,6 +51,9 @@ typedef struct dxi_slot_content {
 	const char *rule;
 } dxi_slot_content;
 
+/* The rule of an item whose sum is another. */
+extern const char dxi_rule_sum_differs[];
+
 /* Copy the payload of exactly this ticket. Every byte of the slot is taken for
  * hostile: read once, clamped, believed only after validation. Never waits. */
 dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,

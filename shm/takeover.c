@@ -8,9 +8,11 @@
 #include "base/status.h"
 #include "shm/counter.h"
 #include "shm/identity.h"
+#include "shm/scan.h"
 #include "shm/wake.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 static uint64_t seq_of(const dxi_block *block, uint64_t index)
 {
@@ -24,45 +26,29 @@ static dxh_status refuse(const dxi_block *block, uint64_t index, const char *rul
 	                block->fixed.slots_offset + index * block->ring.stride_bytes, index, rule);
 }
 
-/* 2t+1 and 2t+2 both belong to ticket t; seq is not 0. */
-static uint64_t ticket_of(uint64_t seq)
-{
-	return (seq - 1) / 2;
-}
-
 static dxh_status find_largest(const dxi_block *block, uint64_t *largest)
 {
 	*largest = 0;
 	for (uint64_t i = 0; i < block->ring.physical; i++) {
 		uint64_t seq = seq_of(block, i);
+		const char *rule = dxi_seq_rule(seq, i, block->ring.physical);
 
-		if (seq == 0)
-			continue;
-		if (ticket_of(seq) >= DXI_TICKET_MAX)
-			return refuse(block, i, "seq is beyond any ticket");
-		if (ticket_of(seq) % block->ring.physical != i)
-			return refuse(block, i, "seq is of a ticket that belongs elsewhere");
+		if (rule)
+			return refuse(block, i, rule);
 		if (seq > *largest)
 			*largest = seq;
 	}
 	return DXH_OK;
 }
 
-/* All others hold the tickets right before the largest, all published. */
 static dxh_status check_others(const dxi_block *block, uint64_t largest)
 {
-	uint64_t physical = block->ring.physical;
+	for (uint64_t i = 0; i < block->ring.physical; i++) {
+		const char *rule =
+			dxi_seq_rule_beside(seq_of(block, i), i, block->ring.physical, largest);
 
-	for (uint64_t i = 0; i < physical && largest > 0; i++) {
-		uint64_t seq = seq_of(block, i);
-
-		if (seq == largest)
-			continue;
-		if (seq % 2 == 1)
-			return refuse(block, i, "being written, but not the newest");
-		if (seq == 0 ? ticket_of(largest) >= i
-		             : ticket_of(seq) + physical <= ticket_of(largest))
-			return refuse(block, i, "seq is older than the ring goes back");
+		if (rule)
+			return refuse(block, i, rule);
 	}
 	return DXH_OK;
 }
@@ -98,6 +84,17 @@ void dxi_producer_state_open(dxi_block *block, bool beacon_is_lit)
 	                      memory_order_release);
 }
 
+void dxi_count_repair(dxi_block *block)
+{
+	struct dxi_layout_counters *counters = &dxi_block_header(block)->counters;
+
+	/* relaxed: shown to humans. */
+	atomic_store_explicit(&counters->recovered_ns, dxh_now_ns() + dxi_clock_offset_ns(),
+	                      memory_order_relaxed);
+	atomic_store_explicit(&counters->recovered_by, (uint32_t)getpid(), memory_order_relaxed);
+	dxi_counter_add(&counters->recoveries, 1);
+}
+
 dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_ticket)
 {
 	struct dxi_layout_header *header = dxi_block_header(block);
@@ -124,7 +121,7 @@ dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_tic
 	atomic_store_explicit(&header->held, 0, memory_order_relaxed);
 	dxi_producer_state_open(block, beacon_is_lit);
 	if (largest % 2 == 1 || head != *next_ticket)
-		dxi_counter_add(&header->counters.recoveries, 1);
+		dxi_count_repair(block);
 	dxi_wake(block);
 	return DXH_OK;
 }

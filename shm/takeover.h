@@ -10,6 +10,9 @@
  * Returns: DXH_ECORRUPT with offset and rule, and then nothing is changed. */
 dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_ticket);
 
+/* Count one repair and note when and by whom; under the producer's lock. */
+void dxi_count_repair(dxi_block *block);
+
 /* The state of a producer that begins, also with a new block. */
 void dxi_producer_state_open(dxi_block *block, bool beacon_is_lit);
 

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking at blocks, also at broken ones, and putting in order what a crash left.
+ *
+ * Nothing here changes a byte unless its config says `apply`. Files are read, never
+ * mapped: no content, and nobody who truncates a file meanwhile, can harm who
+ * looks. A live producer is never disturbed.
+ *
+ *	dxh_block_diagnose  is the block as it should be? header, tables, tickets,
+ *	                    control and lock file, rows of readers, producer
+ *	dxh_block_validate  is what it carries what was written? the sums of all items
+ *	dxh_block_check     both
+ */
+#ifndef DXH_INSPECT_H
+#define DXH_INSPECT_H
+
+#include <dxh/block.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum dxh_severity {
+	DXH_NOTE = 1,    /* as the design means it to be: nothing has to be done */
+	DXH_WARNING = 2, /* somebody should act, users go on meanwhile */
+	DXH_ERROR = 3    /* a rule is broken: attaching is refused, or items are lost */
+} dxh_severity;
+
+/* What can be found: X(rule, name, severity, what it means, what to do). */
+#define DXH_RULE_LIST(X)                                                                           \
+	X(DXH_RULE_NO_BLOCK, "no-block", DXH_ERROR, "the file does not begin like a block",        \
+	  "it is none, or its begin is lost: nothing here touches it")                             \
+	X(DXH_RULE_VERSION, "version", DXH_ERROR,                                                  \
+	  "the block was made by another version or on another kind of machine",                   \
+	  "use the matching version, or remove the block with dxh_block_unlink()")                 \
+	X(DXH_RULE_FILE_SIZE, "file-size", DXH_ERROR,                                              \
+	  "the file is not as long as its header says, so nobody can attach",                      \
+	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	X(DXH_RULE_HEADER_CHECKSUM, "header-checksum", DXH_ERROR,                                  \
+	  "the part of the header that never changes has changed, so nobody can attach",           \
+	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	X(DXH_RULE_HEADER, "header", DXH_ERROR,                                                    \
+	  "a number in the header breaks a rule, so nobody can attach",                            \
+	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	X(DXH_RULE_TABLES, "tables", DXH_ERROR,                                                    \
+	  "zone table or schema are not what the header says, so nobody can attach",               \
+	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	X(DXH_RULE_SLOT_SEQ, "slot-seq", DXH_ERROR,                                                \
+	  "a slot says that it holds a ticket which cannot be there",                              \
+	  "readers step over it; no producer can take over: remove the block in the end")          \
+	X(DXH_RULE_HEAD_AHEAD, "head-ahead", DXH_ERROR,                                            \
+	  "more tickets are announced than the slots hold",                                        \
+	  "readers step over them; no producer can take over: remove the block in the end")        \
+	X(DXH_RULE_SLOT_CONTENT, "slot-content", DXH_ERROR,                                        \
+	  "length or flags of an item cannot be", "readers count it as lost and go on")            \
+	X(DXH_RULE_ITEM_CHECKSUM, "item-checksum", DXH_ERROR,                                      \
+	  "an item is not what its writer published, or the copy was made while it was written",   \
+	  "readers count it as lost and go on; look for who writes there")                         \
+	X(DXH_RULE_SLOT_UNFINISHED, "slot-unfinished", DXH_NOTE,                                   \
+	  "the producer died, or the copy was made, while this ticket was written",                \
+	  "nothing: readers do not see it, the next producer writes it again")                     \
+	X(DXH_RULE_HEAD_LAGS, "head-lags", DXH_WARNING,                                            \
+	  "the producer died between publishing and announcing it",                                \
+	  "recover, or start a producer")                                                          \
+	X(DXH_RULE_COPY_MOVED, "copy-moved", DXH_WARNING,                                          \
+	  "the copy was made while its producer wrote: slots are of different moments",            \
+	  "trust items with checksums only, or copy while no producer lives")                      \
+	X(DXH_RULE_PRODUCER_DEAD, "producer-dead", DXH_NOTE,                                       \
+	  "the producer died; what it published can be read",                                      \
+	  "start a producer: it goes on where the dead one stopped")                               \
+	X(DXH_RULE_BEACON_SQUATTED, "beacon-squatted", DXH_WARNING,                                \
+	  "a reader holds a lock on the data file: consumers cannot tell who lives",               \
+	  "find it in /proc/locks and stop it")                                                    \
+	X(DXH_RULE_BEACON_STALE, "beacon-stale", DXH_WARNING,                                      \
+	  "a producer that could not show that it lives is gone, consumers do not know it",        \
+	  "recover, or start a producer")                                                          \
+	X(DXH_RULE_WAIT_STALE, "wait-stale", DXH_NOTE,                                             \
+	  "the producer died while it waited for a lossless reader",                               \
+	  "nothing: recover or the next producer clears it")                                       \
+	X(DXH_RULE_CONTROL_MISSING, "control-missing", DXH_WARNING,                                \
+	  "the control file is gone: no lossless reader can come", "recover, or start a producer") \
+	X(DXH_RULE_CONTROL_BROKEN, "control-broken", DXH_WARNING,                                  \
+	  "the control file is not that of this block: no lossless reader can come",               \
+	  "recover, or start a producer")                                                          \
+	X(DXH_RULE_ROW_STALE, "row-stale", DXH_NOTE,                                               \
+	  "a lossless reader died; its row holds nobody back",                                     \
+	  "nothing: the next reader takes the row, or recover clears it")                          \
+	X(DXH_RULE_READER_EVICTED, "reader-evicted", DXH_NOTE,                                     \
+	  "the producer went on without a reader, who was not back yet",                           \
+	  "nothing: the reader is told with its next call")                                        \
+	X(DXH_RULE_LOCK_MISSING, "lock-missing", DXH_WARNING,                                      \
+	  "the lock file is gone; while its producer lives, a second one could start",             \
+	  "stop the producer if one lives; recover, or start one")                                 \
+	X(DXH_RULE_LOCK_FOREIGN, "lock-foreign", DXH_WARNING,                                      \
+	  "the lock file is no file of the block's owner: no producer can take over",              \
+	  "remove it as its owner or as root, while no producer lives")                            \
+	X(DXH_RULE_UNREADABLE, "unreadable", DXH_WARNING, "something could not be looked at",      \
+	  "see why, and ask again as who may read it")
+
+typedef enum dxh_rule {
+	DXH_RULE_NONE = 0,
+#define DXH_RULE_ENUM_(rule, name, severity, meaning, advice) rule,
+	DXH_RULE_LIST(DXH_RULE_ENUM_)
+#undef DXH_RULE_ENUM_
+} dxh_rule;
+
+/* "head-lags", and the sentences of the list; "?" and "" for what is none.
+ * Thread: any. Owner: static text. */
+DXH_API const char *dxh_rule_name(dxh_rule rule);
+DXH_API const char *dxh_rule_meaning(dxh_rule rule);
+DXH_API const char *dxh_rule_advice(dxh_rule rule);
+
+/* Who puts it in order. */
+typedef enum dxh_repair {
+	DXH_REPAIR_NONE = 0,    /* nobody, or nobody needs to */
+	DXH_REPAIR_RECOVER = 1, /* dxh_block_recover() with apply, or the next producer */
+	DXH_REPAIR_DONE = 2     /* this call of dxh_block_recover() did it */
+} dxh_repair;
+
+#define DXH_OFFSET_NONE UINT64_MAX
+
+typedef struct dxh_finding {
+	dxh_rule rule;
+	dxh_severity severity;
+	dxh_repair repair;
+	const char *file; /* "data", "control" or "lock"; static text */
+	uint64_t offset;  /* in that file; DXH_OFFSET_NONE where there is no place to name */
+	char detail[224]; /* one line with the values */
+} dxh_finding;
+
+/* What was seen; made by the library, which may add members at the end. Findings
+ * stand in the order of the file. */
+typedef struct dxh_report {
+	int readable;         /* 0: the header is broken, and `block` is zero but for the name */
+	dxh_block_info block; /* of a file: its producer as dxh_consumer_config.file says */
+	uint32_t errors, warnings, notes;
+	size_t finding_count; /* at most 1000 are kept; the rest is counted above */
+	const dxh_finding *findings;
+	uint64_t items_verified;   /* by their checksums */
+	uint64_t items_unverified; /* those without one, or keyed when no key was given, or
+	                            * overwritten while they were read */
+	uint64_t recoveries;       /* repairs that takeovers and recoveries made, ever */
+	int64_t recovered_ns;      /* CLOCK_REALTIME of the last; 0: none */
+} dxh_report;
+
+typedef struct dxh_inspect_config {
+	const char *directory;             /* as in dxh_block_config */
+	const char *file;                  /* as in dxh_consumer_config: exactly this file */
+	uint32_t owner_uid_plus1;          /* accept a block of this other user: uid + 1 */
+	const unsigned char *checksum_key; /* for items with keyed checksums */
+} dxh_inspect_config;
+
+/* Look at a block. DXH_OK says that it could be looked at, the report what was seen;
+ * a block without errors and warnings is in order.
+ *
+ * Called:  dxh_block_check(name, config, &report); config NULL: all defaults; name
+ *          NULL when config->file is set.
+ * Thread:  any. Owner: dxh_report_free() the report.
+ * Blocks:  no; reads the whole file to validate, 64 bytes a slot to diagnose.
+ * Returns: DXH_ENOTFOUND; DXH_EACCESS, also for a block of another user than the
+ *          caller, root or the configured one; DXH_EINVAL; DXH_ENOMEM; DXH_ESYSTEM.
+ */
+#define dxh_block_diagnose(...) dxh_block_diagnose_sized(sizeof(dxh_inspect_config), __VA_ARGS__)
+#define dxh_block_validate(...) dxh_block_validate_sized(sizeof(dxh_inspect_config), __VA_ARGS__)
+#define dxh_block_check(...) dxh_block_check_sized(sizeof(dxh_inspect_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_block_diagnose_sized(size_t config_bytes, const char *name,
+                                                          const dxh_inspect_config *config,
+                                                          dxh_report **report);
+DXH_API DXH_NODISCARD dxh_status dxh_block_validate_sized(size_t config_bytes, const char *name,
+                                                          const dxh_inspect_config *config,
+                                                          dxh_report **report);
+DXH_API DXH_NODISCARD dxh_status dxh_block_check_sized(size_t config_bytes, const char *name,
+                                                       const dxh_inspect_config *config,
+                                                       dxh_report **report);
+
+/* Thread: any. Sets *report to NULL; NULL is no harm. */
+DXH_API void dxh_report_free(dxh_report **report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
