@@ -66,24 +66,52 @@ static uint32_t mode_of(uint32_t data_mode)
 	return mode | (mode & 0444) >> 1;
 }
 
-dxh_status dxi_control_create(const dxi_block *block, uint32_t mode, const char *group, int *fd)
+static dxh_status make_unnamed(const dxi_block *block, int *fd)
 {
 	const dxi_paths *paths = &block->paths;
 	uint64_t bytes = dxi_control_bytes(block->fixed.row_count);
 	dxh_status status;
-	int made = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
 
-	if (made == -1)
+	*fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
+	if (*fd == -1)
 		return dxi_fail_errno(errno, "making a file in %s", paths->directory);
-	if ((status = dxi_space_reserve(made, paths->directory, bytes)) == DXH_OK &&
-	    (status = fill(made, block)) == DXH_OK &&
-	    (status = dxi_access_set(made, paths->control, mode_of(mode), group)) == DXH_OK)
-		status = give_name(made, paths);
-	if (status != DXH_OK)
-		close(made);
-	else
+	status = dxi_space_reserve(*fd, paths->directory, bytes);
+	return status == DXH_OK ? fill(*fd, block) : status;
+}
+
+static dxh_status finish(const dxi_block *block, dxh_status status, int made, int *fd)
+{
+	if (status == DXH_OK)
+		status = give_name(made, &block->paths);
+	if (status == DXH_OK)
 		*fd = made;
+	else if (made != -1)
+		close(made);
 	return status;
+}
+
+dxh_status dxi_control_create(const dxi_block *block, uint32_t mode, const char *group, int *fd)
+{
+	int made;
+	dxh_status status = make_unnamed(block, &made);
+
+	if (status == DXH_OK)
+		status = dxi_access_set(made, block->paths.control, mode_of(mode), group);
+	return finish(block, status, made, fd);
+}
+
+dxh_status dxi_control_replace(const dxi_block *block, int *fd)
+{
+	int made;
+	struct stat data;
+	dxh_status status = make_unnamed(block, &made);
+
+	if (status == DXH_OK &&
+	    (fstat(block->fd, &data) == -1 || fchown(made, data.st_uid, data.st_gid) == -1 ||
+	     fchmod(made, mode_of(data.st_mode & 0777)) == -1))
+		status = dxi_fail_errno(errno, "giving %s the owner and mode of %s",
+		                        block->paths.control, block->paths.data);
+	return finish(block, status, made, fd);
 }
 
 static dxh_status refuse(const dxi_block *block, size_t offset, const char *rule)

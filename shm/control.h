@@ -24,6 +24,10 @@ dxi_control_row(struct dxi_layout_control *control, uint32_t index)
  * Returns: the descriptor in *fd; DXH_ENOSPACE; DXH_EACCESS; DXH_ESYSTEM. */
 dxh_status dxi_control_create(const dxi_block *block, uint32_t mode, const char *group, int *fd);
 
+/* Make it again beside a block that lost it: owner, group and mode are those of the
+ * data file. As above. */
+dxh_status dxi_control_replace(const dxi_block *block, int *fd);
+
 /* Is the open file the control file of this block?
  * Returns: DXH_ECORRUPT with offset and rule. */
 dxh_status dxi_control_check(int fd, const dxi_block *block);

@@ -185,7 +185,7 @@ dxi_hold_wait(dxi_hold *hold, dxi_block *block, uint64_t next, int64_t deadline_
 
 /* ---- opening and closing ---- */
 
-static dxh_status open_of_dead(const dxi_block *block, const dxh_block_config *config, int *fd)
+static dxh_status open_of_dead(const dxi_block *block, int *fd)
 {
 	*fd = dxi_descriptor_open(block->paths.control, O_RDWR, 0);
 	if (*fd != -1 && dxi_control_check(*fd, block) == DXH_OK)
@@ -195,11 +195,10 @@ static dxh_status open_of_dead(const dxi_block *block, const dxh_block_config *c
 	*fd = -1;
 	dxi_log(DXH_LOG_WARNING, "block %s: %s is missing or broken and is made anew",
 	        block->paths.name, block->paths.control);
-	return dxi_control_create(block, config->mode, config->group, fd);
+	return dxi_control_replace(block, fd);
 }
 
-dxh_status
-dxi_hold_open(dxi_hold *hold, const dxi_block *block, const dxh_block_config *config, int fd)
+dxh_status dxi_hold_open(dxi_hold *hold, const dxi_block *block, int fd)
 {
 	size_t bytes = dxi_control_bytes(block->fixed.row_count);
 	dxh_status status = DXH_OK;
@@ -209,7 +208,7 @@ dxi_hold_open(dxi_hold *hold, const dxi_block *block, const dxh_block_config *co
 	if (block->fixed.row_count == 0)
 		return DXH_OK;
 	if (fd == -1)
-		status = open_of_dead(block, config, &fd);
+		status = open_of_dead(block, &fd);
 	if (status != DXH_OK)
 		return status;
 	hold->fd = fd;

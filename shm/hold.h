@@ -20,8 +20,7 @@ typedef struct dxi_hold {
  * taken over. A control file that is missing or broken is replaced: its readers
  * find that they are not waited for.
  * Returns: DXH_OK, also for a block without rows; as dxi_control_create(). */
-dxh_status
-dxi_hold_open(dxi_hold *hold, const dxi_block *block, const dxh_block_config *config, int fd);
+dxh_status dxi_hold_open(dxi_hold *hold, const dxi_block *block, int fd);
 void dxi_hold_close(dxi_hold *hold, const dxi_block *block);
 
 /* Wait until ticket `next` may be written: nothing that is kept of it is still

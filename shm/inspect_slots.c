@@ -132,7 +132,8 @@ static void judge_head(dxi_inspection *inspection, const ring_scan *scan)
 		                         "head is %" PRIu64 ", the slots hold tickets below "
 		                         "%" PRIu64,
 		                         head, next);
-	if (finding)
+	/* Where seqs cannot be, nobody knows what the newest one is. */
+	if (finding && inspection->report->told.errors == 0)
 		finding->repair = DXH_REPAIR_RECOVER;
 }
 

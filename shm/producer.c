@@ -64,10 +64,14 @@ static dxh_status take_over(dxh_producer *producer, const dxh_block_config *conf
 	if (status == DXH_OK)
 		status = dxi_segment_take_key(block, config->checksum_key);
 	if (status == DXH_OK)
-		status = dxi_hold_open(&producer->hold, block, config, -1);
+		status = dxi_hold_open(&producer->hold, block, -1);
 	if (status != DXH_OK)
 		return status;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);
+	/* The lock was free, and still a producer lives: somebody removed the lock file
+	 * under it. */
+	if (!producer->beacon_is_lit && dxi_beacon_query(block->fd) == DXI_BEACON_LIT)
+		return dxi_fail_busy(&block->paths);
 	return dxi_takeover(block, producer->beacon_is_lit, &producer->next_ticket);
 }
 
@@ -84,7 +88,7 @@ create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *c
 	if (status == DXH_OK && block->fixed.row_count > 0)
 		status = dxi_control_create(block, config->mode, config->group, &control);
 	if (status == DXH_OK)
-		status = dxi_hold_open(&producer->hold, block, config, control);
+		status = dxi_hold_open(&producer->hold, block, control);
 	if (status != DXH_OK)
 		return status;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, block->fd);

@@ -53,7 +53,7 @@ static dxh_status check_others(const dxi_block *block, uint64_t largest)
 	return DXH_OK;
 }
 
-static dxh_status repair_head(dxi_block *block, uint64_t next)
+static dxh_status announce(dxi_block *block, uint64_t next)
 {
 	_Atomic uint64_t *head = &dxi_block_header(block)->head;
 	uint64_t found = atomic_load_explicit(head, memory_order_acquire);
@@ -67,6 +67,27 @@ static dxh_status repair_head(dxi_block *block, uint64_t next)
 	if (found < next)
 		atomic_store_explicit(head, next, memory_order_release);
 	return DXH_OK;
+}
+
+dxh_status dxi_repair_head(dxi_block *block, uint64_t *largest)
+{
+	dxh_status status;
+
+	*largest = 0;
+	if (block->ring.physical == 0)
+		return DXH_OK;
+	if ((status = find_largest(block, largest)) != DXH_OK ||
+	    (status = check_others(block, *largest)) != DXH_OK)
+		return status;
+	/* Odd 2t+1: t again; even 2t+2: t+1. */
+	return announce(block, *largest / 2);
+}
+
+void dxi_repair_wait(dxi_block *block)
+{
+	/* The dead one may have been waiting for readers. relaxed: a spare wake is all
+	 * that it costs. */
+	atomic_store_explicit(&dxi_block_header(block)->held, 0, memory_order_relaxed);
 }
 
 void dxi_producer_state_open(dxi_block *block, bool beacon_is_lit)
@@ -98,29 +119,19 @@ void dxi_count_repair(dxi_block *block)
 dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_ticket)
 {
 	struct dxi_layout_header *header = dxi_block_header(block);
-	uint64_t largest = 0, epoch, head;
-	dxh_status status;
+	uint64_t head = atomic_load_explicit(&header->head, memory_order_acquire);
+	uint64_t largest, epoch;
+	dxh_status status = dxi_repair_head(block, &largest);
 
-	*next_ticket = 0;
-	head = atomic_load_explicit(&header->head, memory_order_acquire);
-	if (block->ring.physical > 0) {
-		if ((status = find_largest(block, &largest)) != DXH_OK ||
-		    (status = check_others(block, largest)) != DXH_OK)
-			return status;
-		/* Odd 2t+1: t again; even 2t+2: t+1. */
-		*next_ticket = largest / 2;
-		status = repair_head(block, *next_ticket);
-		if (status != DXH_OK)
-			return status;
-	}
+	if (status != DXH_OK)
+		return status;
+	*next_ticket = largest / 2;
 	epoch = atomic_load_explicit(&header->producer.epoch, memory_order_relaxed);
 	/* Pairs with the acquire of readers. */
 	atomic_store_explicit(&header->producer.epoch, epoch + 1, memory_order_release);
-	/* The dead one may have been waiting for readers. relaxed: a spare wake is all
-	 * that it costs. */
-	atomic_store_explicit(&header->held, 0, memory_order_relaxed);
+	dxi_repair_wait(block);
 	dxi_producer_state_open(block, beacon_is_lit);
-	if (largest % 2 == 1 || head != *next_ticket)
+	if (largest % 2 == 1 || (block->ring.physical > 0 && head != *next_ticket))
 		dxi_count_repair(block);
 	dxi_wake(block);
 	return DXH_OK;

@@ -10,6 +10,12 @@
  * Returns: DXH_ECORRUPT with offset and rule, and then nothing is changed. */
 dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_ticket);
 
+/* Parts of it, which a recovery makes too; also under the producer's lock.
+ * head: *largest is the largest seq, 0 without slots. Returns: DXH_ECORRUPT, and then
+ * nothing is changed. */
+dxh_status dxi_repair_head(dxi_block *block, uint64_t *largest);
+void dxi_repair_wait(dxi_block *block);
+
 /* Count one repair and note when and by whom; under the producer's lock. */
 void dxi_count_repair(dxi_block *block);
 

@@ -15,8 +15,12 @@
 dxh_status dxi_fail_busy(const dxi_paths *paths)
 {
 	uint32_t magic = 0, pid = 0;
-	int fd = dxi_descriptor_open(paths->data, O_RDONLY, 0);
+	int fd;
 
+	if (dxi_lease_holder(paths) == DXI_HELD_BY_RECOVERY)
+		return dxi_fail(DXH_EBUSY, "\"%s\" is just being recovered or removed: retry",
+		                paths->name);
+	fd = dxi_descriptor_open(paths->data, O_RDONLY, 0);
 	/* Only words for a message: what cannot be read is left out. */
 	if (fd != -1) {
 		if (pread(fd, &magic, sizeof magic, 0) != sizeof magic ||

@@ -172,6 +172,34 @@ DXH_API DXH_NODISCARD dxh_status dxh_block_check_sized(size_t config_bytes, cons
                                                        const dxh_inspect_config *config,
                                                        dxh_report **report);
 
+typedef struct dxh_recover_config {
+	const char *directory;    /* as in dxh_block_config */
+	int apply;                /* 0: only tell what would be done */
+	uint32_t owner_uid_plus1; /* accept a block of this other user: uid + 1 */
+} dxh_recover_config;
+
+/* Put in order what a crash left, without becoming the producer: the findings of
+ * dxh_block_diagnose() that are marked DXH_REPAIR_RECOVER. The next producer does the
+ * same by itself; this is for blocks that wait for one. With `apply` they are marked
+ * DXH_REPAIR_DONE, one by one, each is counted in the header, and consumers are woken.
+ * May be killed at any point and run again; what is in order is not touched.
+ *
+ * An item that was being written is left to the next producer: nobody else can tell
+ * what it should have been. A block whose header or tickets are broken cannot be put
+ * in order by anybody; its report says so.
+ *
+ * Called:  dxh_block_recover(name, config, &report); config NULL: all defaults.
+ * Thread:  any. Owner: dxh_report_free() the report.
+ * Blocks:  no; with `apply` it holds the locks of the producer meanwhile.
+ * Returns: DXH_EBUSY naming the live producer, or who recovers it just now;
+ *          DXH_ENOTFOUND; DXH_EACCESS; DXH_EINVAL; DXH_ENOSPACE; DXH_ENOMEM; DXH_ESYSTEM.
+ *          What was done before a failure stays done.
+ */
+#define dxh_block_recover(...) dxh_block_recover_sized(sizeof(dxh_recover_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_block_recover_sized(size_t config_bytes, const char *name,
+                                                         const dxh_recover_config *config,
+                                                         dxh_report **report);
+
 /* Thread: any. Sets *report to NULL; NULL is no harm. */
 DXH_API void dxh_report_free(dxh_report **report);
 
