@@ -34,13 +34,20 @@ static bool is_nobodys(uint64_t state)
 	       !cancel_travels(state);
 }
 
+static void free_body(dxi_slot *slot)
+{
+	dxi_slot_count_heap(
+		slot, -(int64_t)atomic_load_explicit(&slot->body_bytes, memory_order_relaxed));
+	free((void *)(uintptr_t)atomic_load_explicit(&slot->body, memory_order_relaxed));
+}
+
 /* Give the slot back if the change from `before` to `after` made it nobody's. */
 static bool recycle(dxi_slot *slot, uint64_t before, uint64_t after)
 {
 	if (is_nobodys(before) || !is_nobodys(after))
 		return false;
 	if (slot->body_is_own)
-		free((void *)(uintptr_t)atomic_load_explicit(&slot->body, memory_order_relaxed));
+		free_body(slot);
 	slot->body_is_own = 0;
 	dxi_pool_give(slot);
 	return true;
@@ -323,6 +330,8 @@ bool dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty ce
 	atomic_store_explicit(&slot->body, body, memory_order_relaxed);
 	atomic_store_explicit(&slot->body_bytes, body_bytes, memory_order_relaxed);
 	slot->body_is_own = body_is_own;
+	if (body_is_own)
+		dxi_slot_count_heap(slot, (int64_t)body_bytes);
 	/* Publishes the result. Pairs with the acquire in look_up(). */
 	before = set_flags(slot, DXI_STATE_DONE);
 	assert(!(before & DXI_STATE_DONE)); /* exactly once */

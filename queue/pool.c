@@ -23,6 +23,7 @@ struct dxi_pool {
 	alignas(128) _Atomic uint64_t free;  /* tag << 32 | index + 1; 0 in the low half: empty */
 	alignas(128) _Atomic uint32_t slots; /* grown so far */
 	_Atomic uint32_t home;               /* of them in the free list, about */
+	_Atomic uint64_t heap_bytes;         /* of results of its slots */
 	uint32_t slots_max;
 	uint32_t process;
 	dxi_queue *cancels;
@@ -224,7 +225,16 @@ uint32_t dxi_pool_out(const dxi_pool *pool)
 
 uint64_t dxi_pool_bytes(const dxi_pool *pool)
 {
-	return (uint64_t)atomic_load_explicit(&pool->slots, memory_order_relaxed) * DXI_SLOT_BYTES;
+	/* relaxed: figures for people. */
+	return (uint64_t)atomic_load_explicit(&pool->slots, memory_order_relaxed) * DXI_SLOT_BYTES +
+	       atomic_load_explicit(&pool->heap_bytes, memory_order_relaxed);
+}
+
+void dxi_slot_count_heap(const dxi_slot *slot, int64_t more_bytes)
+{
+	/* relaxed, modulo 2^64: the sum never is less than nothing. */
+	atomic_fetch_add_explicit(&pool_of(slot)->heap_bytes, (uint64_t)more_bytes,
+	                          memory_order_relaxed);
 }
 
 void dxi_slot_send_cancel(const dxi_slot *slot, dxi_task *cancel)

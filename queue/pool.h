@@ -62,9 +62,13 @@ dxi_slot *dxi_pool_take(dxi_pool *pool);
 /* Take the slot back: its generation moves on. Thread: any. */
 void dxi_pool_give(dxi_slot *slot);
 
-/* Slots that are out; memory that all slots take. Thread: any, a snapshot. */
+/* Slots that are out; memory that all slots and results on the heap take. Thread: any,
+ * a snapshot. */
 uint32_t dxi_pool_out(const dxi_pool *pool);
 uint64_t dxi_pool_bytes(const dxi_pool *pool);
+
+/* A result on the heap has come to a slot, or has been freed. Thread: any. */
+void dxi_slot_count_heap(const dxi_slot *slot, int64_t more_bytes);
 
 /* The slot that a handle points at, whatever its generation; NULL: none. */
 dxi_slot *dxi_slot_find(uint32_t index);

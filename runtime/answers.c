@@ -68,8 +68,10 @@ void dxi_request_free(dxh_request *request)
 {
 	dxh_service *service = request->service;
 
-	if (request->answer_body)
+	if (request->answer_body) {
+		dxi_count_down(&service->hub->metrics.memory_bytes, request->answer_bytes);
 		dxi_body_release(request->answer_body);
+	}
 	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
 		request->next = service->spare;
 		service->spare = request;
@@ -177,13 +179,17 @@ void dxi_answer_queue(dxi_client *client, dxh_request *request)
 void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status status,
                     const void *body, size_t body_bytes)
 {
-	dxh_request *request;
+	dxi_metrics *metrics = &client->service->hub->metrics;
+	dxh_request *request = NULL;
 
-	if (client->answers.count >= client->service->config.client_window + REFUSALS_MAX)
+	if (client->answers.count < client->service->config.client_window + REFUSALS_MAX)
+		request = dxi_request_make(client->service, body_bytes);
+	if (!request) {
+		dxi_count(kind == DXI_REPLY || kind == DXI_ERROR ? &metrics->replies_dropped
+		                                                 : &metrics->control_refused,
+		          1);
 		return;
-	request = dxi_request_make(client->service, body_bytes);
-	if (!request)
-		return;
+	}
 	request->id = id;
 	request->answer_kind = kind;
 	request->answer_status = status;

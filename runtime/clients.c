@@ -52,12 +52,13 @@ void dxi_client_drop(dxi_client *client)
 	*at = client->next_in_bucket;
 	dxi_client_dequeue(client);
 	dxi_turns_move(&service->turns, &client->backlog, &service->leavings);
+	/* What workers still answer of it goes nowhere, and is counted here. */
+	dxi_count(&service->hub->metrics.replies_dropped, client->replies + client->open.count);
 	for (dxh_request *request = client->open.first; request; request = request->next) {
 		request->client = NULL;
 		/* relaxed: a hint to the worker. */
 		atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
 	}
-	dxi_count(&service->hub->metrics.replies_dropped, client->answers.count);
 	while (client->answers.first) {
 		dxh_request *request = client->answers.first;
 
@@ -193,8 +194,10 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		return;
 	}
 	client = add_client(service, message);
-	if (!client)
+	if (!client) {
+		refuse_hello(service, message, DXH_EOVERLOADED, "the service is out of memory");
 		return;
+	}
 	client->incarnation = hello.incarnation;
 	memcpy(client->name, hello.name, sizeof client->name);
 	client->heard_ns = service->hub->now_ns;

@@ -385,13 +385,14 @@ void dxi_service_take_answer(dxh_request *request)
 	dxi_client *client = request->client;
 
 	came_back(service, request);
+	if (request->answer_body)
+		dxi_count(&service->hub->metrics.memory_bytes, request->answer_bytes);
 	if (client) {
 		dxi_request_remove(&client->open, request);
 		client->bytes -= request->capacity;
 		dxi_answer_queue(client, request);
 	} else {
-		dxi_count(&service->hub->metrics.replies_dropped, 1);
-		dxi_request_free(request);
+		dxi_request_free(request); /* counted when its client went, or was answered */
 	}
 	free_when_unused(service);
 }
@@ -432,8 +433,11 @@ static void free_inbox_rest(dxh_service *service)
 	       (request = dxi_turns_next(&service->turns))) {
 		if (!request->parcel) {
 			came_back(service, request);
-			dxi_request_free(request);
-		} else if (dxi_parcel_release(request->parcel)) {
+			dxi_request_free(request); /* see dxi_service_take_answer() */
+			continue;
+		}
+		dxi_count(&service->hub->metrics.notifications_unread, 1);
+		if (dxi_parcel_release(request->parcel)) {
 			dxi_service_take_parcel(request->parcel);
 		}
 	}

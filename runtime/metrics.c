@@ -22,6 +22,7 @@ dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub, dxh_h
 #undef READ
 	now.doorbells = dxi_count_get(&hub->metrics.doorbells);
 	now.requests_unknown = dxi_count_get(&hub->metrics.requests_unknown);
+	now.notes_unread = dxi_count_get(&hub->metrics.notes_unread);
 	now.requests_expired = dxi_count_get(&hub->metrics.requests_expired);
 	now.slots_now = dxi_pool_out(hub->pool);
 	now.memory_bytes += dxi_pool_bytes(hub->pool) + DXI_MESSAGE_BYTES_MAX;

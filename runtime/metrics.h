@@ -48,7 +48,11 @@
 	X(clients_refused)                                                                         \
 	X(callbacks)                                                                               \
 	X(callbacks_slow)                                                                          \
-	X(control_refused)
+	X(control_refused)                                                                         \
+	X(notifications_unread)                                                                    \
+	X(notes_received)                                                                          \
+	X(notes_refused)                                                                           \
+	X(notes_stray)
 
 typedef struct dxi_metrics {
 #define DXI_COUNTER(name) _Atomic uint64_t name;
@@ -57,6 +61,7 @@ typedef struct dxi_metrics {
 	_Atomic uint64_t doorbells;        /* posters */
 	_Atomic uint64_t requests_expired; /* worker threads */
 	_Atomic uint64_t requests_unknown; /* worker threads */
+	_Atomic uint64_t notes_unread;     /* who closes a subscription */
 } dxi_metrics;
 
 /* Counters of the I/O thread. relaxed, and no read-modify-write: one writer, and

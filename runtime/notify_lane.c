@@ -130,6 +130,10 @@ void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
 		drop(peer, batch);
 		return;
 	}
+	if (batch->sequence == 0) { /* it is new */
+		lane->bytes += peer->batches.frame_bytes;
+		dxi_count(&peer->hub->metrics.memory_bytes, peer->batches.frame_bytes);
+	}
 	batch->next = NULL;
 	batch->sequence = ++lane->in;
 	if (lane->last)

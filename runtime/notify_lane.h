@@ -22,6 +22,7 @@ typedef struct dxi_notify_lane {
 	uint64_t in;             /* sequence of the last one that came */
 	uint64_t ripe_up_to;     /* all up to this sequence are, whatever their age */
 	int64_t due_ns;          /* the first that lingers must be looked at then */
+	uint64_t bytes;          /* of all frames that were ever here: their memory stays */
 	uint64_t dropped;        /* notifications, ever, and their records */
 	uint64_t dropped_bytes;
 	/* On this connection, bytes of records: what may be under way (0: not counted),

@@ -144,6 +144,13 @@ static void release_body(const dxi_operation *operation)
 		dxi_body_release(body);
 }
 
+static uint64_t heap_bytes(const dxi_operation *operation)
+{
+	if (operation->kind != DXI_OP_REQUEST || !dxi_operation_held_body(operation))
+		return 0;
+	return (uint64_t)operation->subject_bytes + operation->body_bytes;
+}
+
 /* Link `operation` in front of a private chain. */
 static void chain(dxi_task **newest, dxi_task **oldest, dxi_operation *operation)
 {
@@ -418,6 +425,7 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 		return;
 	}
 	dxi_count(&hub->metrics.open_now, 1);
+	dxi_count(&hub->metrics.memory_bytes, heap_bytes(operation));
 	note_arrival(hub, operation);
 	if (operation->timer.deadline_ns <= hub->now_ns) {
 		dxi_operation_end(operation, DXH_EEXPIRED, DXH_NOT_SENT, NULL, 0);
@@ -466,6 +474,7 @@ void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certaint
 	dxi_operation_remove(operation);
 	note_end(hub, operation, certainty);
 	dxi_wheel_disarm(&hub->deadlines, &operation->timer);
+	dxi_count_down(&hub->metrics.memory_bytes, heap_bytes(operation));
 	release_body(operation);
 	kept = keep_body(operation, body, body_bytes, &own);
 	if (body_bytes > 0 && !kept) {

@@ -45,8 +45,10 @@ static size_t bytes_of(const publication *published)
 
 static void let_go(publication *published)
 {
-	if (--published->references == 0)
-		free(published);
+	if (--published->references > 0)
+		return;
+	dxi_count_down(&published->service->hub->metrics.memory_bytes, bytes_of(published));
+	free(published);
 }
 
 /* ---- any thread ---------------------------------------------------------------------- */
@@ -165,15 +167,25 @@ static void queue_note(void *context, dxi_topic *topic)
 	dxi_client_has_something(client);
 }
 
+/* The service has said farewell: nobody reads any more. */
+static void drop_note(void *context, dxi_topic *topic)
+{
+	dxi_metrics *metrics = &((publication *)context)->service->hub->metrics;
+
+	(void)topic;
+	dxi_count(&metrics->notes_published, 1);
+	dxi_count(&metrics->notes_dropped, 1);
+}
+
 void dxi_publication_arrived(dxi_task *task)
 {
 	publication *published = (publication *)(void *)task;
 	dxh_service *service = published->service;
 
 	dxi_credit_give(&service->publications, (dxi_amount){.things = 1});
-	if (!service->leaving)
-		dxi_topics_match(&service->topics, published->storage, published->topic_bytes,
-		                 queue_note, published);
+	dxi_count(&service->hub->metrics.memory_bytes, bytes_of(published));
+	dxi_topics_match(&service->topics, published->storage, published->topic_bytes,
+	                 service->leaving ? drop_note : queue_note, published);
 	let_go(published);
 }
 

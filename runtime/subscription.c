@@ -253,6 +253,9 @@ void dxi_subscription_free(dxh_subscription *subscription)
 	dxi_inbox_close(subscription->inbox);
 	while ((left = dxi_inbox_rest(subscription->inbox))) {
 		free(left);
+		/* relaxed: a figure for people. */
+		atomic_fetch_add_explicit(&subscription->peer->hub->metrics.notes_unread, 1,
+		                          memory_order_relaxed);
 		atomic_fetch_sub_explicit(&subscription->references, 1, memory_order_relaxed);
 	}
 	dxi_inbox_free(subscription->inbox);

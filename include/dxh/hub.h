@@ -95,7 +95,10 @@ typedef struct dxh_hub_stats {
 	uint64_t requests_refused; /* overloaded or malformed, answered with an error */
 	uint64_t requests_expired; /* refused because their time had passed */
 	uint64_t replies_sent;
-	uint64_t replies_dropped; /* their client was gone */
+	/* Of requests received, those whose client went before it could be sent an answer,
+	 * or for whose answer there was no room. With replies_sent and what is still open
+	 * they make up requests_received. */
+	uint64_t replies_dropped;
 	uint64_t notifications_received;
 	uint64_t notifications_refused; /* no room in the inbox */
 
@@ -111,8 +114,13 @@ typedef struct dxh_hub_stats {
 	uint64_t doorbells;   /* system calls posters made to wake it */
 	uint64_t futex_wakes; /* system calls made to wake waiters */
 	uint64_t reconnects;
-	uint64_t slots_now;    /* completions not released */
-	uint64_t memory_bytes; /* slots and received requests, about */
+	uint64_t slots_now; /* completions not released */
+	/* Completions; bodies of requests under way and of replies not released that are
+	 * larger than these; frames of notifications; received requests and notifications, answers and
+	 * publications that wait; where frames are put together. Not: notes received, see
+	 * inbox_bytes of subscriptions; tables that are made when something is opened; what
+	 * ZeroMQ holds. */
+	uint64_t memory_bytes;
 
 	uint64_t notes_published; /* one for each subscription that a publication met */
 	uint64_t notes_sent;
@@ -124,9 +132,18 @@ typedef struct dxh_hub_stats {
 	uint64_t callbacks;       /* of inline groups, on the I/O thread */
 	uint64_t callbacks_slow;  /* that held it up for more than 1 ms */
 
-	uint64_t control_refused; /* hints to a service whose control lane was full */
+	uint64_t control_refused; /* hints to a service, and answers of a service to such, for
+	                           * which there was no room */
 
 	uint64_t requests_unknown; /* dispatched, with a subject that nobody handles */
+
+	/* Nothing is dropped without a count. What was handed to the network counts as
+	 * sent; whether it arrived only an answer or a flush can tell. */
+	uint64_t notifications_unread; /* of those received, when their service was closed */
+	uint64_t notes_received;       /* into the inbox of a subscription */
+	uint64_t notes_refused;        /* no room in that inbox */
+	uint64_t notes_stray;  /* for no subscription that stands, as right after closing it */
+	uint64_t notes_unread; /* of those received, when their subscription was closed */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */
