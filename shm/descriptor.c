@@ -11,7 +11,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Whoever removes blocks that nobody uses holds a lease on one for a moment. */
+enum { LEASED_TRIES_MAX = 500, LEASED_PAUSE_NS = 1000000 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -44,13 +48,18 @@ static void install_handlers(void)
 
 static int open_retried(const char *path, int flags, mode_t mode)
 {
-	int fd;
+	struct timespec pause = {.tv_nsec = LEASED_PAUSE_NS};
+	int fd, leased = 0;
 
-	/* Ends when no signal comes in between. */
-	do
+	/* Ends when no signal comes in between, or after LEASED_TRIES_MAX pauses. */
+	for (;;) {
 		fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, mode);
-	while (fd == -1 && errno == EINTR);
-	return fd;
+		if (fd == -1 && errno == EINTR)
+			continue;
+		if (fd != -1 || errno != EWOULDBLOCK || leased++ == LEASED_TRIES_MAX)
+			return fd;
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
 }
 
 int dxi_descriptor_open(const char *path, int flags, mode_t mode)

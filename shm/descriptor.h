@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 /* open(2), with O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK added (a FIFO must not hold
- * us up) and EINTR retried; -1 and errno on failure. */
+ * us up); EINTR, and a lease of who removes blocks, retried; -1 and errno on failure. */
 int dxi_descriptor_open(const char *path, int flags, mode_t mode);
 
 /* The same, and from now on closed in every child. */

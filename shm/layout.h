@@ -32,6 +32,7 @@ enum {
 
 static const uint32_t DXI_LAYOUT_MAGIC = 0x42485844;  /* "DXHB" */
 static const uint32_t DXI_CONTROL_MAGIC = 0x43485844; /* "DXHC" */
+static const uint32_t DXI_LOCK_MAGIC = 0x4c485844;    /* "DXHL" */
 
 /* header.wake_mode: how a publish wakes sleepers. */
 enum dxi_layout_wake {
@@ -289,6 +290,15 @@ struct dxi_layout_row {
 };
 static_assert(offsetof(struct dxi_layout_row, pid) == 40, "format 1");
 static_assert(sizeof(struct dxi_layout_row) == DXI_LAYOUT_LINE_BYTES, "format 1");
+
+/* ---- the lock file: its bytes 0 and 1 are locked, this is all it holds ---- */
+
+struct dxi_layout_lock {
+	uint32_t magic;         /* 0: DXI_LOCK_MAGIC */
+	uint16_t version_major; /* 4 */
+	uint16_t version_minor; /* 6 */
+};
+static_assert(sizeof(struct dxi_layout_lock) == 8, "format 1");
 
 /* Beyond it no ticket is believed: at a thousand million a second it takes a
  * hundred years, and 2t+2 cannot overflow. */

@@ -7,9 +7,12 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "shm/descriptor.h"
+#include "shm/layout.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,21 +47,62 @@ static bool is_held_by_other(int error)
 	return error == EAGAIN || error == EACCES;
 }
 
+/* By its content a lock file of ours is told from one of somebody else. */
+static const struct dxi_layout_lock MARK = {DXI_LOCK_MAGIC, DXI_LAYOUT_MAJOR, DXI_LAYOUT_MINOR};
+
+/* Whole or not at all, like the other files. */
+static int make_lock_file(const dxi_paths *paths)
+{
+	char own[64];
+	int fd = dxi_descriptor_open_guarded(paths->directory, O_TMPFILE | O_RDWR, 0600);
+	int error;
+
+	if (fd == -1)
+		return -1;
+	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+	if (fchmod(fd, 0600) == 0 && write(fd, &MARK, sizeof MARK) == sizeof MARK &&
+	    linkat(AT_FDCWD, own, AT_FDCWD, paths->lock, AT_SYMLINK_FOLLOW) == 0)
+		return fd;
+	error = errno;
+	dxi_descriptor_close_guarded(fd);
+	errno = error;
+	return -1;
+}
+
 /* Never O_CREAT on a file that may exist: in a sticky directory the kernel would
  * refuse one of another owner with a misleading reason. */
-static int open_lock_file(const char *path)
+static int open_lock_file(const dxi_paths *paths)
 {
 	int fd = -1;
 
 	for (int i = 0; i < RETRIES_MAX; i++) {
-		fd = dxi_descriptor_open_guarded(path, O_RDWR, 0);
+		fd = dxi_descriptor_open_guarded(paths->lock, O_RDWR, 0);
 		if (fd != -1 || errno != ENOENT)
 			return fd;
-		fd = dxi_descriptor_open_guarded(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+		fd = make_lock_file(paths);
 		if (fd != -1 || errno != EEXIST)
 			return fd;
 	}
 	return fd;
+}
+
+static dxh_status fail_to_open(const dxi_paths *paths, int error)
+{
+	if (error == EOPNOTSUPP || error == EISDIR)
+		return dxi_fail(DXH_EUNSUPPORTED,
+		                "the file system of %s has no O_TMPFILE: use a tmpfs",
+		                paths->directory);
+	return dxi_fail_errno(error, "opening the lock %s", paths->lock);
+}
+
+bool dxi_is_lock_file(int fd)
+{
+	struct dxi_layout_lock found;
+	struct stat file;
+
+	return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size == sizeof found &&
+	       pread(fd, &found, sizeof found, 0) == sizeof found &&
+	       memcmp(&found, &MARK, sizeof found) == 0;
 }
 
 static dxh_status check_lock_file(int fd, const char *path)
@@ -75,7 +119,7 @@ static dxh_status check_lock_file(int fd, const char *path)
 	return DXH_OK;
 }
 
-static bool is_still_at(int fd, const char *path)
+bool dxi_is_still_at(int fd, const char *path)
 {
 	struct stat own, there;
 
@@ -102,10 +146,10 @@ static dxh_status lock_until(int fd, const char *path, int64_t deadline_ns)
 		step_ns = step_ns * 2 > STEP_MAX_NS ? STEP_MAX_NS : step_ns * 2;
 		pause = dxi_timespec(step_ns < left ? step_ns : left);
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-		if (!is_still_at(fd, path))
+		if (!dxi_is_still_at(fd, path))
 			return DXH_ESTALE;
 	}
-	return is_still_at(fd, path) ? DXH_OK : DXH_ESTALE;
+	return dxi_is_still_at(fd, path) ? DXH_OK : DXH_ESTALE;
 }
 
 dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *lease)
@@ -116,9 +160,9 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
 
 	*lease = DXI_LEASE_NONE;
 	for (int i = 0; i < RETRIES_MAX; i++) {
-		fd = open_lock_file(paths->lock);
+		fd = open_lock_file(paths);
 		if (fd == -1)
-			return dxi_fail_errno(errno, "opening the lock %s", paths->lock);
+			return fail_to_open(paths, errno);
 		status = check_lock_file(fd, paths->lock);
 		if (status == DXH_OK)
 			status = lock_until(fd, paths->lock, deadline_ns);

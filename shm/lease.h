@@ -41,6 +41,13 @@ typedef enum dxi_holder {
 /* Who holds the lock now? Changes nothing. */
 dxi_holder dxi_lease_holder(const dxi_paths *paths);
 
+/* Is the open file a lock file that dxi_lease_take() made? Others are locked too, if
+ * they are the caller's, but nobody takes them for ours. */
+bool dxi_is_lock_file(int fd);
+
+/* Is the open file what lies at the path? */
+bool dxi_is_still_at(int fd, const char *path);
+
 /* Byte locks as such. lock: *error is the errno when it fails. has_writer: asks
  * for a lock that another open file description has for writing. */
 bool dxi_byte_lock(int fd, off_t byte, int *error);

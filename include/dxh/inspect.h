@@ -203,6 +203,65 @@ DXH_API DXH_NODISCARD dxh_status dxh_block_recover_sized(size_t config_bytes, co
 /* Thread: any. Sets *report to NULL; NULL is no harm. */
 DXH_API void dxh_report_free(dxh_report **report);
 
+/* ---- garbage ------------------------------------------------------------ */
+
+typedef enum dxh_garbage {
+	DXH_GARBAGE_BLOCK = 1,    /* a block that no producer holds and nobody has open */
+	DXH_GARBAGE_LEFTOVER = 2, /* control or lock file without a block */
+	DXH_GARBAGE_NOT_OURS = 3  /* named like files of a block, but none: never touched */
+} dxh_garbage;
+
+typedef enum dxh_gc_verdict {
+	DXH_GC_KEPT = 0,
+	DXH_GC_REMOVABLE = 1, /* `apply` would remove it */
+	DXH_GC_REMOVED = 2
+} dxh_gc_verdict;
+
+typedef struct dxh_gc_entry {
+	char name[DXH_BLOCK_NAME_MAX + 1];
+	dxh_garbage kind;
+	dxh_gc_verdict verdict;
+	uint64_t bytes;   /* of memory or disk that its files take */
+	char reason[224]; /* one line: why it is kept, or why it may go */
+} dxh_gc_entry;
+
+/* In the order of names; made by the library, which may add members at the end. */
+typedef struct dxh_gc_report {
+	size_t entry_count;
+	const dxh_gc_entry *entries;
+	uint32_t kept, removable, removed;
+	uint64_t bytes; /* of what is removable or removed */
+} dxh_gc_report;
+
+typedef struct dxh_gc_config {
+	const char *directory; /* as in dxh_block_config */
+	int apply;             /* 0: only tell what would be removed */
+	int keep_closed;       /* not 0: blocks that were closed in good order are kept */
+} dxh_gc_config;
+
+/* Find the blocks of a directory whose producer is gone and which nobody uses, and
+ * what half-made or half-removed blocks left; with `apply` remove them. Whether
+ * somebody uses a block is the kernel's word: nobody else has its file open or
+ * mapped. Such a block may still be wanted, by a producer that is to come back: look
+ * at what would be removed first. Files that are no blocks, links, and what belongs
+ * to others (unless the caller is root) are left alone. May be killed at any point
+ * and run again.
+ *
+ * Called:  dxh_block_gc(config, &report); config NULL: all defaults.
+ * Thread:  any. Owner: dxh_gc_report_free() the report.
+ * Blocks:  no; who opens a block while it is removed waits for that.
+ * Returns: DXH_ENOTFOUND without the directory; DXH_EACCESS when it cannot be read;
+ *          DXH_EINVAL; DXH_ENOMEM; DXH_ESYSTEM. What cannot be removed is an entry
+ *          that is kept, with the reason.
+ */
+#define dxh_block_gc(...) dxh_block_gc_sized(sizeof(dxh_gc_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_block_gc_sized(size_t config_bytes,
+                                                    const dxh_gc_config *config,
+                                                    dxh_gc_report **report);
+
+/* Thread: any. Sets *report to NULL; NULL is no harm. */
+DXH_API void dxh_gc_report_free(dxh_gc_report **report);
+
 #ifdef __cplusplus
 }
 #endif
