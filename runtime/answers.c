@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests as memory, and their answers on the way back: packed into frames, a
  * frame a client in turn, and never waiting for a client that is full. */
+#include "runtime/answer_transfer.h"
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
 
@@ -12,6 +13,7 @@
 enum {
 	REQUEST_CAPACITY = 256, /* of the requests that are kept for reuse */
 	SPARE_MAX = 8192,
+	SHRINK_MIN = 16384, /* smaller ones may be larger than their answers */
 	FRAMES_PER_LOOK = 64,
 	REFUSALS_MAX = 64 /* answers beyond the window: then its errors are dropped */
 };
@@ -64,14 +66,20 @@ dxh_request *dxi_request_make(dxh_service *service, size_t bytes)
 	return request;
 }
 
+static void release_answer(dxh_request *request)
+{
+	if (!request->answer_body)
+		return;
+	dxi_count_down(&request->service->hub->metrics.memory_bytes, request->answer_bytes);
+	dxi_body_release(request->answer_body);
+	request->answer_body = NULL;
+}
+
 void dxi_request_free(dxh_request *request)
 {
 	dxh_service *service = request->service;
 
-	if (request->answer_body) {
-		dxi_count_down(&service->hub->metrics.memory_bytes, request->answer_bytes);
-		dxi_body_release(request->answer_body);
-	}
+	release_answer(request);
 	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
 		request->next = service->spare;
 		service->spare = request;
@@ -80,6 +88,29 @@ void dxi_request_free(dxh_request *request)
 	}
 	dxi_count_down(&service->hub->metrics.memory_bytes, sizeof *request + request->capacity);
 	free(request);
+}
+
+dxh_request *dxi_request_shrink(dxh_request *request)
+{
+	size_t needed = request->answer_body ? 0 : request->answer_bytes;
+	dxh_request *smaller;
+
+	if (request->capacity < SHRINK_MIN || needed > request->capacity / 2)
+		return request;
+	smaller = dxi_request_make(request->service, needed);
+	if (!smaller)
+		return request;
+	smaller->id = request->id;
+	smaller->answer_kind = request->answer_kind;
+	smaller->answer_status = request->answer_status;
+	smaller->answer_bytes = request->answer_bytes;
+	smaller->answer_body = request->answer_body;
+	smaller->answer = request->answer_body ? request->answer : smaller->storage;
+	if (needed > 0)
+		memcpy(smaller->storage, request->answer, needed);
+	request->answer_body = NULL;
+	dxi_request_free(request);
+	return smaller;
 }
 
 void dxi_request_free_spares(dxh_service *service)
@@ -161,18 +192,53 @@ static bool answers_request(const dxh_request *request)
 	return request->answer_kind == DXI_REPLY || request->answer_kind == DXI_ERROR;
 }
 
+/* What it counts for in the client's window: small ones fit in what every request has. */
 static uint64_t held_by(const dxh_request *request)
 {
-	return request->capacity + (request->answer_body ? request->answer_bytes : 0);
+	return request->answer_bytes > REQUEST_CAPACITY ? request->answer_bytes : 0;
+}
+
+/* Whom it is for takes no parts, and it does not fit in a frame. */
+static void replace_by_error(dxh_request *request)
+{
+	static const char text[] = "the answer is too large for this client, which takes no body "
+				   "in parts";
+
+	release_answer(request);
+	request->answer_kind = DXI_ERROR;
+	request->answer_status = DXH_ETOOBIG;
+	request->answer = text;
+	request->answer_bytes = sizeof text - 1;
 }
 
 void dxi_answer_queue(dxi_client *client, dxh_request *request)
 {
+	bool is_large = request->answer_bytes > DXI_BODY_PART_BYTES_MAX; /* then it is a REPLY */
+
+	if (is_large && !client->takes_parts &&
+	    dxi_record_bytes(0, request->answer_bytes) + DXI_FRAME_HEADER_BYTES >
+	            DXI_MESSAGE_BYTES_MAX)
+		replace_by_error(request);
 	request->client = client;
-	dxi_request_append(&client->answers, request);
 	client->replies += answers_request(request);
 	client->bytes += held_by(request);
+	if (is_large && client->takes_parts)
+		dxi_request_append(&client->large, request);
+	else
+		dxi_request_append(&client->answers, request);
 	dxi_client_has_something(client);
+}
+
+void dxi_answer_forget(dxi_client *client, const dxh_request *request)
+{
+	client->replies -= answers_request(request);
+	client->bytes -= held_by(request);
+}
+
+void dxi_answer_left(dxi_client *client, const dxh_request *request)
+{
+	dxi_count(&client->service->hub->metrics.replies_sent, answers_request(request));
+	dxi_answer_forget(client, request);
 }
 
 /* An answer that the library gives by itself. */
@@ -200,12 +266,19 @@ void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status st
 	dxi_answer_queue(client, request);
 }
 
-static bool append_answer(dxi_frame_writer *writer, const dxh_request *request)
+/* What is on its way to a client, for as long as libzmq takes it. */
+typedef struct departure {
+	dxi_client *client;
+	dxh_request *carried; /* its answer is the message's body; NULL: all was copied */
+} departure;
+
+static bool append_answer(dxi_frame_writer *writer, const dxh_request *request, uint8_t flags)
 {
 	bool is_subscribe = request->answer_kind == DXI_SUBSCRIBE;
 
 	return dxi_frame_append(writer,
 	                        &(dxi_record){.kind = request->answer_kind,
+	                                      .flags = flags,
 	                                      .id = is_subscribe ? 0 : request->id,
 	                                      .budget_us = is_subscribe ? (uint32_t)request->id : 0,
 	                                      .status = (int32_t)request->answer_status,
@@ -213,46 +286,99 @@ static bool append_answer(dxi_frame_writer *writer, const dxh_request *request)
 	                                      .body_bytes = request->answer_bytes});
 }
 
-/* Encode as many answers as one frame takes; they are sent then. */
-static void encode_answers(void *context, dxi_outgoing *message)
+static bool travels_behind(const dxi_client *client, const dxh_request *request)
 {
-	dxi_client *client = context;
-	dxh_hub *hub = client->service->hub;
-	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_MESSAGE_BYTES_MAX);
+	return client->takes_parts && request->answer_kind == DXI_REPLY &&
+	       request->answer_bytes >= DXI_BODY_IN_PLACE_MIN;
+}
+
+/* Encode as many answers as one frame takes; they are sent then. */
+static void encode_answers(departure *leaving, dxi_outgoing *message)
+{
+	dxi_client *client = leaving->client;
+	dxi_frame_writer writer =
+		dxi_frame_begin(client->service->hub->scratch, DXI_MESSAGE_BYTES_MAX);
 	dxh_request *request;
 
 	dxi_parcel_credit_encode(client, &writer);
-	while ((request = client->answers.first) && append_answer(&writer, request)) {
-		if (answers_request(request)) {
-			dxi_count(&hub->metrics.replies_sent, 1);
-			client->replies--;
-		}
-		client->bytes -= held_by(request);
+	while (!leaving->carried && (request = client->answers.first)) {
+		bool is_behind = travels_behind(client, request);
+
+		if (!append_answer(&writer, request, is_behind ? DXI_FLAG_BODY_IN_NEXT_PART : 0))
+			break;
+		dxi_answer_left(client, request);
 		dxi_request_remove(&client->answers, request);
-		dxi_request_free(request);
+		if (is_behind) {
+			message->body = request->answer;
+			message->body_bytes = request->answer_bytes;
+			message->owner = request->answer_body;
+			leaving->carried = request;
+		} else {
+			dxi_request_free(request);
+		}
 		/* A large answer had the whole buffer; what joins it must fit a frame. */
 		if (writer.used >= client->frame_bytes)
 			break;
 		writer.capacity = client->frame_bytes;
 	}
-	dxi_notes_encode(client, &writer); /* behind the answers: those are waited for */
-	dxi_count(&hub->metrics.frames_sent, 1);
-	dxi_count(&hub->metrics.records_sent, writer.records);
-	message->frame = hub->scratch;
+	if (!leaving->carried)
+		dxi_notes_encode(client, &writer); /* behind the answers: those are waited for */
+	dxi_count(&client->service->hub->metrics.records_sent, writer.records);
 	message->frame_bytes = dxi_frame_end(&writer);
+}
+
+static bool has_small(const dxi_client *client)
+{
+	return client->answers.count + client->notes.count > 0 || dxi_parcel_credit_is_due(client);
+}
+
+/* Small answers go before parts, but of so many frames and one more, one is a part. */
+static bool is_turn_of_parts(const dxi_client *client)
+{
+	return dxi_answer_parts_wait(client) &&
+	       (!has_small(client) || client->frames_in_row >= DXI_SMALL_FRAMES_IN_ROW);
+}
+
+static void encode_departure(void *context, dxi_outgoing *message)
+{
+	departure *leaving = context;
+	dxi_client *client = leaving->client;
+	dxh_hub *hub = client->service->hub;
+
+	message->frame = hub->scratch;
+	if (is_turn_of_parts(client)) {
+		leaving->carried = dxi_answer_part_encode(client, message);
+		client->frames_in_row = 0;
+	} else {
+		encode_answers(leaving, message);
+		client->frames_in_row++;
+	}
+	dxi_count(&hub->metrics.frames_sent, 1);
+}
+
+void dxi_client_say_goodbye(dxi_client *client)
+{
+	client->goodbye_due = dxi_answer_parts_wait(client);
+	if (!client->goodbye_due)
+		dxi_answer_now(client, DXI_GOODBYE, 0, DXH_OK, NULL, 0);
 }
 
 /* One frame of answers; false: the client has none left, is full, or is gone. */
 static bool send_answers(dxi_client *client)
 {
 	dxh_service *service = client->service;
+	departure leaving = {.client = client};
+	dxi_sent sent = dxi_socket_send_to(service->socket, client->id, client->id_bytes,
+	                                   encode_departure, &leaving);
 
-	switch (dxi_socket_send_to(service->socket, client->id, client->id_bytes, encode_answers,
-	                           client)) {
+	if (leaving.carried)
+		dxi_request_free(leaving.carried);
+	switch (sent) {
 	case DXI_SENT_ALL:
 		client->retried = false;
-		if (client->answers.count + client->notes.count > 0 ||
-		    dxi_parcel_credit_is_due(client))
+		if (client->goodbye_due)
+			dxi_client_say_goodbye(client);
+		if (has_small(client) || dxi_answer_parts_wait(client))
 			return true;
 		dxi_client_dequeue(client);
 		return false;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is connected to a service: clients by routing id, from HELLO to the end. */
+#include "runtime/answer_transfer.h"
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
+#include "runtime/request_assembly.h"
 
 #include "base/futex.h"
 #include "base/status.h"
@@ -66,6 +68,8 @@ void dxi_client_drop(dxi_client *client)
 		dxi_request_free(request);
 	}
 	dxi_parcels_orphan(client);
+	dxi_request_parts_drop(client);
+	dxi_answer_parts_drop(client);
 	dxi_notes_drop(client);
 	service->client_count--;
 	free(client);
@@ -95,6 +99,13 @@ static dxi_client *find_incarnation(dxh_service *service, uint64_t incarnation)
 	return NULL;
 }
 
+bool dxi_client_is_idle(const dxi_client *client)
+{
+	return client->open.count + client->answers.count + client->notes.count +
+	               client->arriving.count + client->large.count + client->departing.count ==
+	       0;
+}
+
 /* The client without open requests that was silent longest. */
 static dxi_client *quietest(dxh_service *service)
 {
@@ -103,7 +114,7 @@ static dxi_client *quietest(dxh_service *service)
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		for (dxi_client *client = service->buckets[i]; client;
 		     client = client->next_in_bucket)
-			if (client->open.count + client->answers.count + client->notes.count == 0 &&
+			if (dxi_client_is_idle(client) &&
 			    (!found || client->heard_ns < found->heard_ns))
 				found = client;
 	return found;
@@ -152,8 +163,9 @@ static void welcome(dxi_client *client)
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = service->hub->incarnation,
 	                   .frame_bytes = service->hub->config.frame_bytes,
-	                   .features =
-	                           DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT | DXI_FEATURE_CREDIT,
+	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT |
+	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS,
+	                   .window_bytes = service->config.client_bytes,
 	                   .notify_bytes = client->notify_window,
 	                   .window_records = service->config.client_window};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
@@ -201,6 +213,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 	client->incarnation = hello.incarnation;
 	memcpy(client->name, hello.name, sizeof client->name);
 	client->heard_ns = service->hub->now_ns;
+	client->takes_parts = (hello.features & DXI_FEATURE_PARTS) != 0;
 	client->frame_bytes = service->hub->config.frame_bytes;
 	if (hello.features & DXI_FEATURE_CREDIT)
 		client->notify_window = service->config.notify_bytes;

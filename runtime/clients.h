@@ -7,6 +7,7 @@
 #ifndef DXI_CLIENTS_H
 #define DXI_CLIENTS_H
 
+#include "runtime/assembly.h"
 #include "runtime/service.h"
 
 /* ZeroMQ makes routing ids of 5 bytes; a client may choose more. */
@@ -33,9 +34,16 @@ struct dxi_client {
 	dxi_backlog backlog;      /* received, not yet in the inbox */
 	dxi_request_list open;    /* in the backlog, the inbox or with the user */
 	dxi_request_list answers; /* to be sent */
-	uint32_t replies;         /* of those, answers to requests */
-	uint64_t bytes;           /* held by its requests and answers */
-	dxi_parcel *parcels;      /* with workers, or waiting for them */
+	uint32_t replies;         /* answers to requests, of all that are to be sent */
+	uint64_t bytes;           /* of bodies of its requests, and of its answers */
+	/* Bodies in parts, see request_assembly.c and answer_transfer.c. */
+	bool takes_parts;
+	bool goodbye_due; /* behind the last of them */
+	dxi_assemblies arriving;
+	dxi_request_list large;     /* answers that wait for others to be sent */
+	dxi_request_list departing; /* of which parts are being sent; the first is next */
+	uint32_t frames_in_row;     /* of small answers, while parts waited */
+	dxi_parcel *parcels;        /* with workers, or waiting for them */
 	/* Of its notifications, in bytes of records. */
 	uint64_t notify_window; /* this many may be out; 0: it does not count them */
 	uint64_t notify_out;    /* not yet given back by workers */
@@ -59,12 +67,18 @@ dxh_request *dxi_request_make(dxh_service *service, size_t bytes);
 void dxi_request_free(dxh_request *request);
 void dxi_request_free_spares(dxh_service *service);
 
+/* An answered request, or one of less memory with its answer. */
+dxh_request *dxi_request_shrink(dxh_request *request);
+
 /* The request carries its answer: send it when its client's turn comes. */
 void dxi_answer_queue(dxi_client *client, dxh_request *request);
 
 /* An answer that the library gives by itself; `body` is copied. */
 void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status status,
                     const void *body, size_t body_bytes);
+
+/* The service goes: say so when the last answer has left. */
+void dxi_client_say_goodbye(dxi_client *client);
 
 /* There is something to be sent: an answer, or a note. */
 void dxi_client_has_something(dxi_client *client);
@@ -81,7 +95,23 @@ void dxi_answer_unpark(dxh_service *service, bool fired);
 /* Out of the lists of clients that wait to be sent to. */
 void dxi_client_dequeue(dxi_client *client);
 
+/* ---- listener.c ---- */
+
+/* May a request with such a body be taken? Otherwise the status to refuse it with. */
+dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, const char **text);
+void dxi_request_refuse(dxi_client *client, uint64_t id, dxh_status status, const char *text);
+
+/* A request as this record says, with room for its body. NULL: no memory. */
+dxh_request *
+dxi_request_announced(dxh_service *service, const dxi_record *record, size_t body_bytes);
+
+/* A whole request goes on to the workers, or is refused. */
+void dxi_request_accept(dxi_client *client, dxh_request *request);
+
 /* ---- clients.c ---- */
+
+/* It has nothing open, and nothing waits for it. */
+bool dxi_client_is_idle(const dxi_client *client);
 
 dxi_client *dxi_client_find(dxh_service *service, const void *id, size_t bytes);
 

@@ -111,6 +111,10 @@ static void look_at_requests(dxh_drain_row *row, const dxh_peer *peer)
 	add_unsent(row, of_list(&peer->lane, false));
 	add_unanswered(row, of_list(&peer->lane, true));
 	add_unanswered(row, of_list(&peer->retries.resting, true));
+	add_unsent(row, of_list(&peer->transfers.waiting, false));
+	add_unsent(row, of_list(&peer->transfers.under_way, false));
+	add_unanswered(row, of_list(&peer->transfers.waiting, true));
+	add_unanswered(row, of_list(&peer->transfers.under_way, true));
 	add_unanswered(row, of_list(&peer->sent, false));
 	add_unanswered(row, of_list(&peer->sent, true));
 }
@@ -145,13 +149,15 @@ static bool answers_request(const dxh_request *answer)
 
 static amount of_answers(const dxi_client *client, bool to_requests)
 {
+	const dxi_request_list *lists[] = {&client->answers, &client->large, &client->departing};
 	amount sum = {0, 0};
 
-	for (const dxh_request *each = client->answers.first; each; each = each->next)
-		if (answers_request(each) == to_requests) {
-			sum.count++;
-			sum.bytes += each->answer_bytes;
-		}
+	for (int i = 0; i < 3; i++)
+		for (const dxh_request *each = lists[i]->first; each; each = each->next)
+			if (answers_request(each) == to_requests) {
+				sum.count++;
+				sum.bytes += each->answer_bytes;
+			}
 	return sum;
 }
 

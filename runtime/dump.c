@@ -85,11 +85,14 @@ static void say_peer(dump *to, const dxh_peer *peer)
 	    "  peer '%s': %s%s%s; %zu to be sent, %zu sent, %zu to be repeated, %llu frames of "
 	    "notifications waiting",
 	    peer->endpoint, state_name(state), peer->reason[0] ? ": " : "", peer->reason,
-	    peer->lane.count, peer->sent.count, peer->retries.resting.count,
+	    peer->lane.count + peer->transfers.waiting.count + peer->transfers.under_way.count,
+	    peer->sent.count, peer->retries.resting.count,
 	    (unsigned long long)(peer->notes.in - dxi_notify_lane_out(&peer->notes)));
 	say_operations(to, &peer->sent, "sent");
 	say_operations(to, &peer->flushing, "sent");
 	say_operations(to, &peer->retries.resting, "to be repeated");
+	say_operations(to, &peer->transfers.under_way, "being sent");
+	say_operations(to, &peer->transfers.waiting, "waiting");
 	say_operations(to, &peer->lane, "waiting");
 	say_operations(to, &peer->flushes, "waiting");
 }
@@ -99,8 +102,10 @@ static void say_client(dump *to, const dxi_client *client)
 	say(to,
 	    "    a client: %zu requests open, %zu answers and %u notes waiting, %u "
 	    "subscriptions%s, heard %lld ms ago",
-	    client->open.count, client->answers.count, client->notes.count,
-	    client->subscriber_count, client->queued == DXI_QUEUED_PARKED ? ", full" : "",
+	    client->open.count,
+	    client->answers.count + client->large.count + client->departing.count,
+	    client->notes.count, client->subscriber_count,
+	    client->queued == DXI_QUEUED_PARKED ? ", full" : "",
 	    (long long)((to->hub->now_ns - client->heard_ns) / DXI_NS_PER_MS));
 }
 

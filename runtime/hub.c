@@ -28,7 +28,7 @@ enum {
 	FRAME_DEFAULT = 16384,    /* the knee of throughput over frame size */
 	FRAME_MIN = 1024,
 	BODY_DEFAULT = 512 * 1024,
-	BODY_MAX = DXI_MESSAGE_BYTES_MAX - 1024, /* header and subject beside it */
+	BODY_MAX = 1 << 30,
 	SAMPLE_DEFAULT = 64,
 	DRAINED_LINGER_MS_MAX = 1000
 };

@@ -5,10 +5,15 @@
 
 #include "base/status.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* So that one busy peer cannot hold the others up. */
 enum { FRAMES_PER_LOOK = 64 };
+
+/* After so many parts of large bodies, what was posted meanwhile is taken in, and goes
+ * first. */
+enum { PARTS_PER_LOOK = 4 };
 
 /* Requests go before notifications, but of so many frames and one more, one is of
  * notifications if any wait. */
@@ -41,7 +46,9 @@ void dxi_peer_settle_flushes(dxh_peer *peer)
 
 void dxi_peer_take(dxh_peer *peer, dxi_operation *operation)
 {
-	if (operation->kind == DXI_OP_REQUEST) {
+	if (operation->kind == DXI_OP_REQUEST && dxi_operation_is_large(operation)) {
+		dxi_transfer_take(peer, operation);
+	} else if (operation->kind == DXI_OP_REQUEST) {
 		dxi_operation_append(&peer->lane, operation, DXI_IN_LANE);
 	} else {
 		operation->flush_after = peer->notes.ripe_up_to = peer->notes.in;
@@ -72,6 +79,8 @@ void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 {
 	dxi_operation_end_all(&peer->retries.resting, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->lane, DXH_ECLOSED, DXH_NOT_SENT, reason);
+	dxi_operation_end_all(&peer->transfers.waiting, DXH_ECLOSED, DXH_NOT_SENT, reason);
+	dxi_operation_end_all(&peer->transfers.under_way, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->sent, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->flushes, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->flushing, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
@@ -90,7 +99,8 @@ void dxi_peer_make_room(dxh_peer *peer)
 
 bool dxi_peer_is_idle(const dxh_peer *peer)
 {
-	return peer->lane.count + peer->sent.count + peer->retries.resting.count +
+	return peer->lane.count + peer->transfers.waiting.count + peer->transfers.under_way.count +
+	                       peer->sent.count + peer->retries.resting.count +
 	                       peer->flushes.count + peer->flushing.count ==
 	               0 &&
 	       !peer->notes.first;
@@ -98,16 +108,32 @@ bool dxi_peer_is_idle(const dxh_peer *peer)
 
 /* ---- sending ------------------------------------------------------------------------- */
 
-/* The id on the wire: the handle, told apart from those of other hubs. */
-static uint64_t id_of(dxi_operation *operation, const dxh_hub *hub)
+bool dxi_window_has_room(const dxh_peer *peer, size_t more_records, uint64_t more_bytes,
+                         const dxi_operation *operation)
 {
-	return dxi_completion_of(dxi_slot_of(operation)) ^ hub->incarnation;
+	return peer->sent.count + peer->transfers.under_way.count + more_records < peer->window &&
+	       peer->open_bytes + more_bytes + operation->body_bytes <= peer->window_bytes;
 }
 
-static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
+bool dxi_window_can_hold(const dxh_peer *peer, const dxi_operation *operation)
+{
+	return operation->body_bytes <= peer->window_bytes;
+}
+
+void dxi_window_refuse(dxh_peer *peer, dxi_operation *operation)
+{
+	char text[128];
+	int bytes = snprintf(text, sizeof text,
+	                     "a body of %u bytes; the service grants a window of %llu",
+	                     operation->body_bytes, (unsigned long long)peer->window_bytes);
+
+	dxi_operation_end(operation, DXH_ETOOBIG, DXH_NOT_SENT, text, (size_t)bytes);
+}
+
+dxi_record dxi_request_record(dxi_operation *operation, const dxh_hub *hub)
 {
 	return (dxi_record){.kind = DXI_REQUEST,
-	                    .id = id_of(operation, hub),
+	                    .id = dxi_operation_id(operation),
 	                    .attempt = operation->attempt,
 	                    .budget_us =
 	                            dxi_budget_encode(operation->timer.deadline_ns, hub->now_ns),
@@ -117,16 +143,39 @@ static dxi_record request_record(dxi_operation *operation, const dxh_hub *hub)
 	                    .body_bytes = operation->body_bytes};
 }
 
-/* Put requests into a frame behind the control records. Nothing changes its place
- * yet: the socket may refuse. Returns how many are in it. */
-static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer)
+void dxi_request_body_behind(dxi_outgoing *message, const dxi_operation *operation,
+                             const dxi_record *record)
 {
-	size_t room = peer->window > peer->sent.count ? peer->window - peer->sent.count : 0;
+	dxi_body *held = dxi_operation_held_body(operation);
+
+	message->body = record->body;
+	message->body_bytes = record->body_bytes;
+	/* What is borrowed must not be read by libzmq later. */
+	message->owner = held && !held->is_borrowed ? held : NULL;
+}
+
+/* What the window will never have room for must not hold up the others. */
+static void refuse_impossible(dxh_peer *peer)
+{
+	while (peer->lane.first && !dxi_window_can_hold(peer, peer->lane.first))
+		dxi_window_refuse(peer, peer->lane.first);
+}
+
+/* Put requests into a frame behind the control records, and the body of the last one
+ * behind the frame if it is of some size. Nothing changes its place yet: the socket may
+ * refuse. Returns how many are in it. */
+static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer, dxi_outgoing *message)
+{
+	uint64_t bytes = 0;
 	size_t count = 0;
 
-	for (dxi_operation *next = peer->lane.first; next && count < room; next = next->next) {
-		dxi_record record = request_record(next, peer->hub);
+	for (dxi_operation *next = peer->lane.first;
+	     next && dxi_window_has_room(peer, count, bytes, next); next = next->next) {
+		dxi_record record = dxi_request_record(next, peer->hub);
+		bool is_behind = peer->takes_parts && record.body_bytes >= DXI_BODY_IN_PLACE_MIN;
 
+		if (is_behind)
+			record.flags = DXI_FLAG_BODY_IN_NEXT_PART;
 		/* A large request gets a frame of its own size, alone. */
 		if (writer->records == 0)
 			writer->capacity = DXI_MESSAGE_BYTES_MAX;
@@ -135,7 +184,12 @@ static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer)
 		if (!dxi_frame_append(writer, &record))
 			break;
 		writer->capacity = peer->frame_bytes;
+		bytes += record.body_bytes;
 		count++;
+		if (is_behind) {
+			dxi_request_body_behind(message, next, &record);
+			break;
+		}
 	}
 	return count;
 }
@@ -148,7 +202,7 @@ static size_t encode_flushes(dxh_peer *peer, dxi_frame_writer *writer)
 	for (dxi_operation *next = peer->flushes.first;
 	     next && next->flush_after <= dxi_notify_lane_out(&peer->notes); next = next->next) {
 		if (!dxi_frame_append(
-			    writer, &(dxi_record){.kind = DXI_FLUSH, .id = id_of(next, peer->hub)}))
+			    writer, &(dxi_record){.kind = DXI_FLUSH, .id = dxi_operation_id(next)}))
 			break;
 		count++;
 	}
@@ -176,18 +230,18 @@ static void count_frame(dxh_hub *hub, uint32_t records)
 static bool send_requests(dxh_peer *peer)
 {
 	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, peer->frame_bytes);
-	size_t flushes, requests, bytes;
+	dxi_outgoing message = {.frame = peer->hub->scratch};
+	size_t flushes, requests;
 
+	refuse_impossible(peer);
 	if (peer->pulse.beat_due)
 		dxi_frame_append(&writer, &(dxi_record){.kind = DXI_BEAT});
 	dxi_control_lane_encode(&peer->control, &writer);
 	flushes = encode_flushes(peer, &writer);
 	dxi_subscriptions_encode(peer, &writer);
-	requests = encode_requests(peer, &writer);
-	bytes = dxi_frame_end(&writer);
-	if (bytes == 0 ||
-	    dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = peer->hub->scratch,
-	                                                  .frame_bytes = bytes}) != DXI_SENT_ALL)
+	requests = encode_requests(peer, &writer, &message);
+	message.frame_bytes = dxi_frame_end(&writer);
+	if (message.frame_bytes == 0 || dxi_socket_send(peer->socket, &message) != DXI_SENT_ALL)
 		return false;
 	peer->pulse.beat_due = false;
 	dxi_control_lane_sent(&peer->control);
@@ -201,30 +255,50 @@ static bool send_requests(dxh_peer *peer)
 }
 
 /* Whose turn it is, kept over looks: a socket that takes one frame a look would
- * otherwise never come to the second lane. Control records always go first: they
+ * otherwise never come to the other lanes. Control records always go first: they
  * travel in the frames of the requests. */
-static bool is_turn_of_batches(const dxh_peer *peer)
+static bool is_turn_of_others(dxh_peer *peer)
 {
 	return peer->request_frames >= REQUEST_FRAMES_IN_ROW &&
 	       dxi_control_lane_is_empty(&peer->control) && !peer->pulse.beat_due &&
-	       dxi_notify_lane_is_ripe(peer);
+	       (dxi_notify_lane_is_ripe(peer) || dxi_transfers_are_ready(peer));
+}
+
+static bool send_notifications(dxh_peer *peer)
+{
+	bool sent = dxi_notify_lane_send(peer);
+
+	if (sent)
+		dxi_peer_settle_flushes(peer);
+	return sent;
+}
+
+/* A frame of notifications or a part of a large request, in turn. */
+static bool send_others(dxh_peer *peer)
+{
+	bool parts_first = !peer->parts_were_last;
+
+	peer->parts_were_last = parts_first;
+	if (parts_first ? dxi_transfers_send(peer) : send_notifications(peer))
+		return true;
+	peer->parts_were_last = !parts_first;
+	return parts_first ? send_notifications(peer) : dxi_transfers_send(peer);
 }
 
 static size_t send_all(dxh_peer *peer)
 {
-	size_t frames = 0;
+	size_t frames = 0, parts = 0;
 	bool sent = true;
 
-	while (sent && frames < FRAMES_PER_LOOK) {
-		sent = !is_turn_of_batches(peer) && send_requests(peer);
+	while (sent && frames < FRAMES_PER_LOOK && parts < PARTS_PER_LOOK) {
+		sent = !is_turn_of_others(peer) && send_requests(peer);
 		if (sent) {
 			peer->request_frames++;
 		} else {
-			sent = dxi_notify_lane_send(peer);
-			if (sent) {
+			sent = send_others(peer);
+			if (sent)
 				peer->request_frames = 0;
-				dxi_peer_settle_flushes(peer);
-			}
+			parts += sent && peer->parts_were_last;
 		}
 		frames += (size_t)sent;
 	}
@@ -234,6 +308,13 @@ static size_t send_all(dxh_peer *peer)
 
 /* ---- receiving -------------------------------------------------------------------------- */
 
+/* A service that will not take all of a body says so in the midst of it. */
+static bool is_answerable(const dxi_operation *operation)
+{
+	return operation->place == DXI_IN_SENT ||
+	       (operation->kind == DXI_OP_REQUEST && dxi_transfer_is_half_sent(operation));
+}
+
 /* The operation that a reply of this peer is for; NULL, counted. */
 static dxi_operation *find_sent(dxh_peer *peer, uint64_t id, bool flush)
 {
@@ -242,7 +323,7 @@ static dxi_operation *find_sent(dxh_peer *peer, uint64_t id, bool flush)
 	dxi_slot *slot = dxi_completion_find_open(hub->pool, id ^ hub->incarnation, &late);
 	dxi_operation *operation = slot ? dxi_operation_of(slot) : NULL;
 
-	if (operation && operation->peer == peer && operation->place == DXI_IN_SENT &&
+	if (operation && operation->peer == peer && is_answerable(operation) &&
 	    (operation->kind != DXI_OP_REQUEST) == flush)
 		return operation;
 	dxi_count(late && !operation ? &hub->metrics.replies_late : &hub->metrics.replies_foreign,
@@ -259,7 +340,9 @@ static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status stat
 		return;
 	if (status != DXH_EOVERLOADED)
 		dxi_retries_relax(peer);
-	if (operation && record->body_bytes > peer->hub->config.body_bytes_max)
+	if (record->flags & DXI_FLAG_PART)
+		dxi_reply_part_taken(peer, operation, record);
+	else if (operation && record->body_bytes > peer->hub->config.body_bytes_max)
 		dxi_operation_end(operation, DXH_ETOOBIG, DXH_REPLIED, too_big, sizeof too_big - 1);
 	else if (operation)
 		dxi_operation_end(operation, status, DXH_REPLIED, record->body, record->body_bytes);
@@ -341,13 +424,15 @@ static void take_frame(dxh_peer *peer, const dxi_message *message)
 	}
 }
 
-static size_t receive(dxh_peer *peer, size_t frames_max)
+static size_t receive(dxh_peer *peer, size_t frames_max, size_t bytes_max)
 {
 	dxi_message message;
-	size_t frames = 0;
+	size_t frames = 0, bytes = 0;
 
 	/* What is taken in may end the connection. */
-	while (frames < frames_max && peer->socket && dxi_socket_receive(peer->socket, &message)) {
+	while (frames < frames_max && bytes < bytes_max && peer->socket &&
+	       dxi_socket_receive(peer->socket, &message)) {
+		bytes += message.bytes + message.body_bytes;
 		take_frame(peer, &message);
 		frames++;
 	}
@@ -358,12 +443,12 @@ void dxi_peer_receive_rest(dxh_peer *peer)
 {
 	/* As much as libzmq may hold of one connection. If it lives and goes on
 	 * sending, the rest is not waited for. */
-	receive(peer, DXI_RECEIVE_FRAMES_MAX);
+	receive(peer, DXI_RECEIVE_FRAMES_MAX, SIZE_MAX);
 }
 
 size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send)
 {
-	size_t work = can_receive ? receive(peer, FRAMES_PER_LOOK) : 0;
+	size_t work = can_receive ? receive(peer, FRAMES_PER_LOOK, DXI_RECEIVE_BYTES_PER_LOOK) : 0;
 
 	dxi_subscriptions_signal(peer);
 	if (can_send && peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)

@@ -3,8 +3,10 @@
  * the inbox, what workers give back, and the end. What a client makes us keep is
  * bounded here; what libzmq holds of an unfinished message is not (see
  * docs/wire-format.md, limits). */
+#include "runtime/answer_transfer.h"
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
+#include "runtime/request_assembly.h"
 
 #include "base/status.h"
 #include "runtime/descriptors.h"
@@ -20,30 +22,37 @@ enum {
 
 /* ---- what clients send ------------------------------------------------------------------- */
 
-static void
-refuse(dxi_client *client, const dxi_record *record, dxh_status status, const char *text)
+void dxi_request_refuse(dxi_client *client, uint64_t id, dxh_status status, const char *text)
 {
 	dxi_count(&client->service->hub->metrics.requests_refused, 1);
-	dxi_answer_now(client, DXI_ERROR, record->id, status, text, strlen(text));
+	dxi_answer_now(client, DXI_ERROR, id, status, text, strlen(text));
 }
 
-/* Copy a record into a request: subject, NUL, body at a multiple of 8. */
-static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
+dxh_request *
+dxi_request_announced(dxh_service *service, const dxi_record *record, size_t body_bytes)
 {
+	/* Subject, NUL, body at a multiple of 8. */
 	size_t body_at = ((size_t)record->subject_bytes + 1 + 7) / 8 * 8;
-	dxh_request *request = dxi_request_make(service, body_at + record->body_bytes);
+	dxh_request *request = dxi_request_make(service, body_at + body_bytes);
 
 	if (!request)
 		return NULL;
 	memcpy(request->storage, record->subject, record->subject_bytes);
 	request->storage[record->subject_bytes] = '\0';
 	request->body = request->storage + body_at;
-	request->body_bytes = record->body_bytes;
-	if (record->body_bytes > 0)
-		memcpy(request->storage + body_at, record->body, record->body_bytes);
+	request->body_bytes = body_bytes;
 	request->id = record->id;
 	request->attempt = record->attempt;
 	request->deadline_ns = dxi_budget_decode(record->budget_us, service->hub->now_ns);
+	return request;
+}
+
+static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
+{
+	dxh_request *request = dxi_request_announced(service, record, record->body_bytes);
+
+	if (request && record->body_bytes > 0)
+		memcpy(request->body, record->body, record->body_bytes);
 	return request;
 }
 
@@ -113,40 +122,55 @@ static void came_back(dxh_service *service, const dxh_request *request)
 	service->bytes_out -= request->capacity;
 }
 
-static void take_request(dxi_client *client, const dxi_record *record)
+dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, const char **text)
 {
-	dxh_service *service = client->service;
-	dxh_request *request;
+	const dxh_service *service = client->service;
+	size_t open = client->open.count + client->arriving.count + client->replies;
 
-	dxi_count(&service->hub->metrics.requests_received, 1);
-	if (record->body_bytes > service->hub->config.body_bytes_max) {
-		refuse(client, record, DXH_ETOOBIG,
-		       "the body exceeds the service's body_bytes_max");
-		return;
-	}
-	if (service->leaving) {
-		refuse(client, record, DXH_ECLOSED, "the service was closed");
-		return;
-	}
-	if (client->open.count + client->replies >= service->config.client_window ||
-	    client->bytes + record->body_bytes > service->config.client_bytes) {
-		refuse(client, record, DXH_EOVERLOADED,
-		       "more requests open than the window allows");
-		return;
-	}
-	request = copy_record(service, record);
-	if (!request) {
-		refuse(client, record, DXH_EOVERLOADED, "the service is out of memory");
-		return;
-	}
+	*text = "the body exceeds the service's body_bytes_max";
+	if (body_bytes > service->hub->config.body_bytes_max)
+		return DXH_ETOOBIG;
+	*text = "the body exceeds the window of a client";
+	if (body_bytes > service->config.client_bytes)
+		return DXH_ETOOBIG;
+	*text = "the service was closed";
+	if (service->leaving)
+		return DXH_ECLOSED;
+	*text = "more requests open than the window allows";
+	if (open >= service->config.client_window ||
+	    client->bytes > service->config.client_bytes - body_bytes)
+		return DXH_EOVERLOADED;
+	return DXH_OK;
+}
+
+void dxi_request_accept(dxi_client *client, dxh_request *request)
+{
 	if (!put(client, request)) {
+		dxi_request_refuse(client, request->id, DXH_EOVERLOADED,
+		                   "the service's inbox is full");
 		dxi_request_free(request);
-		refuse(client, record, DXH_EOVERLOADED, "the service's inbox is full");
 		return;
 	}
 	request->client = client;
-	client->bytes += request->capacity;
+	client->bytes += request->body_bytes;
 	dxi_request_append(&client->open, request);
+}
+
+static void take_request(dxi_client *client, const dxi_record *record)
+{
+	dxh_service *service = client->service;
+	const char *text;
+	dxh_status status = dxi_request_admit(client, record->body_bytes, &text);
+	dxh_request *request = status == DXH_OK ? copy_record(service, record) : NULL;
+
+	dxi_count(&service->hub->metrics.requests_received, 1);
+	if (request)
+		dxi_request_accept(client, request);
+	else if (status == DXH_OK)
+		dxi_request_refuse(client, record->id, DXH_EOVERLOADED,
+		                   "the service is out of memory");
+	else
+		dxi_request_refuse(client, record->id, status, text);
 }
 
 /* Is there room for one more notification of so many bytes? A client that counts them
@@ -224,6 +248,8 @@ static void take_cancel(dxi_client *client, uint64_t id)
 {
 	dxh_request *request = client->open.last;
 
+	if (dxi_request_parts_cancel(client, id) || dxi_answer_parts_cancel(client, id))
+		return;
 	for (int i = 0; request && i < CANCEL_SEARCH_MAX; i++, request = request->previous)
 		if (request->id == id) {
 			atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
@@ -236,7 +262,10 @@ static bool take_record(dxi_client *client, const dxi_record *record)
 {
 	switch (record->kind) {
 	case DXI_REQUEST:
-		take_request(client, record);
+		if (record->flags & DXI_FLAG_PART)
+			dxi_request_part_taken(client, record);
+		else
+			take_request(client, record);
 		return true;
 	case DXI_CANCEL:
 		take_cancel(client, record->id);
@@ -310,14 +339,15 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 {
 	dxh_service *service = context;
 	dxi_message message;
-	size_t frames = 0;
+	size_t frames = 0, bytes = 0;
 
 	/* A router's POLLOUT says nothing about one client: with one that is full and
 	 * one that is not it stays set. An edge is the reason to try the full ones. */
 	(void)can_send;
 	dxi_answer_unpark(service, fired);
-	while (can_receive && frames < FRAMES_PER_LOOK &&
+	while (can_receive && frames < FRAMES_PER_LOOK && bytes < DXI_RECEIVE_BYTES_PER_LOOK &&
 	       dxi_socket_receive(service->socket, &message)) {
+		bytes += message.bytes + message.body_bytes;
 		take_frame(service, &message);
 		dxi_service_refill(service);
 		frames++;
@@ -389,8 +419,8 @@ void dxi_service_take_answer(dxh_request *request)
 		dxi_count(&service->hub->metrics.memory_bytes, request->answer_bytes);
 	if (client) {
 		dxi_request_remove(&client->open, request);
-		client->bytes -= request->capacity;
-		dxi_answer_queue(client, request);
+		client->bytes -= request->body_bytes;
+		dxi_answer_queue(client, dxi_request_shrink(request));
 	} else {
 		dxi_request_free(request); /* counted when its client went, or was answered */
 	}
@@ -407,12 +437,13 @@ static void answer_closed(dxi_client *client)
 
 	while ((request = client->open.first)) {
 		dxi_request_remove(&client->open, request);
-		client->bytes -= request->capacity;
+		client->bytes -= request->body_bytes;
 		request->client = NULL;
 		atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
 		dxi_answer_now(client, DXI_ERROR, request->id, DXH_ECLOSED, text, strlen(text));
 	}
-	dxi_answer_now(client, DXI_GOODBYE, 0, DXH_OK, NULL, 0);
+	dxi_request_parts_refuse(client, DXH_ECLOSED, text);
+	dxi_client_say_goodbye(client);
 }
 
 void dxi_service_say_farewell(dxh_service *service)

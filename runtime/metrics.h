@@ -52,7 +52,8 @@
 	X(notifications_unread)                                                                    \
 	X(notes_received)                                                                          \
 	X(notes_refused)                                                                           \
-	X(notes_stray)
+	X(notes_stray)                                                                             \
+	X(parts_dropped)
 
 typedef struct dxi_metrics {
 #define DXI_COUNTER(name) _Atomic uint64_t name;

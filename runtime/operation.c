@@ -297,10 +297,26 @@ static dxi_operation_list *list_of(dxi_operation *operation)
 		return &peer->retries.resting;
 	case DXI_IN_FLUSHES:
 		return &peer->flushes;
+	case DXI_IN_LARGE_LANE:
+		return &peer->transfers.waiting;
+	case DXI_IN_TRANSFER:
+		return &peer->transfers.under_way;
 	case DXI_NOWHERE:
 		break;
 	}
 	return NULL;
+}
+
+uint64_t dxi_operation_id(dxi_operation *operation)
+{
+	return dxi_completion_of(dxi_slot_of(operation)) ^ operation->peer->hub->incarnation;
+}
+
+/* Its body counts in the window that the service grants. */
+static bool is_in_window(const dxi_operation *operation)
+{
+	return operation->kind == DXI_OP_REQUEST &&
+	       (operation->place == DXI_IN_SENT || operation->place == DXI_IN_TRANSFER);
 }
 
 void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dxi_place place)
@@ -314,6 +330,8 @@ void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dx
 		list->first = operation;
 	list->last = operation;
 	list->count++;
+	if (is_in_window(operation))
+		operation->peer->open_bytes += operation->body_bytes;
 }
 
 void dxi_operation_prepend_all(dxi_operation_list *list, dxi_operation_list *from, dxi_place place)
@@ -338,6 +356,8 @@ void dxi_operation_remove(dxi_operation *operation)
 
 	if (!list)
 		return;
+	if (is_in_window(operation))
+		operation->peer->open_bytes -= operation->body_bytes;
 	if (operation->previous)
 		operation->previous->next = operation->next;
 	else
@@ -460,32 +480,70 @@ static const void *keep_body(dxi_operation *operation, const void *body, size_t 
 	return copy;
 }
 
-void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certainty certainty,
-                       const void *body, size_t body_bytes)
+/* The result, and where it lies: NULL, in the operation, or in memory that becomes the
+ * completion's own. */
+typedef struct result {
+	dxh_status status;
+	dxh_certainty certainty;
+	const void *body;
+	size_t body_bytes;
+	bool own;
+} result;
+
+/* What the operation held goes; the slot is the completion's then. */
+static void let_go(dxi_operation *operation, dxh_certainty certainty)
+{
+	dxh_peer *peer = operation->peer;
+
+	dxi_operation_remove(operation);
+	note_end(peer->hub, operation, certainty);
+	dxi_wheel_disarm(&peer->hub->deadlines, &operation->timer);
+	if (peer->arriving.count > 0)
+		dxi_reply_parts_drop(peer, dxi_operation_id(operation));
+	dxi_count_down(&peer->hub->metrics.memory_bytes, heap_bytes(operation));
+	release_body(operation);
+}
+
+static void complete(dxi_operation *operation, dxi_amount amount, result ended)
 {
 	dxh_peer *peer = operation->peer;
 	dxh_hub *hub = peer->hub;
-	dxi_slot *slot = dxi_slot_of(operation);
 	bool is_request = operation->kind == DXI_OP_REQUEST;
-	dxi_amount amount = dxi_allowance_of(operation);
-	const void *kept;
-	bool own;
 
-	dxi_operation_remove(operation);
-	note_end(hub, operation, certainty);
-	dxi_wheel_disarm(&hub->deadlines, &operation->timer);
-	dxi_count_down(&hub->metrics.memory_bytes, heap_bytes(operation));
-	release_body(operation);
-	kept = keep_body(operation, body, body_bytes, &own);
-	if (body_bytes > 0 && !kept) {
-		status = DXH_ENOMEM;
-		body_bytes = 0;
-	}
-	count_end(&hub->metrics, status, certainty, !is_request);
-	if (dxi_completion_complete(slot, status, certainty, kept, body_bytes, own, &hub->wakes))
+	count_end(&hub->metrics, ended.status, ended.certainty, !is_request);
+	if (dxi_completion_complete(dxi_slot_of(operation), ended.status, ended.certainty,
+	                            ended.body, ended.body_bytes, ended.own, &hub->wakes))
 		hub->cancels_under_way++;
 	if (is_request)
 		dxi_allowance_give(peer, amount);
+}
+
+void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certainty certainty,
+                       const void *body, size_t body_bytes)
+{
+	dxi_amount amount = dxi_allowance_of(operation);
+	result ended = {.status = status, .certainty = certainty};
+
+	let_go(operation, certainty);
+	ended.body = keep_body(operation, body, body_bytes, &ended.own);
+	if (body_bytes > 0 && !ended.body)
+		ended.status = DXH_ENOMEM;
+	else
+		ended.body_bytes = body_bytes;
+	complete(operation, amount, ended);
+}
+
+void dxi_operation_end_with(dxi_operation *operation, void *reply, size_t bytes)
+{
+	dxi_amount amount = dxi_allowance_of(operation);
+
+	let_go(operation, DXH_REPLIED);
+	complete(operation, amount,
+	         (result){.status = DXH_OK,
+	                  .certainty = DXH_REPLIED,
+	                  .body = reply,
+	                  .body_bytes = bytes,
+	                  .own = true});
 }
 
 void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_certainty certainty,
@@ -509,24 +567,28 @@ static dxh_certainty certainty_now(const dxi_operation *operation)
 void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation)
 {
 	dxi_slot *slot = dxi_slot_of(operation);
-	dxh_peer *peer = operation->peer;
-	uint64_t id = dxi_completion_of(slot) ^ hub->incarnation;
-	bool was_sent = operation->place == DXI_IN_SENT;
 
 	if (!dxi_completion_cancel_seen(slot)) {
 		hub->cancels_under_way--;
 		return;
 	}
-	if (was_sent && operation->kind == DXI_OP_REQUEST)
-		dxi_peer_tell_canceled(peer, id);
+	if (operation->kind == DXI_OP_REQUEST &&
+	    (operation->place == DXI_IN_SENT || dxi_transfer_is_half_sent(operation)))
+		dxi_peer_tell_canceled(operation->peer, dxi_operation_id(operation));
 	dxi_operation_end(operation, DXH_ECANCELED, certainty_now(operation), NULL, 0);
 }
 
 /* If there is no connection, that is why. */
 static void end_expired(dxi_operation *operation)
 {
-	const char *reason = operation->peer->reason;
+	dxh_peer *peer = operation->peer;
+	const char *reason = peer->reason;
+	uint64_t id = dxi_operation_id(operation);
 
+	/* The service knows the deadline; but a body that is on its way is stopped. */
+	if (operation->kind == DXI_OP_REQUEST &&
+	    (dxi_transfer_is_half_sent(operation) || dxi_assembly_find(&peer->arriving, id)))
+		dxi_peer_tell_canceled(peer, id);
 	dxi_operation_end(operation, DXH_EEXPIRED, certainty_now(operation), reason,
 	                  strlen(reason));
 }

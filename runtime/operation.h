@@ -11,9 +11,11 @@ enum { DXI_INLINE_BYTES = 96 };
 
 typedef enum dxi_place {
 	DXI_NOWHERE,
-	DXI_IN_LANE, /* waiting to be sent */
-	DXI_IN_SENT, /* sent, waiting for the reply */
-	DXI_IN_REST, /* to be sent again, see retry.h */
+	DXI_IN_LANE,       /* waiting to be sent */
+	DXI_IN_SENT,       /* sent, waiting for the reply */
+	DXI_IN_REST,       /* to be sent again, see retry.h */
+	DXI_IN_LARGE_LANE, /* waiting to be sent in parts, see request_transfer.h */
+	DXI_IN_TRANSFER,   /* being sent in parts */
 	DXI_IN_FLUSHES
 } dxi_place;
 
@@ -72,6 +74,9 @@ static inline dxi_slot *dxi_slot_of(dxi_operation *operation)
 	return (dxi_slot *)(void *)((char *)operation - offsetof(dxi_slot, record));
 }
 
+/* Its id on the wire: the handle, told apart from those of other hubs. */
+uint64_t dxi_operation_id(dxi_operation *operation);
+
 /* The counted body of a request; NULL: it lies inline. */
 static inline dxi_body *dxi_operation_held_body(const dxi_operation *operation)
 {
@@ -97,6 +102,9 @@ void dxi_operation_was_sent(dxi_operation *operation);
  * copied. */
 void dxi_operation_end(dxi_operation *operation, dxh_status status, dxh_certainty certainty,
                        const void *body, size_t body_bytes);
+
+/* The same for a reply in memory that becomes the completion's own. */
+void dxi_operation_end_with(dxi_operation *operation, void *reply, size_t bytes);
 
 /* I/O thread: end all in the list so. */
 void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_certainty certainty,

@@ -14,6 +14,8 @@
 #include "runtime/notify_lane.h"
 #include "runtime/operation.h"
 #include "runtime/pulse.h"
+#include "runtime/reply_assembly.h"
+#include "runtime/request_transfer.h"
 #include "runtime/retry.h"
 #include "runtime/security.h"
 #include "runtime/subscription.h"
@@ -49,13 +51,19 @@ struct dxh_peer {
 	dxi_peer_watch *watches;
 
 	dxi_control_lane control;
-	dxi_operation_list lane; /* requests to be sent */
+	dxi_operation_list lane; /* requests to be sent, but for the large ones */
+	dxi_transfers transfers; /* those */
 	dxi_operation_list sent; /* requests that wait for their reply */
 	dxi_retries retries;
 	dxi_pulse pulse;
 	uint32_t window;         /* how many the service lets us have open */
+	uint64_t window_bytes;   /* of their bodies; UINT64_MAX: not counted */
+	uint64_t open_bytes;     /* of bodies sent, or being sent, and not answered */
+	bool takes_parts;        /* the service does */
+	bool parts_were_last;    /* of parts and notifications */
+	dxi_assemblies arriving; /* replies in parts */
 	uint32_t frame_bytes;    /* at this size a frame is closed */
-	uint32_t request_frames; /* in a row, while notifications waited */
+	uint32_t request_frames; /* in a row, while notifications or parts waited */
 
 	dxi_notify_lane notes;       /* notifications to be sent */
 	dxi_operation_list flushes;  /* waiting for those before them to leave */
@@ -106,6 +114,21 @@ size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send);
 
 /* Take in what the ended connection still held. */
 void dxi_peer_receive_rest(dxh_peer *peer);
+
+/* ---- lanes.c: the window that the service grants ---- */
+
+/* Room for one more request beside what is open and what is about to be sent; room for
+ * it if nothing else were open; the end of one for which there never is. */
+bool dxi_window_has_room(const dxh_peer *peer, size_t more_records, uint64_t more_bytes,
+                         const dxi_operation *operation);
+bool dxi_window_can_hold(const dxh_peer *peer, const dxi_operation *operation);
+void dxi_window_refuse(dxh_peer *peer, dxi_operation *operation);
+
+/* A request as a record; and its body, or the part of it that the record names, as the
+ * message part behind the frame. */
+dxi_record dxi_request_record(dxi_operation *operation, const dxh_hub *hub);
+void dxi_request_body_behind(dxi_outgoing *message, const dxi_operation *operation,
+                             const dxi_record *record);
 
 /* ---- reconnect.c ---- */
 

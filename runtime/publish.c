@@ -53,6 +53,14 @@ static void let_go(publication *published)
 
 /* ---- any thread ---------------------------------------------------------------------- */
 
+/* A publication does not travel in parts: it must fit in a frame. */
+static uint64_t largest_body(const dxh_hub *hub)
+{
+	const uint64_t fits = DXI_MESSAGE_BYTES_MAX - 1024; /* header and topic beside it */
+
+	return hub->config.body_bytes_max < fits ? hub->config.body_bytes_max : fits;
+}
+
 dxh_status
 dxh_service_publish(dxh_service *service, const char *topic, const void *body, size_t body_bytes)
 {
@@ -68,10 +76,9 @@ dxh_service_publish(dxh_service *service, const char *topic, const void *body, s
 		status = dxi_subject_check(topic, &topic_bytes);
 	if (status != DXH_OK)
 		return status;
-	if (body_bytes > service->hub->config.body_bytes_max)
-		return dxi_fail(DXH_ETOOBIG, "a body of %zu bytes; this hub sends at most %llu",
-		                body_bytes,
-		                (unsigned long long)service->hub->config.body_bytes_max);
+	if (body_bytes > largest_body(service->hub))
+		return dxi_fail(DXH_ETOOBIG, "a body of %zu bytes; this hub publishes at most %llu",
+		                body_bytes, (unsigned long long)largest_body(service->hub));
 	/* relaxed: who subscribes at this moment may get it or not. */
 	if (atomic_load_explicit(&service->subscribers, memory_order_relaxed) == 0)
 		return DXH_OK;

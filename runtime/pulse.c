@@ -12,8 +12,8 @@
 /* Requests, flushes, room for notifications, or notes of a subscription that stands. */
 static bool expects_something(const dxh_peer *peer)
 {
-	return peer->sent.count + peer->flushing.count > 0 || peer->subscriptions.first ||
-	       dxi_notify_lane_is_held(peer);
+	return peer->sent.count + peer->flushing.count + peer->transfers.under_way.count > 0 ||
+	       peer->subscriptions.first || dxi_notify_lane_is_held(peer);
 }
 
 static void rearm(dxh_peer *peer)

@@ -80,6 +80,8 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 	dxi_subscriptions_signal(peer);
 	peer->lost = false;
 	hang_up(peer, GOODBYE_LINGER_MS);
+	dxi_reply_parts_interrupt(peer);
+	dxi_transfers_interrupt(peer);
 	dxi_retry_lost(peer, text);
 	dxi_operation_end_all(&peer->flushing, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
 	dxi_count(&peer->hub->metrics.reconnects, 1);
@@ -102,6 +104,7 @@ static void keys_refused(dxh_peer *peer, const char *reason)
 	peer->refusal_logged = true;
 	connection_lost(peer, DXH_PEER_REFUSED, reason);
 	dxi_operation_end_all(&peer->lane, DXH_EACCESS, DXH_NOT_SENT, reason);
+	dxi_operation_end_all(&peer->transfers.waiting, DXH_EACCESS, DXH_NOT_SENT, reason);
 }
 
 static void on_event(void *context, dxi_connection_event event, const char *reason)
@@ -175,8 +178,8 @@ static bool say_hello(dxh_peer *peer)
 	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = peer->incarnation,
-	                   .features =
-	                           DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT | DXI_FEATURE_CREDIT,
+	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT |
+	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS,
 	                   .frame_bytes = hub->config.frame_bytes};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_FRAME_BYTES_MAX);
@@ -219,6 +222,8 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 		return;
 	}
 	peer->window = hello.window_records;
+	peer->window_bytes = hello.window_bytes > 0 ? hello.window_bytes : UINT64_MAX;
+	peer->takes_parts = (hello.features & DXI_FEATURE_PARTS) != 0;
 	peer->frame_bytes = hub->config.frame_bytes;
 	peer->backoff_ns = 0;
 	peer->refusal_logged = false;

@@ -67,7 +67,7 @@ static bool may_repeat(dxi_operation *operation)
 
 void dxi_retry_lost(dxh_peer *peer, const char *reason)
 {
-	dxi_operation_list again = {NULL, NULL, 0};
+	dxi_operation_list again = {NULL, NULL, 0}, large = {NULL, NULL, 0};
 	dxi_operation *operation;
 
 	while ((operation = peer->sent.first)) {
@@ -77,10 +77,12 @@ void dxi_retry_lost(dxh_peer *peer, const char *reason)
 			continue;
 		}
 		dxi_operation_remove(operation);
-		dxi_operation_append(&again, operation, DXI_NOWHERE);
+		dxi_operation_append(dxi_operation_is_large(operation) ? &large : &again, operation,
+		                     DXI_NOWHERE);
 	}
 	/* In front of what was never sent, in their old order. */
 	dxi_operation_prepend_all(&peer->lane, &again, DXI_IN_LANE);
+	dxi_transfers_take_again(peer, &large);
 }
 
 bool dxi_retry_later(dxi_operation *operation)

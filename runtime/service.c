@@ -22,9 +22,26 @@ enum {
 	PUBLISH_BYTES_DEFAULT = 4 << 20,
 	SUBSCRIPTIONS_DEFAULT = 64,
 	SUBSCRIPTIONS_MAX = 4096,
+	ERROR_TEXT_MAX = 32768, /* what is longer is cut */
 	BUSY_STEP_NS = 2 * DXI_NS_PER_MS,
 	BUSY_WAIT_NS = 250 * DXI_NS_PER_MS
 };
+
+/* Room for two of the largest bodies, so that one that wants all of the window need not
+ * wait for every other to be gone. */
+static void fill_in_bytes(dxh_service_config *config, const dxh_hub *hub)
+{
+	uint64_t two_bodies = 2 * hub->config.body_bytes_max;
+
+	if (config->inbox_bytes == 0)
+		config->inbox_bytes =
+			two_bodies > INBOX_BYTES_DEFAULT ? two_bodies : INBOX_BYTES_DEFAULT;
+	if (config->client_bytes == 0)
+		config->client_bytes =
+			two_bodies > config->inbox_bytes / 4 ? two_bodies : config->inbox_bytes / 4;
+	if (config->client_bytes > config->inbox_bytes)
+		config->client_bytes = config->inbox_bytes;
+}
 
 static dxh_status check_config(dxh_service_config *config)
 {
@@ -34,10 +51,6 @@ static dxh_status check_config(dxh_service_config *config)
 		config->clients_max = CLIENTS_DEFAULT;
 	if (config->client_window == 0)
 		config->client_window = WINDOW_DEFAULT;
-	if (config->inbox_bytes == 0)
-		config->inbox_bytes = INBOX_BYTES_DEFAULT;
-	if (config->client_bytes == 0)
-		config->client_bytes = config->inbox_bytes / 4;
 	if (config->notify_bytes == 0)
 		config->notify_bytes = NOTIFY_BYTES_DEFAULT;
 	if (config->notify_bytes < NOTIFY_BYTES_MIN)
@@ -157,6 +170,7 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 	status = dxi_endpoint_check_free(endpoint);
 	if (status != DXH_OK)
 		return status;
+	fill_in_bytes(&config, hub);
 	status = make_service(hub, &config, &made);
 	if (status != DXH_OK)
 		return status;
@@ -477,7 +491,7 @@ static dxh_status answer_error(dxh_request *request, dxh_status status, const ch
 	return answer(request, &(given_answer){.kind = DXI_ERROR,
 	                                       .status = status,
 	                                       .body = text,
-	                                       .body_bytes = strlen(text)});
+	                                       .body_bytes = strnlen(text, ERROR_TEXT_MAX)});
 }
 
 dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const char *text)

@@ -36,7 +36,7 @@ struct dxh_request {
 	uint16_t attempt;     /* 0 the first time */
 
 	/* received; the user's until answered */
-	const unsigned char *body;
+	unsigned char *body;
 	size_t body_bytes;
 
 	/* the answer; published by the push on the queue */
@@ -44,6 +44,7 @@ struct dxh_request {
 	dxh_status answer_status;
 	const void *answer;
 	size_t answer_bytes;
+	size_t answer_sent;    /* of it, in parts; I/O thread */
 	dxi_body *answer_body; /* holds the answer when storage does not; may be NULL */
 
 	size_t capacity;

@@ -20,6 +20,9 @@
  * the sender's. */
 enum { DXI_RECEIVE_FRAMES_MAX = 128 };
 
+/* When so much was received, what waits to be sent comes first: half a millisecond. */
+enum { DXI_RECEIVE_BYTES_PER_LOOK = 1 << 20 };
+
 typedef struct dxi_context dxi_context;
 typedef struct dxi_sockets dxi_sockets;
 

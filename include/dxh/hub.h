@@ -20,7 +20,7 @@ typedef struct dxh_hub_config {
 	const char *name;           /* told to peers, shown in logs; NULL: program name */
 	uint32_t operations_max;    /* posted and not yet released; 0: 65536 */
 	uint32_t frame_bytes;       /* a frame is closed at this size; 0: 16384; <= 65536 */
-	uint64_t body_bytes_max;    /* largest body sent or received; 0: 512 KiB */
+	uint64_t body_bytes_max;    /* largest body sent or received; 0: 512 KiB; <= 1 GiB */
 	int64_t connect_timeout_ns; /* handshake of one connection; 0: 5 s */
 	int64_t reconnect_min_ns;   /* pause before the next try, full jitter; 0: 10 ms */
 	int64_t reconnect_max_ns;   /* 0: 1 s */
@@ -144,6 +144,8 @@ typedef struct dxh_hub_stats {
 	uint64_t notes_refused;        /* no room in that inbox */
 	uint64_t notes_stray;  /* for no subscription that stands, as right after closing it */
 	uint64_t notes_unread; /* of those received, when their subscription was closed */
+
+	uint64_t parts_dropped; /* of bodies that were refused, had ended, or were not asked for */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */

@@ -64,8 +64,8 @@ typedef struct dxh_peer_config {
 	                         * jitter; 0: 10 ms */
 	int64_t retry_max_ns;   /* 0: 1 s */
 	/* A service that owes an answer or notes and says nothing for beat_ns is sent a
-	 * beat, which it answers; after silence_ns its connection counts as ended. The
-	 * largest body must travel in less. A peer of which nothing is expected is left
+	 * beat, which it answers; after silence_ns its connection counts as ended. So
+	 * 16 MiB must travel in less: so much may be on its way before a beat. A peer of which nothing is expected is left
 	 * alone. */
 	int64_t beat_ns;    /* 0: 1 s; negative: never */
 	int64_t silence_ns; /* 0: 15 s */
@@ -107,7 +107,14 @@ DXH_API dxh_peer_state dxh_peer_state_get(const dxh_peer *peer);
 
 /* Post a request; returns at once.
  *
- * Thread:  any. Owner: subject and body are copied.
+ * A body of more than 256 KiB travels in parts, and everything else overtakes it. The
+ * service executes nothing before the last part: what ends in the midst of it is
+ * DXH_NOT_SENT, and begins again by itself when the connection does. A service may grant
+ * less than this hub sends, see dxh_service_config.client_bytes: then the request ends as
+ * DXH_ETOOBIG, also DXH_NOT_SENT. Bodies of other services than this library's may have
+ * to fit in 1 MiB.
+ *
+ * Thread:  any. Owner: subject and body are copied; see dxh_post_batch() for others.
  * Units:   deadline_ns absolute: the total budget of queueing, connecting,
  *          sending and answering; DXH_FOREVER for none.
  * Blocks:  only if config.full_wait_ns says so, and never on the I/O thread.
@@ -208,8 +215,11 @@ typedef struct dxh_service_config {
 	uint32_t clients_max;   /* 0: 256 */
 	uint32_t client_window; /* requests one client may have open; 0: 4096 */
 	int insecure;           /* not 0: may listen beyond this machine unencrypted */
-	uint64_t inbox_bytes;   /* of what was received and not answered; 0: 256 MiB */
-	uint32_t publish_max;   /* notes that wait for one subscriber; 0: 1024 */
+	/* Of what was received and not answered, bodies that are still coming with all that
+	 * they have announced. 0: 256 MiB, or two bodies of the hub's body_bytes_max if that
+	 * is more. */
+	uint64_t inbox_bytes;
+	uint32_t publish_max;       /* notes that wait for one subscriber; 0: 1024 */
 	uint32_t subscriptions_max; /* of one client; 0: 64 */
 	uint64_t publish_bytes;     /* of notes that wait for one subscriber; 0: 4 MiB */
 	/* CURVE, see docs/security.md: a file with the secret key, mode 0600; and whom to
@@ -218,8 +228,11 @@ typedef struct dxh_service_config {
 	const char *key_file;
 	const char *allow_file;
 	int allow_any;
-	uint64_t client_bytes; /* of one client's requests and answers that are held; beyond it
-	                        * its requests are refused; 0: a quarter of inbox_bytes */
+	/* The window of one client: bytes of the bodies of its open requests, and of answers
+	 * that it has not read. The client's hub keeps what exceeds it; what is larger than
+	 * all of it ends there as DXH_ETOOBIG. 0: a quarter of inbox_bytes, or two bodies of
+	 * the hub's body_bytes_max if that is more. */
+	uint64_t client_bytes;
 	/* Notifications of one client that are under way, wait, or are with workers, in bytes
 	 * of their records. A client that has used them up keeps further ones, as it keeps
 	 * those that the network does not take, until workers have released some: none is
