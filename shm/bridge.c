@@ -49,6 +49,7 @@ struct dxi_watch {
 	int fd;
 	watch_state state;
 	uint32_t expected; /* armed: the word as the reader saw it; fired: as it was then */
+	uint32_t heard;    /* the word when the thread looked last */
 	dxh_status why;    /* armed: what the reader was told of the producer */
 };
 
@@ -106,10 +107,13 @@ static void fire(dxi_watch *watch, uint32_t word)
 		assert(!"an eventfd takes a 1");
 }
 
-/* Fire what is due; put the words to sleep on behind words[0]. */
-static size_t gather(struct bridge *bridge, dxi_futex_word *words)
+/* Fire what is due; put the words to sleep on behind words[0]. *news: some word is
+ * another than it was. */
+static size_t gather(struct bridge *bridge, dxi_futex_word *words, bool *news)
 {
 	size_t count = 1;
+
+	*news = false;
 
 	for (size_t i = 0; i < bridge->count; i++) {
 		dxi_watch *watch = bridge->watches[i];
@@ -119,8 +123,12 @@ static size_t gather(struct bridge *bridge, dxi_futex_word *words)
 			fire(watch, word);
 		else if (watch->state == WATCH_FIRED && word != watch->expected)
 			watch->state = WATCH_DEAF;
-		if (watch->state != WATCH_DEAF)
-			words[count++] = dxi_wake_word(watch->block, word);
+		if (watch->state == WATCH_DEAF)
+			continue;
+		words[count++] = dxi_wake_word(watch->block, word);
+		/* Its reader may have seen it too, and expect it. */
+		*news |= word != watch->heard;
+		watch->heard = word;
 	}
 	return count;
 }
@@ -154,25 +162,33 @@ static void *listen(void *argument)
 {
 	struct bridge *bridge = argument;
 	dxi_futex_word words[DXI_FUTEX_MANY_MAX];
-	int64_t ask_ns = 0, deadline_ns;
+	int64_t ask_ns = 0, rest_ns = 0, deadline_ns;
+	uint32_t changed = 0;
 	size_t count;
+	bool news;
 
 	pthread_setname_np(pthread_self(), "dxh-bridge");
 	pthread_mutex_lock(&mutex);
 	/* Until the last watch is closed; each turn but the last sleeps. */
 	while (!bridge->stopping) {
-		count = gather(bridge, words);
+		count = gather(bridge, words, &news);
+		words[0] = (dxi_futex_word){
+			.word = &bridge->changed,
+			.expected = atomic_load_explicit(&bridge->changed, memory_order_relaxed),
+			.scope = DXI_FUTEX_PRIVATE,
+		};
+		/* What comes right behind news may come without a wake. */
+		if (news || changed != words[0].expected)
+			rest_ns = dxh_in_ns(DXI_WAKE_FIRST_NS);
+		changed = words[0].expected;
 		if (dxh_now_ns() >= ask_ns) {
 			ask_for_producers(bridge);
 			ask_ns = dxh_in_ns(DXI_LIVENESS_STEP_NS);
 		}
 		/* Also for those that fired: they are armed without a word to us. */
 		deadline_ns = count > 1 ? ask_ns : DXH_FOREVER;
-		words[0] = (dxi_futex_word){
-			.word = &bridge->changed,
-			.expected = atomic_load_explicit(&bridge->changed, memory_order_relaxed),
-			.scope = DXI_FUTEX_PRIVATE,
-		};
+		if (count > 1 && dxh_now_ns() < rest_ns)
+			deadline_ns = rest_ns < ask_ns ? rest_ns : ask_ns;
 		pthread_mutex_unlock(&mutex);
 		/* A watch that is closed now has changed words[0] before its block is
 		 * unmapped: the kernel then finds that, or no memory, and returns. */

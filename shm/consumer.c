@@ -278,7 +278,7 @@ dxh_status
 dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
 {
 	dxh_status status = DXH_OK, why;
-	unsigned steps = 0;
+	dxi_wake_steps steps = {0};
 	int64_t step_ns;
 	uint32_t seen;
 
@@ -289,6 +289,11 @@ dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, d
 		seen = dxi_wake_seen(&consumer->block);
 		if (dxi_consumer_look(consumer, want, item, &status))
 			return status;
+		if (steps.made == 0 && dxh_now_ns() < deadline_ns) {
+			/* Most waits are short: the producer is asked for after a first step. */
+			dxi_wake_wait(&consumer->block, seen, deadline_ns, &steps);
+			continue;
+		}
 		why = dxi_liveness_explain(&consumer->block);
 		/* Its last item may have come between the look and its end. */
 		if (why != DXH_EWAIT && dxi_consumer_look(consumer, want, item, &status))

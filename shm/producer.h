@@ -16,11 +16,12 @@ struct dxh_producer {
 	bool evict;
 	uint32_t process;
 	uint64_t next_ticket;
-	bool write_open;       /* next_ticket is marked as being written */
-	bool beacon_is_lit;    /* else it is tried again with the clock */
-	uint32_t latches_open; /* bit i: zone i was begun */
-	int64_t begun_ns;      /* 0: this write is not measured */
-	int64_t refreshed_ns;  /* when clock_offset_ns was last written */
+	bool write_open;        /* next_ticket is marked as being written */
+	bool beacon_is_lit;     /* else it is tried again with the clock */
+	uint32_t latches_open;  /* bit i: zone i was begun */
+	int64_t begun_ns;       /* 0: this write is not measured */
+	int64_t refreshed_ns;   /* when clock_offset_ns was last written */
+	int64_t quiet_until_ns; /* see dxi_wake_for_item() */
 	bool unlink_on_close;
 	void (*closing)(void *context);
 	void *closing_context;

@@ -5,11 +5,22 @@
 #ifndef DXI_WAKE_H
 #define DXI_WAKE_H
 
+#include "base/clock.h"
 #include "base/futex.h"
 #include "shm/segment.h"
 
+/* A publish that woke nobody is followed by this much quiet: what is published in it
+ * makes no system call. So a sleep, unless nothing has changed for longer, must end by
+ * itself after twice that time, and be followed by another look. Behind that look the
+ * quiet in which it began is over, and a sleep may last. */
+enum { DXI_WAKE_QUIET_NS = 50 * DXI_NS_PER_US, DXI_WAKE_FIRST_NS = 2 * DXI_WAKE_QUIET_NS };
+
 /* Wake every consumer, after what they wait for is published. */
 void dxi_wake(const dxi_block *block);
+
+/* The same for items, which may come in numbers. `quiet_until_ns` is the producer's and
+ * begins at 0; `now_ns` is a time from before the item was published. */
+void dxi_wake_for_item(const dxi_block *block, int64_t now_ns, int64_t *quiet_until_ns);
 
 /* Read before looking for news; then a wait with it cannot miss a wake. */
 uint32_t dxi_wake_seen(const dxi_block *block);
@@ -17,9 +28,16 @@ uint32_t dxi_wake_seen(const dxi_block *block);
 /* The word, for who sleeps on several. */
 dxi_futex_word dxi_wake_word(const dxi_block *block, uint32_t seen);
 
-/* Sleep until a wake since `seen`, or `deadline_ns`; may return early. Without
- * wakes: until the next step, which begin at 50 us and end at 1.6 ms; `steps`
- * counts those made in this wait and begins at 0. */
-void dxi_wake_wait(const dxi_block *block, uint32_t seen, int64_t deadline_ns, unsigned *steps);
+/* The steps of one wait; zeroed at its begin. */
+typedef struct dxi_wake_steps {
+	unsigned made; /* that passed without news */
+	uint32_t seen;
+} dxi_wake_steps;
+
+/* Sleep until a wake since `seen`, or `deadline_ns`; may return early, and returns after
+ * the first step, see DXI_WAKE_FIRST_NS. Without wakes: after each step, which begin
+ * at 50 us and end at 1.6 ms. */
+void dxi_wake_wait(const dxi_block *block, uint32_t seen, int64_t deadline_ns,
+                   dxi_wake_steps *steps);
 
 #endif

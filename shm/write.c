@@ -103,7 +103,7 @@ static void announce(dxh_producer *producer)
 
 static void wake(dxh_producer *producer, int64_t now_ns)
 {
-	dxi_wake(&producer->block);
+	dxi_wake_for_item(&producer->block, now_ns, &producer->quiet_until_ns);
 	if (now_ns - producer->refreshed_ns >= DXI_NS_PER_S)
 		refresh(producer, now_ns);
 }

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Which publishes ask the kernel to wake somebody, and which sleeps end by themselves.
+ * That together they miss nothing is shown by tests/model/wake.pml. */
+#include "tests/shm_pair.h"
+
+#include "shm/wake.h"
+
+#include <pthread.h>
+
+static const int64_t HOUR_NS = (int64_t)3600 * DXI_NS_PER_S;
+
+static uint64_t calls(void)
+{
+	dxh_producer_stats stats;
+
+	must(dxh_producer_stats_get(producer, &stats));
+	return stats.wakes;
+}
+
+Test(shm_wake, a_call_that_wakes_nobody_begins_a_quiet_from_before_the_item, .timeout = 20)
+{
+	int64_t quiet_until_ns = 0, now_ns = dxh_now_ns() - HOUR_NS;
+	uint64_t before;
+	uint32_t word;
+
+	open_usual();
+	before = calls();
+	word = dxi_wake_seen(&producer->block);
+	dxi_wake_for_item(&producer->block, now_ns, &quiet_until_ns);
+	cr_expect_eq(calls(), before + 1);
+	cr_expect_eq(quiet_until_ns, now_ns + DXI_WAKE_QUIET_NS);
+	cr_expect_eq(dxi_wake_seen(&producer->block), word + 1);
+	close_both();
+}
+
+Test(shm_wake, in_the_quiet_the_word_changes_without_a_call, .timeout = 20)
+{
+	int64_t now_ns = dxh_now_ns(), quiet_until_ns = now_ns + HOUR_NS;
+	uint64_t before;
+	uint32_t word;
+
+	open_usual();
+	before = calls();
+	word = dxi_wake_seen(&producer->block);
+	for (int i = 0; i < 10; i++)
+		dxi_wake_for_item(&producer->block, now_ns, &quiet_until_ns);
+	cr_expect_eq(calls(), before);
+	cr_expect_eq(dxi_wake_seen(&producer->block), word + 10);
+	close_both();
+}
+
+Test(shm_wake, a_time_from_before_the_item_does_not_show_that_it_is_quiet_still, .timeout = 20)
+{
+	int64_t old_ns = dxh_now_ns() - HOUR_NS, quiet_until_ns = old_ns + DXI_NS_PER_S;
+	uint64_t before;
+
+	open_usual();
+	before = calls();
+	dxi_wake_for_item(&producer->block, old_ns, &quiet_until_ns);
+	cr_expect_eq(calls(), before + 1);
+	close_both();
+}
+
+Test(shm_wake, the_first_sleep_ends_by_itself_and_again_after_news, .timeout = 20)
+{
+	dxi_wake_steps steps = {0};
+	uint32_t seen;
+
+	open_usual();
+	for (int i = 0; i < 3; i++) {
+		/* Behind news: FOREVER is over soon, and is then a step that was made. */
+		seen = dxi_wake_seen(&consumer->block);
+		while (steps.made == 0 || steps.seen != seen)
+			dxi_wake_wait(&consumer->block, seen, DXH_FOREVER, &steps);
+		cr_expect_eq(steps.made, 1);
+		dxi_wake(&producer->block);
+	}
+	close_both();
+}
+
+static void *read_one(void *unused)
+{
+	(void)unused;
+	must(dxh_read_next(consumer, &got, sizeof got, DXH_FOREVER, &info));
+	return NULL;
+}
+
+Test(shm_wake, who_sleeps_gets_the_next_item_whenever_it_comes, .timeout = 60)
+{
+	enum { ROUNDS = 2000 };
+	dxh_block_config config = usual_config();
+	pthread_t thread;
+
+	open_both(config, (dxh_consumer_config){0});
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		struct item next = item_of(i);
+
+		pthread_create(&thread, NULL, read_one, NULL);
+		for (uint64_t spin = 0; spin < i * 37 % 500; spin++)
+			(void)dxh_now_ns();
+		must(dxh_publish(producer, &next, sizeof next, DXH_NOW));
+		pthread_join(thread, NULL);
+		cr_assert_eq(info.ticket, i);
+	}
+	close_both();
+}
