@@ -15,7 +15,8 @@ enum {
 	SPARE_MAX = 8192,
 	SHRINK_MIN = 16384, /* smaller ones may be larger than their answers */
 	FRAMES_PER_LOOK = 64,
-	REFUSALS_MAX = 64 /* answers beyond the window: then its errors are dropped */
+	FRAMES_PER_PART = 16, /* it has as many bytes: what is answered meanwhile goes first */
+	REFUSALS_MAX = 64     /* answers beyond the window: then its errors are dropped */
 };
 
 /* ---- requests as memory --------------------------------------------------------- */
@@ -270,6 +271,7 @@ void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status st
 typedef struct departure {
 	dxi_client *client;
 	dxh_request *carried; /* its answer is the message's body; NULL: all was copied */
+	bool is_part;
 } departure;
 
 static bool append_answer(dxi_frame_writer *writer, const dxh_request *request, uint8_t flags)
@@ -346,7 +348,8 @@ static void encode_departure(void *context, dxi_outgoing *message)
 	dxh_hub *hub = client->service->hub;
 
 	message->frame = hub->scratch;
-	if (is_turn_of_parts(client)) {
+	leaving->is_part = is_turn_of_parts(client);
+	if (leaving->is_part) {
 		leaving->carried = dxi_answer_part_encode(client, message);
 		client->frames_in_row = 0;
 	} else {
@@ -363,14 +366,16 @@ void dxi_client_say_goodbye(dxi_client *client)
 		dxi_answer_now(client, DXI_GOODBYE, 0, DXH_OK, NULL, 0);
 }
 
-/* One frame of answers; false: the client has none left, is full, or is gone. */
-static bool send_answers(dxi_client *client)
+/* One frame of answers, or a part, which counts as so many; false: the client has none
+ * left, is full, or is gone. */
+static bool send_answers(dxi_client *client, size_t *frames)
 {
 	dxh_service *service = client->service;
 	departure leaving = {.client = client};
 	dxi_sent sent = dxi_socket_send_to(service->socket, client->id, client->id_bytes,
 	                                   encode_departure, &leaving);
 
+	*frames += leaving.is_part ? FRAMES_PER_PART : 1;
 	if (leaving.carried)
 		dxi_request_free(leaving.carried);
 	switch (sent) {
@@ -403,8 +408,7 @@ size_t dxi_service_answer(dxh_service *service)
 	while (service->answering.first && frames < FRAMES_PER_LOOK) {
 		dxi_client *client = service->answering.first;
 
-		frames++;
-		if (send_answers(client)) {
+		if (send_answers(client, &frames)) {
 			dxi_client_dequeue(client);
 			enqueue(client, DXI_QUEUED_ANSWERING);
 		}
