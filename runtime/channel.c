@@ -67,8 +67,12 @@ static dxh_status resolve_directory(const char *given, const char *name, dxh_cha
 static dxh_status
 begin_claim(const char *name, const dxh_channel_config *config, dxh_channel_info *info)
 {
-	dxh_status status = resolve_directory(config->block.directory, name, info);
+	dxh_status status;
 
+	if (config->block.memfd)
+		return dxi_fail(DXH_EINVAL,
+		                "a channel's block is opened by its name: memfd must be zero");
+	status = resolve_directory(config->block.directory, name, info);
 	if (status == DXH_OK)
 		status = copy_bounded(info->name, sizeof info->name, "the name", name);
 	if (status == DXH_OK && config->endpoint)

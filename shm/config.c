@@ -203,6 +203,11 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		                config->mode);
 	if (config->owner_wait_ns < 0)
 		return dxi_fail(DXH_EINVAL, "owner_wait_ns is negative");
+	if (config->memfd &&
+	    (config->directory || config->mode != 0 || config->group || config->owner_wait_ns != 0))
+		return dxi_fail(DXH_EINVAL,
+		                "memfd is set: such a block has no directory, mode, group or "
+		                "predecessor; leave directory, mode, group and owner_wait_ns zero");
 	for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
 		if (config->reserved[i] != 0)
 			return dxi_fail(DXH_EVERSION,

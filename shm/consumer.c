@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const dxh_consumer_config DEFAULTS;
 
@@ -38,6 +39,14 @@ static dxh_status check_config(const dxh_consumer_config *config)
 		                "be DXH_LOSSLESS");
 	return check_start(config->start, config->start_ticket);
 }
+
+/* Where the block comes from: a name, or the config's file, or descriptors. */
+typedef struct source {
+	const char *name;
+	const int *fds; /* NULL: none */
+	size_t fd_count;
+	bool taken; /* the descriptors are no longer the caller's to close */
+} source;
 
 static dxh_status find_paths(const char *name, const dxh_consumer_config *config, dxi_paths *paths)
 {
@@ -123,16 +132,38 @@ static void detach(dxh_consumer *consumer)
 	dxi_segment_detach(&consumer->block);
 }
 
-static dxh_status
-open_consumer(const char *name, const dxh_consumer_config *config, dxh_consumer *consumer)
+static dxh_status attach_passed(source *from, const dxh_consumer_config *config, dxi_block *block)
+{
+	if (from->fd_count == 0 || from->fd_count > DXH_BLOCK_FDS)
+		return dxi_fail(DXH_EINVAL, "%zu descriptors are not 1 or %d", from->fd_count,
+		                DXH_BLOCK_FDS);
+	if (config->directory || config->file)
+		return dxi_fail(DXH_EINVAL,
+		                "the block was passed: directory and file must be NULL");
+	from->taken = true;
+	return dxi_segment_attach_memory(from->fds, from->fd_count, config->owner_uid_plus1, block);
+}
+
+static dxh_status attach(source *from, const dxh_consumer_config *config, dxi_block *block)
 {
 	dxi_paths paths;
 	dxh_status status;
 
+	if (from->fds)
+		return attach_passed(from, config, block);
+	status = find_paths(from->name, config, &paths);
+	if (status != DXH_OK)
+		return status;
+	return dxi_segment_attach(&paths, DXI_ACCESS_READ, config->owner_uid_plus1, block);
+}
+
+static dxh_status
+open_consumer(source *from, const dxh_consumer_config *config, dxh_consumer *consumer)
+{
+	dxh_status status;
+
 	if ((status = check_config(config)) != DXH_OK ||
-	    (status = find_paths(name, config, &paths)) != DXH_OK ||
-	    (status = dxi_segment_attach(&paths, DXI_ACCESS_READ, config->owner_uid_plus1,
-	                                 &consumer->block)) != DXH_OK)
+	    (status = attach(from, config, &consumer->block)) != DXH_OK)
 		return status;
 	if ((status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
 	    (status = dxi_segment_take_key(&consumer->block, config->checksum_key)) != DXH_OK ||
@@ -141,8 +172,8 @@ open_consumer(const char *name, const dxh_consumer_config *config, dxh_consumer 
 	return status;
 }
 
-dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
-                                   const dxh_consumer_config *config, dxh_consumer **consumer)
+static dxh_status make_consumer(source *from, size_t config_bytes,
+                                const dxh_consumer_config *config, dxh_consumer **consumer)
 {
 	dxh_consumer_config own = DEFAULTS;
 	dxh_consumer *opened;
@@ -159,13 +190,35 @@ dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
 	opened->process = dxi_process_id();
 	opened->discipline = own.discipline;
 	opened->row = DXI_ROW_NONE;
-	status = open_consumer(name, &own, opened);
+	status = open_consumer(from, &own, opened);
 	if (status != DXH_OK) {
 		free(opened);
 		return status;
 	}
 	*consumer = opened;
 	return DXH_OK;
+}
+
+dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
+                                   const dxh_consumer_config *config, dxh_consumer **consumer)
+{
+	source from = {.name = name};
+
+	return make_consumer(&from, config_bytes, config, consumer);
+}
+
+dxh_status dxh_consumer_open_fds_sized(size_t config_bytes, const int *fds, size_t count,
+                                       const dxh_consumer_config *config, dxh_consumer **consumer)
+{
+	source from = {.fds = fds, .fd_count = count};
+	dxh_status status;
+
+	if (!fds)
+		return dxi_fail(DXH_EINVAL, "fds is NULL");
+	status = make_consumer(&from, config_bytes, config, consumer);
+	for (size_t i = 0; i < count && !from.taken; i++)
+		close(fds[i]);
+	return status;
 }
 
 void dxi_consumer_attach_owner(dxh_consumer *consumer, void (*closing)(void *context),
@@ -211,6 +264,11 @@ static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 
 	switch (why) {
 	case DXH_EDEAD:
+		if (consumer->block.paths.is_memory)
+			return dxi_fail(why,
+			                "the producer of \"%s\", pid %" PRIu32
+			                ", died, and its memory has no successor: ask for another",
+			                name, pid);
 		return dxi_fail(why,
 		                "the producer of \"%s\", pid %" PRIu32
 		                ", died: wait for a successor or start one",
@@ -229,10 +287,16 @@ static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 	}
 }
 
+/* Nobody will ever write here again. */
+static bool is_final(const dxh_consumer *consumer, dxh_status why)
+{
+	return why == DXH_EUNLINKED || (why != DXH_EWAIT && consumer->block.paths.is_memory);
+}
+
 /* Nothing is there: may the call end, and how? */
 static bool is_over(dxh_consumer *consumer, dxh_status why, int64_t deadline_ns)
 {
-	if (why == DXH_EUNLINKED)
+	if (is_final(consumer, why))
 		return true;
 	if (why != DXH_EWAIT && !is_told(consumer, why))
 		return true;

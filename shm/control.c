@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "shm/descriptor.h"
+#include "shm/memory.h"
 #include "shm/space.h"
 
 #include <errno.h>
@@ -66,23 +67,31 @@ static uint32_t mode_of(uint32_t data_mode)
 	return mode | (mode & 0444) >> 1;
 }
 
+static dxh_status open_unnamed(const dxi_paths *paths, int *fd)
+{
+	if (paths->is_memory)
+		return dxi_memory_new(paths->name, fd);
+	*fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
+	return *fd == -1 ? dxi_fail_errno(errno, "making a file in %s", paths->directory) : DXH_OK;
+}
+
 static dxh_status make_unnamed(const dxi_block *block, int *fd)
 {
 	const dxi_paths *paths = &block->paths;
 	uint64_t bytes = dxi_control_bytes(block->fixed.row_count);
 	dxh_status status;
 
-	*fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
-	if (*fd == -1)
-		return dxi_fail_errno(errno, "making a file in %s", paths->directory);
-	status = dxi_space_reserve(*fd, paths->directory, bytes);
+	status = open_unnamed(paths, fd);
+	if (status == DXH_OK)
+		status = dxi_space_reserve(*fd, paths->directory, bytes);
 	return status == DXH_OK ? fill(*fd, block) : status;
 }
 
 static dxh_status finish(const dxi_block *block, dxh_status status, int made, int *fd)
 {
 	if (status == DXH_OK)
-		status = give_name(made, &block->paths);
+		status = block->paths.is_memory ? dxi_memory_seal_control(made)
+		                                : give_name(made, &block->paths);
 	if (status == DXH_OK)
 		*fd = made;
 	else if (made != -1)

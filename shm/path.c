@@ -71,6 +71,22 @@ dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *path
 	return DXH_OK;
 }
 
+dxh_status dxi_paths_of_memory(const char *name, dxi_paths *paths)
+{
+	dxh_status status = check_name(name);
+
+	if (status != DXH_OK)
+		return status;
+	memset(paths, 0, sizeof *paths);
+	paths->is_memory = true;
+	strcpy(paths->name, name);
+	snprintf(paths->directory, sizeof paths->directory, "memory");
+	snprintf(paths->data, sizeof paths->data, "the memory of \"%s\"", name);
+	snprintf(paths->control, sizeof paths->control, "the reader rows of \"%s\"", name);
+	snprintf(paths->lock, sizeof paths->lock, "no lock");
+	return DXH_OK;
+}
+
 dxh_status dxi_paths_of_file(const char *file, dxi_paths *paths)
 {
 	size_t length = strnlen(file, DXI_PATH_BYTES);

@@ -15,6 +15,7 @@ typedef struct dxi_paths {
 	char data[DXI_PATH_BYTES];    /* NAME.dxh */
 	char lock[DXI_PATH_BYTES];    /* NAME.lock */
 	char control[DXI_PATH_BYTES]; /* NAME.ctl */
+	bool is_memory;               /* no files: the paths are words for messages */
 } dxi_paths;
 
 /* Returns: DXH_EINVAL for a name or a directory that cannot be one. */
@@ -23,7 +24,11 @@ dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *path
 /* Of a data file alone, wherever it lies: no name yet, no lock, no control file. */
 dxh_status dxi_paths_of_file(const char *file, dxi_paths *paths);
 
-/* Is it one of these? */
+/* Of a block that lies in no directory, called `name`.
+ * Returns: DXH_EINVAL for a name that cannot be one. */
+dxh_status dxi_paths_of_memory(const char *name, dxi_paths *paths);
+
+/* Is it a data file alone? */
 static inline bool dxi_paths_are_of_file(const dxi_paths *paths)
 {
 	return paths->lock[0] == '\0';

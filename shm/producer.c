@@ -110,14 +110,41 @@ attach_or_create(dxh_producer *producer, const dxi_paths *paths, const dxh_block
 	return status;
 }
 
+/* Half of a producer goes; the lock stays. */
+static void give_up(dxh_producer *producer)
+{
+	dxi_hold_close(&producer->hold, &producer->block);
+	dxi_segment_detach(&producer->block);
+}
+
+/* Nobody else knows of it: it is always new, and its beacon is free. */
 static dxh_status
-open_producer(const char *name, const dxh_block_config *config, dxh_producer *producer)
+open_memory(const char *name, const dxh_block_config *config, dxh_producer *producer)
 {
 	dxi_paths paths;
-	dxh_status status;
+	dxh_status status = dxi_paths_of_memory(name, &paths);
 
-	if ((status = dxi_block_config_check(config)) != DXH_OK ||
-	    (status = dxi_paths_of(config->directory, name, &paths)) != DXH_OK)
+	if (status == DXH_OK)
+		status = create(producer, &paths, config);
+	if (status == DXH_OK && !producer->beacon_is_lit)
+		status = dxi_fail(DXH_ESYSTEM,
+		                  "no lock on the memory of \"%s\" is to be had: is /proc there, "
+		                  "and a descriptor free?",
+		                  name);
+	if (status != DXH_OK) {
+		give_up(producer);
+		dxi_lease_release(&producer->lease);
+	}
+	return status;
+}
+
+static dxh_status
+open_named(const char *name, const dxh_block_config *config, dxh_producer *producer)
+{
+	dxi_paths paths;
+	dxh_status status = dxi_paths_of(config->directory, name, &paths);
+
+	if (status != DXH_OK)
 		return status;
 	status = dxi_lease_take(&paths, config->owner_wait_ns, &producer->lease);
 	if (status == DXH_EBUSY)
@@ -126,8 +153,7 @@ open_producer(const char *name, const dxh_block_config *config, dxh_producer *pr
 		return status;
 	status = attach_or_create(producer, &paths, config);
 	if (status != DXH_OK) {
-		dxi_hold_close(&producer->hold, &producer->block);
-		dxi_segment_detach(&producer->block);
+		give_up(producer);
 		dxi_lock_tidy(&paths, &producer->lease);
 		dxi_lease_release(&producer->lease);
 		return status;
@@ -138,6 +164,17 @@ open_producer(const char *name, const dxh_block_config *config, dxh_producer *pr
 		        "tell whether this producer lives",
 		        paths.name);
 	return DXH_OK;
+}
+
+static dxh_status
+open_producer(const char *name, const dxh_block_config *config, dxh_producer *producer)
+{
+	dxh_status status = dxi_block_config_check(config);
+
+	if (status != DXH_OK)
+		return status;
+	return config->memfd ? open_memory(name, config, producer)
+	                     : open_named(name, config, producer);
 }
 
 dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
@@ -156,7 +193,7 @@ dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
 	if (!opened)
 		return dxi_fail(DXH_ENOMEM, "no memory for a producer");
 	opened->process = dxi_process_id();
-	opened->block.fd = -1;
+	opened->block = DXI_BLOCK_NONE;
 	opened->lease = DXI_LEASE_NONE;
 	opened->hold = DXI_HOLD_NONE;
 	opened->evict = own.evict != 0;
@@ -189,7 +226,7 @@ static dxh_status leave_block(dxh_producer *producer)
 
 		dxh_write_abort(&open);
 	}
-	if (producer->unlink_on_close)
+	if (producer->unlink_on_close && !block->paths.is_memory)
 		status = dxi_block_remove(&block->paths, &producer->lease);
 	/* Behind all that was published. Pairs with the acquire in
 	 * dxi_liveness(). */

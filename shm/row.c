@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "shm/descriptor.h"
 #include "shm/lease.h"
+#include "shm/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,30 @@ static struct dxi_layout_row *row_of(const dxi_row *row)
 	return dxi_control_row(row->control, row->index);
 }
 
+static dxh_status fail_for_pass(const dxi_block *block)
+{
+	return dxi_fail(DXH_EACCESS,
+	                "the reader rows of \"%s\" were not passed with its data: ask for both, "
+	                "or follow without holding the writer back",
+	                block->paths.name);
+}
+
+static dxh_status open_passed(const dxi_block *block, dxi_row *row)
+{
+	dxh_status status = dxi_memory_check_control(block->control_fd);
+
+	if (status != DXH_OK)
+		return status;
+	row->fd = dxi_descriptor_reopen_guarded(block->control_fd);
+	if (row->fd == -1)
+		return dxi_fail_errno(errno, "opening %s again", block->paths.control);
+	return dxi_control_check(row->fd, block);
+}
+
 static dxh_status open_control(const dxi_block *block, dxi_row *row)
 {
+	if (block->paths.is_memory)
+		return block->control_fd == -1 ? fail_for_pass(block) : open_passed(block, row);
 	/* A description of its own: a mapping that a child of fork() keeps must
 	 * not keep our lock. */
 	row->fd = dxi_descriptor_open_guarded(block->paths.control, O_RDWR, 0);
@@ -38,15 +61,25 @@ static dxh_status open_control(const dxi_block *block, dxi_row *row)
 	return dxi_control_check(row->fd, block);
 }
 
+/* Another description than that of the lock. */
+static dxh_status open_to_map(const dxi_block *block, int *fd)
+{
+	if (block->paths.is_memory)
+		return dxi_memory_reopen(block->control_fd, O_RDWR, fd);
+	*fd = dxi_descriptor_open(block->paths.control, O_RDWR, 0);
+	return *fd == -1 ? dxi_fail_errno(errno, "opening %s", block->paths.control) : DXH_OK;
+}
+
 static dxh_status map_control(const dxi_block *block, dxi_row *row)
 {
 	size_t bytes = dxi_control_bytes(block->fixed.row_count);
-	int fd = dxi_descriptor_open(block->paths.control, O_RDWR, 0);
-	void *map;
 	dxh_status status;
+	void *map;
+	int fd;
 
-	if (fd == -1)
-		return dxi_fail_errno(errno, "opening %s", block->paths.control);
+	status = open_to_map(block, &fd);
+	if (status != DXH_OK)
+		return status;
 	status = dxi_control_check(fd, block);
 	map = status == DXH_OK ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
 	                       : MAP_FAILED;

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "shm/descriptor.h"
 #include "shm/identity.h"
+#include "shm/memory.h"
 #include "shm/space.h"
 
 #include <errno.h>
@@ -151,7 +152,7 @@ static dxh_status check(dxi_block *block, uint32_t owner_uid_plus1, struct stat 
 static dxh_status open_checked(const dxi_paths *paths, dxi_access access, uint32_t owner_uid_plus1,
                                dxi_block *block, struct stat *found)
 {
-	memset(block, 0, sizeof *block);
+	*block = DXI_BLOCK_NONE;
 	block->paths = *paths;
 	block->writable = access == DXI_ACCESS_WRITE;
 	block->fd = dxi_descriptor_open(paths->data, block->writable ? O_RDWR : O_RDONLY, 0);
@@ -182,10 +183,32 @@ dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_
 	return status;
 }
 
+dxh_status
+dxi_segment_attach_memory(const int *fds, size_t count, uint32_t owner_uid_plus1, dxi_block *block)
+{
+	struct stat found;
+	dxh_status status;
+
+	*block = DXI_BLOCK_NONE;
+	block->fd = fds[0];
+	block->control_fd = count > 1 ? fds[1] : -1;
+	/* Until the schema tells its name. */
+	if ((status = dxi_paths_of_memory("passed", &block->paths)) == DXH_OK &&
+	    (status = dxi_memory_check_data(block->fd)) == DXH_OK &&
+	    (status = check(block, owner_uid_plus1, &found)) == DXH_OK &&
+	    (status = map(block, (size_t)found.st_size, true)) == DXH_OK)
+		status = dxi_paths_of_memory(block->schema.name, &block->paths);
+	if (status != DXH_OK)
+		dxi_segment_detach(block);
+	return status;
+}
+
 /* ---- creating ---- */
 
 static dxh_status open_unnamed(const dxi_paths *paths, dxi_block *block)
 {
+	if (paths->is_memory)
+		return dxi_memory_new(paths->name, &block->fd);
 	block->fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
 	if (block->fd != -1)
 		return DXH_OK;
@@ -233,10 +256,9 @@ dxi_segment_create(const dxi_paths *paths, const dxh_block_config *config, dxi_b
 {
 	dxh_status status;
 
-	memset(block, 0, sizeof *block);
+	*block = DXI_BLOCK_NONE;
 	block->paths = *paths;
 	block->writable = true;
-	block->fd = -1;
 	if ((status = plan(config, block)) == DXH_OK &&
 	    (status = open_unnamed(paths, block)) == DXH_OK &&
 	    (status = dxi_space_reserve(block->fd, paths->directory, block->fixed.bytes_total)) ==
@@ -259,6 +281,8 @@ dxh_status dxi_segment_link(dxi_block *block)
 	 * by name, which linkat() makes possible only after it. */
 	atomic_store_explicit(&dxi_block_header(block)->magic, DXI_LAYOUT_MAGIC,
 	                      memory_order_release);
+	if (block->paths.is_memory)
+		return dxi_memory_seal_data(block->fd);
 	snprintf(own, sizeof own, "/proc/self/fd/%d", block->fd);
 	if (linkat(AT_FDCWD, own, AT_FDCWD, block->paths.data, AT_SYMLINK_FOLLOW) == -1)
 		return dxi_fail_errno(errno, "giving the new block its name %s (needs /proc)",
@@ -295,16 +319,18 @@ void dxi_segment_detach(dxi_block *block)
 		munmap(block->base, block->bytes);
 	if (block->fd != -1)
 		close(block->fd);
+	if (block->control_fd != -1)
+		close(block->control_fd);
 	free(block->schema_bytes);
 	dxi_schema_fini(&block->schema);
 	/* With the key in it: a plain memset of what is not used again may be left out. */
 	explicit_bzero(block, sizeof *block);
-	block->fd = -1;
+	*block = DXI_BLOCK_NONE;
 }
 
 bool dxi_segment_is_unlinked(const dxi_block *block)
 {
 	struct stat found;
 
-	return fstat(block->fd, &found) == 0 && found.st_nlink == 0;
+	return !block->paths.is_memory && fstat(block->fd, &found) == 0 && found.st_nlink == 0;
 }

@@ -17,6 +17,7 @@
 typedef struct dxi_block {
 	dxi_paths paths;
 	int fd;
+	int control_fd; /* of reader rows that were passed to a consumer; else -1 */
 	bool writable;
 	unsigned char *base;
 	size_t bytes;
@@ -28,6 +29,8 @@ typedef struct dxi_block {
 	struct dxi_layout_mark *marks; /* NULL: no reader holds this writer back */
 } dxi_block;
 
+#define DXI_BLOCK_NONE ((dxi_block){.fd = -1, .control_fd = -1})
+
 static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)
 {
 	return (struct dxi_layout_header *)block->base;
@@ -38,7 +41,8 @@ static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)
 dxh_status
 dxi_segment_create(const dxi_paths *paths, const dxh_block_config *config, dxi_block *block);
 
-/* Give it its name. From here on others see it. Returns: DXH_EEXIST. */
+/* Give it its name, or seal its memory. From here on others see it.
+ * Returns: DXH_EEXIST; DXH_ESYSTEM. */
 dxh_status dxi_segment_link(dxi_block *block);
 
 typedef enum dxi_access { DXI_ACCESS_READ, DXI_ACCESS_WRITE } dxi_access;
@@ -58,6 +62,12 @@ dxh_status dxi_segment_open(const dxi_paths *paths, uint32_t owner_uid_plus1, dx
 /* All of [offset, offset + bytes) of a file.
  * Returns: DXH_ECORRUPT when it ends before; DXH_ESYSTEM. */
 dxh_status dxi_read_at(int fd, void *to, size_t bytes, uint64_t offset);
+
+/* The same of memory that was passed to us: data and, with count 2, reader rows. Takes
+ * the descriptors over, in every case.
+ * Returns: also DXH_EACCESS when it is not sealed. */
+dxh_status
+dxi_segment_attach_memory(const int *fds, size_t count, uint32_t owner_uid_plus1, dxi_block *block);
 
 /* The key of keyed checksums, 32 bytes or NULL; copied.
  * Returns: DXH_EACCESS when it is missing or another; DXH_EINVAL for one too many. */

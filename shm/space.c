@@ -10,12 +10,33 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Free bytes; UINT64_MAX when the file system does not tell (a tmpfs of size 0). */
+/* What the kernel can give without killing somebody for it; UINT64_MAX: unknown. */
+static uint64_t memory_free(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t free_kib = 0, kib;
+	char line[128];
+	bool told = false;
+
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "MemAvailable: %" SCNu64, &kib) == 1 ||
+		    sscanf(line, "SwapFree: %" SCNu64, &kib) == 1) {
+			free_kib += kib;
+			told = true;
+		}
+	if (file)
+		fclose(file);
+	return told ? free_kib * 1024 : UINT64_MAX;
+}
+
+/* A file system without a size (a memfd, a tmpfs of size 0) is as large as memory. */
 static uint64_t bytes_free(int fd)
 {
 	struct statvfs found;
@@ -23,7 +44,7 @@ static uint64_t bytes_free(int fd)
 
 	if (fstatvfs(fd, &found) == -1 || found.f_blocks == 0 ||
 	    __builtin_mul_overflow((uint64_t)found.f_bavail, (uint64_t)found.f_frsize, &bytes))
-		return UINT64_MAX;
+		return memory_free();
 	return bytes;
 }
 

@@ -134,6 +134,18 @@ Test(channel_refusal, a_service_that_knows_no_channels_is_told_apart_from_a_brok
 
 /* ---- arguments and states ---- */
 
+Test(channel_refusal, a_block_without_a_name_is_no_channel, .timeout = 60)
+{
+	dxh_channel_config config = channel_config();
+	dxh_producer *producer;
+
+	world_open(NULL);
+	config.block.memfd = 1;
+	must_be(dxh_produce(world.producers, new_name(), &config, dxh_in_ms(100), &producer),
+	        DXH_EINVAL, "memfd");
+	world_close();
+}
+
 Test(channel_refusal, arguments_that_are_none_are_refused_by_name, .timeout = 60)
 {
 	static char long_endpoint[DXH_ENDPOINT_MAX + 2];

@@ -94,7 +94,9 @@ typedef struct dxh_block_config {
 	                       * back; 0: none. Up to DXH_READERS_MAX */
 	int evict;            /* not 0: a write that is held back until its deadline goes on
 	                       * without those that hold it; 0: it is DXH_EWAIT */
-	uint64_t reserved[5]; /* zero: room for fields to come, as other structs embed this */
+	int memfd;            /* not 0: memory without a name, see dxh_producer_send_fds();
+	                       * directory, mode, group and owner_wait_ns must be zero */
+	uint64_t reserved[4]; /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
@@ -119,6 +121,42 @@ typedef struct dxh_block_config {
 DXH_API DXH_NODISCARD dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
                                                          const dxh_block_config *config,
                                                          dxh_producer **producer);
+
+/* ---- blocks without a name ---------------------------------------------- */
+
+/* A block made with config->memfd lies in no directory: only who is handed its
+ * descriptors can read it, and when the last process that has it is gone, so is the
+ * block. `name` is then only what it is called. The kernel seals it: nobody can resize it
+ * or map the data for writing again, not even its producer. So there is no takeover:
+ * that its producer died (DXH_EDEAD) or closed (DXH_ECLOSED) is final, and told at once by
+ * each call that finds nothing. */
+
+enum { DXH_BLOCK_FDS = 2 };
+
+/* Hand it to the process at the other end of a connected unix socket (stream or
+ * seqpacket), which calls dxh_consumer_receive_fds(). The message is 8 bytes with one or
+ * two descriptors; what a program says on the same socket before and after is its own.
+ * Works any number of times.
+ *
+ * Thread:  owner. Units: deadline_ns absolute.
+ * Blocks:  until the socket takes it or the deadline passes.
+ * Returns: DXH_EACCESS when the other end is a user (SO_PEERCRED) other than this one,
+ *          root, and peer_uid_plus1 - 1; DXH_ESTATE for a block with a name; DXH_EINVAL for
+ *          what is no unix socket; DXH_ECLOSED; DXH_EWAIT; DXH_ELIMIT; DXH_ESYSTEM.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_producer_send_fds(dxh_producer *producer, int socket,
+                                                       uint32_t peer_uid_plus1,
+                                                       int64_t deadline_ns);
+
+/* For programs that pass descriptors in a message of their own: fds[0] is the data, to be
+ * read only; fds[1], there on blocks with readers_max, are the reader rows. Without these
+ * the receiver cannot be DXH_LOSSLESS. *count says how many.
+ * Thread: owner. Owner: the caller, who closes them once they are sent.
+ * Returns: DXH_ESTATE for a block with a name; DXH_EINVAL; DXH_ELIMIT. */
+DXH_API DXH_NODISCARD dxh_status dxh_producer_fds(dxh_producer *producer, int fds[DXH_BLOCK_FDS],
+                                                  size_t *count);
+
+/* ---- a producer's end --------------------------------------------------- */
 
 /* Stop producing. An open write is aborted. Consumers read what is left and
  * then get DXH_ECLOSED until a successor opens the block.
@@ -313,6 +351,34 @@ typedef struct dxh_item {
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
                                                          const dxh_consumer_config *config,
                                                          dxh_consumer **consumer);
+
+/* Attach to a block without a name whose descriptors were passed, as dxh_producer_fds()
+ * gives them. They are the library's from here on and closed in every case. config as
+ * above, but directory and file must be NULL. What was not sealed as it should be, and
+ * could be truncated, is refused.
+ * Returns: as dxh_consumer_open(); DXH_EACCESS also for what is not sealed, and for a
+ *          lossless consumer without the reader rows. */
+#define dxh_consumer_open_fds(...)                                                                 \
+	dxh_consumer_open_fds_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_open_fds_sized(size_t config_bytes, const int *fds,
+                                                             size_t count,
+                                                             const dxh_consumer_config *config,
+                                                             dxh_consumer **consumer);
+
+/* Take from a unix socket what dxh_producer_send_fds() sent, and attach.
+ * Called:  dxh_consumer_receive_fds(socket, deadline_ns, config, &consumer).
+ * Thread:  one a socket. Units: deadline_ns absolute.
+ * Blocks:  until a message comes or the deadline passes.
+ * Returns: DXH_EACCESS when the other end is a user other than this one, root, and
+ *          config->owner_uid_plus1 - 1; DXH_EWAIT; DXH_ECLOSED: the socket ended; DXH_EPROTO:
+ *          something else came; DXH_EVERSION; DXH_ELIMIT: no descriptor is free;
+ *          DXH_EINVAL; else as dxh_consumer_open_fds(). */
+#define dxh_consumer_receive_fds(...)                                                              \
+	dxh_consumer_receive_fds_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_receive_fds_sized(size_t config_bytes, int socket,
+                                                                int64_t deadline_ns,
+                                                                const dxh_consumer_config *config,
+                                                                dxh_consumer **consumer);
 
 /* Thread: owner. Sets *consumer to NULL; DXH_EINVAL when it is NULL already. */
 DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
