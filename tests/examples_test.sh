@@ -33,6 +33,9 @@ END
 expect block_loop <<'END'
 10 samples, 10 answers
 END
+expect paced <<'END'
+every tick was published or counted as missed
+END
 expect poll_loop <<'END'
 1 bytes
 16 bytes
