@@ -188,6 +188,14 @@ static dxh_status check_checksum(const dxh_block_config *config)
 	return DXH_OK;
 }
 
+static dxh_status fail_for_newer(void)
+{
+	return dxi_fail(DXH_EVERSION,
+	                "the config sets a field that this library, version %s, "
+	                "does not know: install the newer one",
+	                dxh_version());
+}
+
 dxh_status dxi_block_config_check(const dxh_block_config *config)
 {
 	uint32_t zone_count = dxi_zone_count(config), members = 0;
@@ -208,12 +216,11 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		return dxi_fail(DXH_EINVAL,
 		                "memfd is set: such a block has no directory, mode, group or "
 		                "predecessor; leave directory, mode, group and owner_wait_ns zero");
+	if (config->reserved_int != 0)
+		return fail_for_newer();
 	for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
 		if (config->reserved[i] != 0)
-			return dxi_fail(DXH_EVERSION,
-			                "the config sets a field that this library, version %s, "
-			                "does not know: install the newer one",
-			                dxh_version());
+			return fail_for_newer();
 	for (uint32_t i = 0; i < zone_count; i++) {
 		status = check_zone(config, i, &members);
 		if (status != DXH_OK)

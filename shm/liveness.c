@@ -70,6 +70,7 @@ void dxi_block_describe(const dxi_block *block, dxh_liveness producer, dxh_block
 	info->zone_count = fixed->zone_count;
 	info->schema_bytes = fixed->schema_bytes;
 	info->producer = producer;
+	info->unlinked = dxi_segment_is_unlinked(block);
 	/* relaxed: numbers to be shown. */
 	info->epoch = atomic_load_explicit(&header->producer.epoch, memory_order_relaxed);
 	info->head = atomic_load_explicit(&header->head, memory_order_relaxed);

@@ -173,8 +173,12 @@ open_producer(const char *name, const dxh_block_config *config, dxh_producer *pr
 
 	if (status != DXH_OK)
 		return status;
-	return config->memfd ? open_memory(name, config, producer)
-	                     : open_named(name, config, producer);
+	status = config->memfd ? open_memory(name, config, producer)
+	                       : open_named(name, config, producer);
+	if (status == DXH_OK)
+		producer->residence = dxi_residence_ask(name, producer->block.base,
+		                                        producer->block.bytes, config);
+	return status;
 }
 
 dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
@@ -283,6 +287,8 @@ dxh_status dxh_producer_stats_get(const dxh_producer *producer, dxh_producer_sta
 		.block_bytes = producer->block.bytes,
 		.held = dxi_counter_get(&counters->held),
 		.evicted = dxi_counter_get(&counters->evicted),
+		.locked_bytes = producer->residence.locked_bytes,
+		.huge_bytes = producer->residence.huge_bytes,
 	};
 	return DXH_OK;
 }

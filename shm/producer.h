@@ -7,17 +7,20 @@
 #include "base/status.h"
 #include "shm/hold.h"
 #include "shm/lease.h"
+#include "shm/residence.h"
 #include "shm/segment.h"
 
 struct dxh_producer {
 	dxi_block block;
 	dxi_lease lease;
 	dxi_hold hold;
+	dxi_residence residence;
 	bool evict;
 	uint32_t process;
 	uint64_t next_ticket;
 	bool write_open;        /* next_ticket is marked as being written */
 	bool beacon_is_lit;     /* else it is tried again with the clock */
+	bool is_told_unlinked;  /* the name is gone, and that was said */
 	uint32_t latches_open;  /* bit i: zone i was begun */
 	int64_t begun_ns;       /* 0: this write is not measured */
 	int64_t refreshed_ns;   /* when clock_offset_ns was last written */

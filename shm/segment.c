@@ -9,6 +9,7 @@
 #include "shm/descriptor.h"
 #include "shm/identity.h"
 #include "shm/memory.h"
+#include "shm/residence.h"
 #include "shm/space.h"
 
 #include <errno.h>
@@ -117,8 +118,7 @@ static void describe_ring(dxi_block *block)
 static dxh_status map(dxi_block *block, size_t bytes, bool populate)
 {
 	int protection = PROT_READ | (block->writable ? PROT_WRITE : 0);
-	void *base = mmap(NULL, bytes, protection, MAP_SHARED | (populate ? MAP_POPULATE : 0),
-	                  block->fd, 0);
+	void *base = dxi_residence_map(block->fd, bytes, protection, populate);
 
 	if (base == MAP_FAILED)
 		return dxi_fail_errno(errno, "mapping %zu bytes of %s", bytes, block->paths.data);

@@ -48,12 +48,22 @@ static uint64_t bytes_free(int fd)
 	return bytes;
 }
 
-static dxh_status fail_for_space(const char *directory, uint64_t need, uint64_t have)
+/* What the file system holds, or the machine. */
+static uint64_t bytes_in_all(int fd)
+{
+	struct statvfs found;
+
+	if (fstatvfs(fd, &found) == 0 && found.f_blocks > 0)
+		return (uint64_t)found.f_blocks * found.f_frsize;
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static dxh_status fail_for_space(int fd, const char *directory, uint64_t need, uint64_t have)
 {
 	return dxi_fail(DXH_ENOSPACE,
-	                "the block needs %" PRIu64 " bytes, %s has %" PRIu64
-	                " free: make slots smaller or fewer, or enlarge the file system",
-	                need, directory, have);
+	                "the block needs %" PRIu64 " bytes, %s has %" PRIu64 " free of %" PRIu64
+	                ": make slots smaller or fewer, or enlarge the file system",
+	                need, directory, have, bytes_in_all(fd));
 }
 
 dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes)
@@ -68,13 +78,13 @@ dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes)
 		                "of %ju (RLIMIT_FSIZE, ulimit -f)",
 		                bytes, (uintmax_t)limit.rlim_cur);
 	if (bytes > bytes_free(fd))
-		return fail_for_space(directory, bytes, bytes_free(fd));
+		return fail_for_space(fd, directory, bytes, bytes_free(fd));
 	/* Ends when no signal comes in between. It returns the error. */
 	do
 		error = posix_fallocate(fd, 0, (off_t)bytes);
 	while (error == EINTR);
 	if (error == ENOSPC || error == EFBIG || error == EDQUOT)
-		return fail_for_space(directory, bytes, bytes_free(fd));
+		return fail_for_space(fd, directory, bytes, bytes_free(fd));
 	if (error != 0)
 		return dxi_fail_errno(error, "reserving %" PRIu64 " bytes in %s", bytes, directory);
 	return DXH_OK;

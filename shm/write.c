@@ -75,6 +75,18 @@ static void publish_slot(dxh_producer *producer, const void *payload, size_t byt
 	measure(producer, now_ns);
 }
 
+/* Nobody else would: those who have the block go on. */
+static void tell_unlinked(dxh_producer *producer)
+{
+	if (producer->is_told_unlinked || !dxi_segment_is_unlinked(&producer->block))
+		return;
+	producer->is_told_unlinked = true;
+	dxi_log(DXH_LOG_WARNING,
+	        "block %s was unlinked while in use (rm, or systemd RemoveIPC): new consumers do "
+	        "not find it; close it and open it again",
+	        producer->block.paths.name);
+}
+
 /* Once a second: clocks drift apart, and a squatter may have gone. */
 static void refresh(dxh_producer *producer, int64_t now_ns)
 {
@@ -84,6 +96,7 @@ static void refresh(dxh_producer *producer, int64_t now_ns)
 	/* relaxed: shown to humans. */
 	atomic_store_explicit(&header->clock_offset_ns, dxi_clock_offset_ns(),
 	                      memory_order_relaxed);
+	tell_unlinked(producer);
 	if (producer->beacon_is_lit)
 		return;
 	producer->beacon_is_lit = dxi_beacon_light(&producer->lease, producer->block.fd);

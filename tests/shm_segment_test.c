@@ -532,9 +532,9 @@ Test(segment, a_field_of_a_newer_header_is_refused_only_when_set, .timeout = 20)
 	dxh_producer *producer;
 
 	snprintf(name, sizeof name, "newer-%d", (int)getpid());
-	config.reserved[3] = 1;
+	config.reserved[2] = 1;
 	cr_expect_eq(dxh_producer_open(name, &config, &producer), DXH_EVERSION);
-	config.reserved[3] = 0;
+	config.reserved[2] = 0;
 	cr_assert_eq(dxh_producer_open(name, &config, &producer), DXH_OK);
 	cr_expect_eq(dxh_producer_close(&producer), DXH_OK);
 }

@@ -96,7 +96,11 @@ typedef struct dxh_block_config {
 	                       * without those that hold it; 0: it is DXH_EWAIT */
 	int memfd;            /* not 0: memory without a name, see dxh_producer_send_fds();
 	                       * directory, mode, group and owner_wait_ns must be zero */
-	uint64_t reserved[4]; /* zero: room for fields to come, as other structs embed this */
+	int lock_memory;      /* not 0: lock it against swapping, as far as RLIMIT_MEMLOCK goes */
+	int huge_pages;       /* not 0: in pages of 2 MiB, as far as the system has them (Linux
+	                       * 6.1). What came of both: dxh_producer_stats and the log */
+	int reserved_int;     /* zero */
+	uint64_t reserved[3]; /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
@@ -241,6 +245,8 @@ typedef struct dxh_producer_stats {
 	uint64_t block_bytes;  /* size of the data file */
 	uint64_t held;         /* writes that lossless consumers held back */
 	uint64_t evicted;      /* consumers that were gone on without */
+	uint64_t locked_bytes; /* of the block, with config->lock_memory */
+	uint64_t huge_bytes;   /* of this mapping, with config->huge_pages */
 } dxh_producer_stats;
 
 /* Thread: owner. */
@@ -528,6 +534,8 @@ typedef struct dxh_block_info {
 	uint32_t schema_bytes;
 	dxh_liveness producer;
 	int64_t producer_pid; /* of the last producer; for humans */
+	int unlinked;         /* not 0: the name is gone (rm, systemd RemoveIPC): who has the
+	                       * block keeps it, nobody else finds it. The producer logs it */
 } dxh_block_info;
 
 /* Facts about a block, read-only. Thread: any. Returns: as dxh_consumer_open(). */
