@@ -205,7 +205,7 @@ look_again(dxi_inspection *inspection, const dxi_paths *paths, const dxh_inspect
 static dxh_status
 apply(dxi_inspection *inspection, const dxi_paths *paths, const dxh_inspect_config *config)
 {
-	dxi_block block = {.fd = -1};
+	dxi_block block = DXI_BLOCK_NONE;
 	dxi_lease lease;
 	dxh_status status = take_locks(inspection, paths, &lease);
 

@@ -131,6 +131,13 @@ static dxh_status map(dxi_block *block, size_t bytes, bool populate)
 	return DXH_OK;
 }
 
+/* Populating a file with holes would fill them with memory: an image that only claims to
+ * be large must cost nothing. */
+static dxh_status map_found(dxi_block *block, const struct stat *found)
+{
+	return map(block, (size_t)found->st_size, found->st_blocks >= found->st_size / 512);
+}
+
 static dxh_status check(dxi_block *block, uint32_t owner_uid_plus1, struct stat *found)
 {
 	dxh_status status;
@@ -174,10 +181,8 @@ dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_
 	struct stat found;
 	dxh_status status = open_checked(paths, access, owner_uid_plus1, block, &found);
 
-	/* Populating a file with holes would fill them with memory: an image
-	 * that only claims to be large must cost nothing. */
 	if (status == DXH_OK)
-		status = map(block, (size_t)found.st_size, found.st_blocks >= found.st_size / 512);
+		status = map_found(block, &found);
 	if (status != DXH_OK)
 		dxi_segment_detach(block);
 	return status;
@@ -196,7 +201,7 @@ dxi_segment_attach_memory(const int *fds, size_t count, uint32_t owner_uid_plus1
 	if ((status = dxi_paths_of_memory("passed", &block->paths)) == DXH_OK &&
 	    (status = dxi_memory_check_data(block->fd)) == DXH_OK &&
 	    (status = check(block, owner_uid_plus1, &found)) == DXH_OK &&
-	    (status = map(block, (size_t)found.st_size, true)) == DXH_OK)
+	    (status = map_found(block, &found)) == DXH_OK)
 		status = dxi_paths_of_memory(block->schema.name, &block->paths);
 	if (status != DXH_OK)
 		dxi_segment_detach(block);
