@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "shm/liveness.h"
+#include "shm/readers.h"
 #include "shm/wake.h"
 
 #include <inttypes.h>
@@ -488,11 +489,12 @@ dxh_status dxh_consumer_stats_get(const dxh_consumer *consumer, dxh_consumer_sta
 		.skipped = consumer->skipped,
 		.retries = consumer->retries,
 		.corrupt = consumer->corrupt,
-		.lag = head > consumer->next ? head - consumer->next : 0,
+		.lag = dxi_lag(&consumer->block, consumer->next),
 		.next_ticket = consumer->next,
 		.head = head,
 		.epoch = atomic_load_explicit(&header->producer.epoch, memory_order_acquire),
 		.evicted = consumer->evicted,
+		.lag_ns = dxi_lag_ns(&consumer->block, consumer->next),
 	};
 	return DXH_OK;
 }

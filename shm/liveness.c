@@ -74,6 +74,8 @@ void dxi_block_describe(const dxi_block *block, dxh_liveness producer, dxh_block
 	/* relaxed: numbers to be shown. */
 	info->epoch = atomic_load_explicit(&header->producer.epoch, memory_order_relaxed);
 	info->head = atomic_load_explicit(&header->head, memory_order_relaxed);
+	info->clock_offset_ns =
+		atomic_load_explicit(&header->clock_offset_ns, memory_order_relaxed);
 	info->producer_pid = atomic_load_explicit(&header->producer.pid, memory_order_relaxed);
 }
 

@@ -186,3 +186,17 @@ dxi_slot_state dxi_slot_look(const dxi_ring *ring, uint64_t ticket, const void *
 	content->rule = dxi_rule_sum_differs;
 	return DXI_SLOT_BROKEN;
 }
+
+int64_t dxi_slot_published_ns(const dxi_ring *ring, uint64_t ticket)
+{
+	dxi_slot_content content;
+
+	switch (take(ring, ticket, NULL, 0, &content)) {
+	case DXI_SLOT_IS_WHOLE:
+	case DXI_SLOT_IS_LONGER:
+	case DXI_SLOT_IS_SKIPPED:
+		return content.timestamp_ns;
+	default:
+		return 0;
+	}
+}

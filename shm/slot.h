@@ -64,6 +64,9 @@ dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,
 dxi_slot_state dxi_slot_look(const dxi_ring *ring, uint64_t ticket, const void **payload,
                              dxi_slot_content *content);
 
+/* When this ticket was published; 0 when it is not there, or its slot breaks a rule. */
+int64_t dxi_slot_published_ns(const dxi_ring *ring, uint64_t ticket);
+
 /* Was everything that was read of the slot until now this ticket's? */
 bool dxi_slot_holds(const dxi_ring *ring, uint64_t ticket);
 

@@ -506,6 +506,7 @@ typedef struct dxh_consumer_stats {
 	uint64_t head;        /* tickets published so far */
 	uint64_t epoch;
 	uint64_t evicted; /* times the writer went on without this consumer */
+	int64_t lag_ns; /* since when the oldest of `lag` that is kept has been there; 0: none is */
 } dxh_consumer_stats;
 
 /* read + lost + skipped == next_ticket - the ticket started at, always.
@@ -533,16 +534,42 @@ typedef struct dxh_block_info {
 	uint32_t zone_count;
 	uint32_t schema_bytes;
 	dxh_liveness producer;
-	int64_t producer_pid; /* of the last producer; for humans */
-	int unlinked;         /* not 0: the name is gone (rm, systemd RemoveIPC): who has the
+	int64_t producer_pid;    /* of the last producer; for humans */
+	int unlinked;            /* not 0: the name is gone (rm, systemd RemoveIPC): who has the
 	                       * block keeps it, nobody else finds it. The producer logs it */
+	int64_t clock_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC, written each second in
+	                          * which something is published: with timestamp_ns of an item
+	                          * it gives the time of day */
 } dxh_block_info;
 
 /* Facts about a block, read-only. Thread: any. Returns: as dxh_consumer_open(). */
 DXH_API DXH_NODISCARD dxh_status dxh_block_stat(const char *directory, const char *name,
                                                 dxh_block_info *info);
 
-/* The same of an open block; and its schema, canonical MessagePack, valid until
+/* A reader that has a row: a lossless one. Others leave no trace in the block. */
+typedef struct dxh_reader_info {
+	uint32_t row;
+	uint32_t pid; /* as it says, like all that follows but lag and evicted */
+	uint32_t uid;
+	uint64_t next_ticket; /* all below are done with */
+	uint64_t read, lost, retries;
+	uint64_t lag;   /* tickets published and not yet done with */
+	int64_t lag_ns; /* since when the oldest of them that is kept has been there */
+	int evicted;    /* not 0: the writer has gone on without it, and it does not know yet */
+} dxh_reader_info;
+
+/* Those that live, in order of their rows: the first `max` of them, and in *count how many
+ * there are. By name, read-only, or of an open block, which may have no name.
+ * Thread: any; owner. Returns: DXH_EINVAL; as dxh_consumer_open(); DXH_ENOTFOUND also
+ * without the control file. */
+DXH_API DXH_NODISCARD dxh_status dxh_block_readers(const char *directory, const char *name,
+                                                   dxh_reader_info *readers, size_t max,
+                                                   size_t *count);
+DXH_API DXH_NODISCARD dxh_status dxh_producer_readers(dxh_producer *producer,
+                                                      dxh_reader_info *readers, size_t max,
+                                                      size_t *count);
+
+/* Facts of an open block; and its schema, canonical MessagePack, valid until
  * the object is closed. Thread: owner. */
 DXH_API dxh_status dxh_producer_info(const dxh_producer *producer, dxh_block_info *info);
 DXH_API dxh_status dxh_consumer_info(const dxh_consumer *consumer, dxh_block_info *info);
