@@ -188,6 +188,14 @@ static dxh_status check_checksum(const dxh_block_config *config)
 	return DXH_OK;
 }
 
+static bool has_plain_zone(const dxh_block_config *config, uint32_t zone_count)
+{
+	for (uint32_t i = 0; i < zone_count; i++)
+		if (!config->zones[i].latch)
+			return true;
+	return false;
+}
+
 static dxh_status fail_for_newer(void)
 {
 	return dxi_fail(DXH_EVERSION,
@@ -216,8 +224,6 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		return dxi_fail(DXH_EINVAL,
 		                "memfd is set: such a block has no directory, mode, group or "
 		                "predecessor; leave directory, mode, group and owner_wait_ns zero");
-	if (config->reserved_int != 0)
-		return fail_for_newer();
 	for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
 		if (config->reserved[i] != 0)
 			return fail_for_newer();
@@ -234,6 +240,9 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 	if (config->evict && config->readers_max == 0)
 		return dxi_fail(DXH_EINVAL, "evict is set, but readers_max is 0: nobody holds this "
 		                            "writer back");
+	if (config->zones_writable && !has_plain_zone(config, zone_count))
+		return dxi_fail(DXH_EINVAL, "zones_writable is set, but there is no zone that is "
+		                            "no latch: latches are the producer's");
 	status = check_checksum(config);
 	return status == DXH_OK ? check_slots(config, &members) : status;
 }

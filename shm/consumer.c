@@ -133,16 +133,22 @@ static void detach(dxh_consumer *consumer)
 	dxi_segment_detach(&consumer->block);
 }
 
+static dxi_access access_of(const dxh_consumer_config *config)
+{
+	return config->write_zones ? DXI_ACCESS_READ_WRITE_ZONES : DXI_ACCESS_READ;
+}
+
 static dxh_status attach_passed(source *from, const dxh_consumer_config *config, dxi_block *block)
 {
 	if (from->fd_count == 0 || from->fd_count > DXH_BLOCK_FDS)
-		return dxi_fail(DXH_EINVAL, "%zu descriptors are not 1 or %d", from->fd_count,
+		return dxi_fail(DXH_EINVAL, "%zu descriptors are not 1 to %d", from->fd_count,
 		                DXH_BLOCK_FDS);
 	if (config->directory || config->file)
 		return dxi_fail(DXH_EINVAL,
 		                "the block was passed: directory and file must be NULL");
 	from->taken = true;
-	return dxi_segment_attach_memory(from->fds, from->fd_count, config->owner_uid_plus1, block);
+	return dxi_segment_attach_memory(from->fds, from->fd_count, access_of(config),
+	                                 config->owner_uid_plus1, block);
 }
 
 static dxh_status attach(source *from, const dxh_consumer_config *config, dxi_block *block)
@@ -155,7 +161,7 @@ static dxh_status attach(source *from, const dxh_consumer_config *config, dxi_bl
 	status = find_paths(from->name, config, &paths);
 	if (status != DXH_OK)
 		return status;
-	return dxi_segment_attach(&paths, DXI_ACCESS_READ, config->owner_uid_plus1, block);
+	return dxi_segment_attach(&paths, access_of(config), config->owner_uid_plus1, block);
 }
 
 static dxh_status
@@ -166,7 +172,12 @@ open_consumer(source *from, const dxh_consumer_config *config, dxh_consumer *con
 	if ((status = check_config(config)) != DXH_OK ||
 	    (status = attach(from, config, &consumer->block)) != DXH_OK)
 		return status;
-	if ((status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
+	if (config->write_zones && !consumer->block.zones_are_writable)
+		status = dxi_fail(DXH_ESTATE,
+		                  "write_zones is set, but the zones of \"%s\" are the producer's "
+		                  "(zones_writable)",
+		                  consumer->block.paths.name);
+	if (status != DXH_OK || (status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
 	    (status = dxi_segment_take_key(&consumer->block, config->checksum_key)) != DXH_OK ||
 	    (status = start(consumer, config)) != DXH_OK)
 		detach(consumer);

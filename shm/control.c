@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,29 +43,6 @@ static dxh_status fill(int fd, const dxi_block *block)
 	return dxi_fail_errno(errno, "writing %s", block->paths.control);
 }
 
-static dxh_status give_name(int fd, const dxi_paths *paths)
-{
-	char own[64];
-
-	/* Of a block that is gone: its maker died in between, and we hold its lock. */
-	if (unlink(paths->control) == -1 && errno != ENOENT)
-		return dxi_fail_errno(errno, "removing the old %s", paths->control);
-	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, own, AT_FDCWD, paths->control, AT_SYMLINK_FOLLOW) == -1)
-		return dxi_fail_errno(errno,
-		                      "giving the new control file its name %s (needs /proc)",
-		                      paths->control);
-	return DXH_OK;
-}
-
-/* Readers of the block hold its writer back by writing here. */
-static uint32_t mode_of(uint32_t data_mode)
-{
-	uint32_t mode = data_mode ? data_mode : 0640;
-
-	return mode | (mode & 0444) >> 1;
-}
-
 static dxh_status open_unnamed(const dxi_paths *paths, int *fd)
 {
 	if (paths->is_memory)
@@ -91,7 +67,7 @@ static dxh_status finish(const dxi_block *block, dxh_status status, int made, in
 {
 	if (status == DXH_OK)
 		status = block->paths.is_memory ? dxi_memory_seal_control(made)
-		                                : give_name(made, &block->paths);
+		                                : dxi_name_give(made, block->paths.control);
 	if (status == DXH_OK)
 		*fd = made;
 	else if (made != -1)
@@ -105,7 +81,8 @@ dxh_status dxi_control_create(const dxi_block *block, uint32_t mode, const char 
 	dxh_status status = make_unnamed(block, &made);
 
 	if (status == DXH_OK)
-		status = dxi_access_set(made, block->paths.control, mode_of(mode), group);
+		status = dxi_access_set(made, block->paths.control, dxi_mode_for_writers(mode),
+		                        group);
 	return finish(block, status, made, fd);
 }
 
@@ -117,7 +94,7 @@ dxh_status dxi_control_replace(const dxi_block *block, int *fd)
 
 	if (status == DXH_OK &&
 	    (fstat(block->fd, &data) == -1 || fchown(made, data.st_uid, data.st_gid) == -1 ||
-	     fchmod(made, mode_of(data.st_mode & 0777)) == -1))
+	     fchmod(made, dxi_mode_for_writers(data.st_mode & 0777)) == -1))
 		status = dxi_fail_errno(errno, "giving %s the owner and mode of %s",
 		                        block->paths.control, block->paths.data);
 	return finish(block, status, made, fd);

@@ -72,11 +72,21 @@ static bool is_mine(const struct stat *found)
 
 typedef enum gc_beside { BESIDE_NONE, BESIDE_OURS, BESIDE_OTHER } gc_beside;
 
+static bool begins_with(int fd, uint32_t magic)
+{
+	uint32_t found;
+
+	return pread(fd, &found, sizeof found, 0) == sizeof found && found == magic;
+}
+
 static bool is_control_file(int fd)
 {
-	uint32_t magic;
+	return begins_with(fd, DXI_CONTROL_MAGIC);
+}
 
-	return pread(fd, &magic, sizeof magic, 0) == sizeof magic && magic == DXI_CONTROL_MAGIC;
+static bool is_zones_file(int fd)
+{
+	return begins_with(fd, DXI_ZONES_MAGIC);
 }
 
 /* Is the file what it is called? Counts what it takes. */
@@ -100,14 +110,18 @@ static bool judge_beside(gc_candidate *candidate, bool *exists)
 {
 	gc_beside lock = look_at(candidate, candidate->paths.lock, dxi_is_lock_file);
 	gc_beside control = look_at(candidate, candidate->paths.control, is_control_file);
+	gc_beside zones = look_at(candidate, candidate->paths.zones, is_zones_file);
 
-	*exists = lock != BESIDE_NONE || control != BESIDE_NONE;
+	*exists = lock != BESIDE_NONE || control != BESIDE_NONE || zones != BESIDE_NONE;
 	if (lock == BESIDE_OTHER)
 		return not_ours(candidate, "%.160s is no lock file of a block of yours",
 		                candidate->paths.lock);
 	if (control == BESIDE_OTHER)
 		return not_ours(candidate, "%.160s is no control file of a block of yours",
 		                candidate->paths.control);
+	if (zones == BESIDE_OTHER)
+		return not_ours(candidate, "%.160s is no zones file of a block of yours",
+		                candidate->paths.zones);
 	switch (dxi_lease_holder(&candidate->paths)) {
 	case DXI_HELD_BY_PRODUCER:
 		return keep(candidate, "a producer holds its lock");

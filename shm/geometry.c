@@ -50,13 +50,18 @@ static uint64_t zone_span(const struct dxi_layout_zone *zone)
 
 /* ---- planning ---- */
 
-static void plan_zone(const dxh_zone_spec *spec, uint64_t *end, struct dxi_layout_zone *zone)
+/* Behind what lies before it: in the data file, or in that of the zones. */
+static void plan_zone(const dxh_block_config *config, const dxh_zone_spec *spec, uint64_t *data_end,
+                      uint64_t *zones_end, struct dxi_layout_zone *zone)
 {
+	bool is_shared = config->zones_writable && !spec->latch;
+	uint64_t *end = is_shared ? zones_end : data_end;
+
 	strncpy(zone->name, spec->name, sizeof zone->name - 1);
 	zone->offset = dxi_round_up(*end, DXI_LAYOUT_LINE_BYTES);
 	zone->bytes = spec->bytes;
 	zone->align = spec->align ? (uint32_t)spec->align : DXI_LAYOUT_ALIGN;
-	zone->kind = spec->latch ? DXI_ZONE_LATCH : DXI_ZONE_PLAIN;
+	zone->kind = spec->latch ? DXI_ZONE_LATCH : is_shared ? DXI_ZONE_SHARED : DXI_ZONE_PLAIN;
 	*end = zone->offset + zone_span(zone);
 }
 
@@ -95,13 +100,14 @@ dxh_status dxi_geometry_plan(const dxh_block_config *config, size_t schema_bytes
                              struct dxi_layout_header *header,
                              struct dxi_layout_zone zones[DXH_ZONES_MAX])
 {
-	uint64_t end;
+	uint64_t end, zones_end = sizeof(struct dxi_layout_zones);
 
 	memset(header, 0, sizeof *header);
 	memset(zones, 0, DXH_ZONES_MAX * sizeof *zones);
 	header->version_major = DXI_LAYOUT_MAJOR;
 	header->version_minor = DXI_LAYOUT_MINOR;
 	header->header_bytes = DXI_LAYOUT_HEADER_BYTES;
+	header->features_required = config->zones_writable ? DXI_FEATURE_ZONES_FILE : 0;
 	header->abi = DXI_LAYOUT_ABI;
 	header->wake_mode = config->no_wait ? DXI_WAKE_NONE : DXI_WAKE_ALWAYS;
 	header->line_bytes = DXI_LAYOUT_LINE_BYTES;
@@ -114,7 +120,7 @@ dxh_status dxi_geometry_plan(const dxh_block_config *config, size_t schema_bytes
 	header->schema_bytes = (uint32_t)schema_bytes;
 	end = header->schema_offset + schema_bytes;
 	for (uint32_t i = 0; i < header->zone_count; i++)
-		plan_zone(&config->zones[i], &end, &zones[i]);
+		plan_zone(config, &config->zones[i], &end, &zones_end, &zones[i]);
 	plan_marks(config, &end, header);
 	plan_slots(config, &end, header);
 	header->bytes_total = dxi_round_up(end, DXI_LAYOUT_ALIGN);
@@ -195,11 +201,12 @@ static dxh_status check_identity(const struct dxi_layout_header *header)
 
 static dxh_status check_abilities(const struct dxi_layout_header *header)
 {
-	if (header->features_required != 0)
+	if ((header->features_required & ~(uint64_t)DXI_FEATURES_KNOWN) != 0)
 		return dxi_fail(DXH_EVERSION,
 		                "offset 24: the block needs features 0x%" PRIx64
 		                " that this library, version %s, has not",
-		                header->features_required, dxh_version());
+		                header->features_required & ~(uint64_t)DXI_FEATURES_KNOWN,
+		                dxh_version());
 	if (header->wake_mode > DXI_WAKE_ALWAYS)
 		return refuse(AT(wake_mode), "no wake mode of format 1.0");
 	if (header->policy > DXI_POLICY_DOUBLE)
@@ -309,13 +316,27 @@ dxh_status dxi_geometry_check_hashes(const struct dxi_layout_header *header,
 	return DXH_OK;
 }
 
+uint64_t dxi_geometry_zones_bytes(const struct dxi_layout_header *header,
+                                  const struct dxi_layout_zone *zones)
+{
+	uint64_t end = 0;
+
+	for (uint32_t i = 0; i < header->zone_count; i++)
+		if (zones[i].kind == DXI_ZONE_SHARED)
+			end = zones[i].offset + zones[i].bytes;
+	return dxi_round_up(end, DXI_LAYOUT_ALIGN);
+}
+
 /* One entry against its twin in the schema, and its place. */
 static dxh_status check_zone(const struct dxi_layout_zone *zone, const dxi_schema_part *part,
-                             uint64_t offset, uint64_t total, uint64_t *floor)
+                             uint64_t offset, uint64_t total, uint64_t *floor,
+                             uint64_t *zones_floor)
 {
+	bool is_shared = zone->kind == DXI_ZONE_SHARED;
+
 	if (!memchr(zone->name, '\0', sizeof zone->name) || strcmp(zone->name, part->name) != 0)
 		return refuse(offset, "the zone has another name in the schema");
-	if (zone->kind > DXI_ZONE_LATCH || (zone->kind == DXI_ZONE_LATCH) != part->latch)
+	if (zone->kind > DXI_ZONE_SHARED || (zone->kind == DXI_ZONE_LATCH) != part->latch)
 		return refuse(offset + offsetof(struct dxi_layout_zone, kind),
 		              "the zone is of another kind in the schema");
 	if (zone->bytes != part->bytes)
@@ -324,7 +345,8 @@ static dxh_status check_zone(const struct dxi_layout_zone *zone, const dxi_schem
 	if (zone->align != part->align)
 		return refuse(offset + offsetof(struct dxi_layout_zone, align),
 		              "the zone has another alignment in the schema");
-	if (!fits(zone->offset, zone_span(zone), total, floor))
+	if (is_shared ? !fits(zone->offset, zone->bytes, BYTES_MAX, zones_floor)
+	              : !fits(zone->offset, zone_span(zone), total, floor))
 		return refuse(offset + offsetof(struct dxi_layout_zone, offset),
 		              "the zone does not lie in the file, behind what comes before");
 	return DXH_OK;
@@ -334,6 +356,7 @@ dxh_status dxi_geometry_check_tables(const struct dxi_layout_header *header,
                                      const struct dxi_layout_zone *zones, const dxi_schema *schema)
 {
 	uint64_t floor = header->schema_offset + header->schema_bytes;
+	uint64_t zones_floor = sizeof(struct dxi_layout_zones);
 	uint64_t offset = header->zones_offset;
 	uint64_t total = header->row_count > 0    ? header->marks_offset
 	                 : header->slot_count > 0 ? header->slots_offset
@@ -343,13 +366,18 @@ dxh_status dxi_geometry_check_tables(const struct dxi_layout_header *header,
 	if (header->zone_count != schema->zone_count)
 		return refuse(AT(zone_count), "the schema has another number of zones");
 	for (uint32_t i = 0; i < header->zone_count; i++, offset += DXI_LAYOUT_ZONE_BYTES) {
-		status = check_zone(&zones[i], &schema->zones[i], offset, total, &floor);
+		status = check_zone(&zones[i], &schema->zones[i], offset, total, &floor,
+		                    &zones_floor);
 		if (status != DXH_OK)
 			return status;
 		for (uint32_t j = 0; j < i; j++)
 			if (strcmp(zones[i].name, zones[j].name) == 0)
 				return refuse(offset, "two zones have the same name");
 	}
+	if ((dxi_geometry_zones_bytes(header, zones) > 0) !=
+	    ((header->features_required & DXI_FEATURE_ZONES_FILE) != 0))
+		return refuse(AT(features_required),
+		              "not what the zone table says of a zones file");
 	if (schema->has_slot != (header->slot_count > 0))
 		return refuse(AT(slot_count), "header and schema disagree about slots");
 	if (schema->has_slot &&

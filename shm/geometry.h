@@ -38,6 +38,11 @@ dxh_status dxi_geometry_check_hashes(const struct dxi_layout_header *header,
 dxh_status dxi_geometry_check_tables(const struct dxi_layout_header *header,
                                      const struct dxi_layout_zone *zones, const dxi_schema *schema);
 
+/* The size of the zones file: its head, and the zones that the table places there. 0: no
+ * such file. */
+uint64_t dxi_geometry_zones_bytes(const struct dxi_layout_header *header,
+                                  const struct dxi_layout_zone *zones);
+
 /* What so many kept slots are called: dxi_layout_policy. */
 uint8_t dxi_policy_of(uint32_t slot_count);
 

@@ -33,6 +33,13 @@ enum {
 static const uint32_t DXI_LAYOUT_MAGIC = 0x42485844;  /* "DXHB" */
 static const uint32_t DXI_CONTROL_MAGIC = 0x43485844; /* "DXHC" */
 static const uint32_t DXI_LOCK_MAGIC = 0x4c485844;    /* "DXHL" */
+static const uint32_t DXI_ZONES_MAGIC = 0x5a485844;   /* "DXHZ" */
+
+/* header.features_required */
+enum {
+	DXI_FEATURE_ZONES_FILE = 1, /* there are zones of kind DXI_ZONE_SHARED, in NAME.zones */
+	DXI_FEATURES_KNOWN = DXI_FEATURE_ZONES_FILE,
+};
 
 /* header.wake_mode: how a publish wakes sleepers. */
 enum dxi_layout_wake {
@@ -188,12 +195,17 @@ enum {
 	DXI_LAYOUT_GEOMETRY_END = offsetof(struct dxi_layout_header, schema_hash),
 };
 
-enum dxi_layout_zone_kind { DXI_ZONE_PLAIN = 0, DXI_ZONE_LATCH = 1 };
+enum dxi_layout_zone_kind {
+	DXI_ZONE_PLAIN = 0,
+	DXI_ZONE_LATCH = 1,
+	DXI_ZONE_SHARED = 2, /* plain, in the zones file: consumers may write it */
+};
 
 /* One entry of the zone table; never changes. */
 struct dxi_layout_zone {
 	char name[DXI_LAYOUT_NAME_BYTES]; /*  0: NUL-padded */
-	uint64_t offset;                  /* 64: plain: the bytes; latch: dxi_layout_latch */
+	uint64_t offset;                  /* 64: the bytes; latch: dxi_layout_latch; shared:
+	                                   *     in the zones file */
 	uint64_t bytes;                   /* 72: of one copy */
 	uint32_t align;                   /* 80: of one copy: 1 .. 64 */
 	uint32_t kind;                    /* 84: dxi_layout_zone_kind */
@@ -299,6 +311,19 @@ struct dxi_layout_lock {
 	uint16_t version_minor; /* 6 */
 };
 static_assert(sizeof(struct dxi_layout_lock) == 8, "format 1");
+
+/* ---- the zones file: written by the producer and by consumers ---- */
+
+/* In front of the zones; all plain, written once, published by the link. */
+struct dxi_layout_zones {
+	uint32_t magic;         /*   0: DXI_ZONES_MAGIC */
+	uint16_t version_major; /*   4 */
+	uint16_t version_minor; /*   6 */
+	uint64_t bytes_total;   /*   8: the size of the file */
+	uint8_t uuid[16];       /*  16: of the block */
+	uint8_t reserved[96];   /*  32 */
+};
+static_assert(sizeof(struct dxi_layout_zones) == DXI_LAYOUT_LINE_BYTES, "format 1");
 
 /* Beyond it no ticket is believed: at a thousand million a second it takes a
  * hundred years, and 2t+2 cannot overflow. */

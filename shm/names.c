@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const SUFFIXES[] = {".dxh", ".ctl", ".lock"};
+static const char *const SUFFIXES[] = {".dxh", ".ctl", ".zones", ".lock"};
 
 /* "a+b.dxh" is of block "a/b". False: of none. */
 static bool name_of_file(const char *file, char name[DXH_BLOCK_NAME_MAX + 1])

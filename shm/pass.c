@@ -39,6 +39,18 @@ static void close_all(const int *fds, size_t count)
 		close(fds[i]);
 }
 
+/* The same memory behind those that are there; -1: nothing. */
+static dxh_status add(int fd, int flags, int *fds, size_t *count)
+{
+	dxh_status status = DXH_OK;
+
+	if (fd != -1)
+		status = dxi_memory_reopen(fd, flags, &fds[*count]);
+	if (fd != -1 && status == DXH_OK)
+		++*count;
+	return status;
+}
+
 dxh_status dxh_producer_fds(dxh_producer *producer, int fds[DXH_BLOCK_FDS], size_t *count)
 {
 	dxh_status status = dxi_producer_check(producer);
@@ -53,18 +65,15 @@ dxh_status dxh_producer_fds(dxh_producer *producer, int fds[DXH_BLOCK_FDS], size
 		                "with memfd are passed",
 		                producer->block.paths.name);
 	*count = 0;
-	status = dxi_memory_reopen(producer->block.fd, O_RDONLY, &fds[0]);
-	if (status != DXH_OK)
-		return status;
-	if (producer->hold.fd == -1) {
-		*count = 1;
-		return DXH_OK;
-	}
-	status = dxi_memory_reopen(producer->hold.fd, O_RDWR, &fds[1]);
+	status = add(producer->block.fd, O_RDONLY, fds, count);
 	if (status == DXH_OK)
-		*count = 2;
-	else
-		close(fds[0]);
+		status = add(producer->hold.fd, O_RDWR, fds, count);
+	if (status == DXH_OK)
+		status = add(producer->block.zones_fd, O_RDWR, fds, count);
+	if (status != DXH_OK) {
+		close_all(fds, *count);
+		*count = 0;
+	}
 	return status;
 }
 

@@ -63,10 +63,12 @@ dxh_status dxi_paths_of(const char *directory, const char *name, dxi_paths *path
 			*c = '+';
 	snprintf(paths->data, sizeof paths->data, "%s/%s.dxh", directory, file);
 	snprintf(paths->control, sizeof paths->control, "%s/%s.ctl", directory, file);
+	snprintf(paths->zones, sizeof paths->zones, "%s/%s.zones", directory, file);
 	length = snprintf(paths->lock, sizeof paths->lock, "%s/%s.lock", directory, file);
-	if (length >= (int)sizeof paths->lock)
+	/* One longer than the lock is the longest. */
+	if (length + 1 >= (int)sizeof paths->lock)
 		return dxi_fail(DXH_EINVAL, "the directory \"%.40s...\" is longer than %zu bytes",
-		                directory, sizeof paths->lock - sizeof file - sizeof "/.lock");
+		                directory, sizeof paths->lock - sizeof file - sizeof "/.zones");
 	snprintf(paths->directory, sizeof paths->directory, "%s", directory);
 	return DXH_OK;
 }
@@ -83,6 +85,7 @@ dxh_status dxi_paths_of_memory(const char *name, dxi_paths *paths)
 	snprintf(paths->directory, sizeof paths->directory, "memory");
 	snprintf(paths->data, sizeof paths->data, "the memory of \"%s\"", name);
 	snprintf(paths->control, sizeof paths->control, "the reader rows of \"%s\"", name);
+	snprintf(paths->zones, sizeof paths->zones, "the zones of \"%s\"", name);
 	snprintf(paths->lock, sizeof paths->lock, "no lock");
 	return DXH_OK;
 }

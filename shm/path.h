@@ -15,6 +15,7 @@ typedef struct dxi_paths {
 	char data[DXI_PATH_BYTES];    /* NAME.dxh */
 	char lock[DXI_PATH_BYTES];    /* NAME.lock */
 	char control[DXI_PATH_BYTES]; /* NAME.ctl */
+	char zones[DXI_PATH_BYTES];   /* NAME.zones */
 	bool is_memory;               /* no files: the paths are words for messages */
 } dxi_paths;
 

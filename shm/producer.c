@@ -8,6 +8,7 @@
 #include "shm/takeover.h"
 #include "shm/unlink.h"
 #include "shm/wake.h"
+#include "shm/zones_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,6 +40,11 @@ static dxh_status compare(const dxh_block_config *config, const dxi_block *block
 		                dxi_checksum_kind(config), config->checksum_manual ? " manual" : "",
 		                block->fixed.checksum_kind,
 		                block->ring.checksum.manual ? " manual" : "");
+	if ((config->zones_writable != 0) !=
+	    ((block->fixed.features_required & DXI_FEATURE_ZONES_FILE) != 0))
+		return dxi_fail(DXH_ESCHEMA, "zones_writable: here %s, in the block %s",
+		                config->zones_writable ? "set" : "not set",
+		                config->zones_writable ? "not set" : "set");
 	if (wake_mode != block->fixed.wake_mode)
 		return dxi_fail(DXH_ESCHEMA, "no_wait: here %s, in the block %s",
 		                config->no_wait ? "set" : "not set",
@@ -84,7 +90,9 @@ create(dxh_producer *producer, const dxi_paths *paths, const dxh_block_config *c
 
 	if (status == DXH_OK)
 		status = dxi_segment_take_key(block, config->checksum_key);
-	/* Before the data file has its name: who finds that finds this too. */
+	/* Before the data file has its name: who finds that finds these too. */
+	if (status == DXH_OK)
+		status = dxi_zones_create(block, config->mode, config->group);
 	if (status == DXH_OK && block->fixed.row_count > 0)
 		status = dxi_control_create(block, config->mode, config->group, &control);
 	if (status == DXH_OK)

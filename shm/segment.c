@@ -11,6 +11,7 @@
 #include "shm/memory.h"
 #include "shm/residence.h"
 #include "shm/space.h"
+#include "shm/zones_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -183,26 +184,50 @@ dxh_status dxi_segment_attach(const dxi_paths *paths, dxi_access access, uint32_
 
 	if (status == DXH_OK)
 		status = map_found(block, &found);
+	if (status == DXH_OK)
+		status = dxi_zones_attach(block, access != DXI_ACCESS_READ);
 	if (status != DXH_OK)
 		dxi_segment_detach(block);
 	return status;
 }
 
-dxh_status
-dxi_segment_attach_memory(const int *fds, size_t count, uint32_t owner_uid_plus1, dxi_block *block)
+/* Rows or zones? What is neither takes the place of rows, where it is refused. */
+static int *place_of(dxi_block *block, int fd)
+{
+	uint32_t magic = 0;
+
+	if (pread(fd, &magic, sizeof magic, 0) == sizeof magic && magic == DXI_ZONES_MAGIC &&
+	    block->zones_fd == -1)
+		return &block->zones_fd;
+	return &block->control_fd;
+}
+
+/* One too many is no use to anybody. */
+static void keep(int *place, int fd)
+{
+	if (*place == -1)
+		*place = fd;
+	else
+		close(fd);
+}
+
+dxh_status dxi_segment_attach_memory(const int *fds, size_t count, dxi_access access,
+                                     uint32_t owner_uid_plus1, dxi_block *block)
 {
 	struct stat found;
 	dxh_status status;
 
 	*block = DXI_BLOCK_NONE;
 	block->fd = fds[0];
-	block->control_fd = count > 1 ? fds[1] : -1;
+	for (size_t i = 1; i < count; i++)
+		keep(place_of(block, fds[i]), fds[i]);
 	/* Until the schema tells its name. */
 	if ((status = dxi_paths_of_memory("passed", &block->paths)) == DXH_OK &&
 	    (status = dxi_memory_check_data(block->fd)) == DXH_OK &&
 	    (status = check(block, owner_uid_plus1, &found)) == DXH_OK &&
+	    (status = dxi_paths_of_memory(block->schema.name, &block->paths)) == DXH_OK &&
 	    (status = map_found(block, &found)) == DXH_OK)
-		status = dxi_paths_of_memory(block->schema.name, &block->paths);
+		status = dxi_zones_attach(block, access == DXI_ACCESS_READ_WRITE_ZONES);
 	if (status != DXH_OK)
 		dxi_segment_detach(block);
 	return status;
@@ -320,6 +345,7 @@ dxh_status dxi_segment_take_key(dxi_block *block, const unsigned char *key)
 
 void dxi_segment_detach(dxi_block *block)
 {
+	dxi_zones_detach(block);
 	if (block->base)
 		munmap(block->base, block->bytes);
 	if (block->fd != -1)

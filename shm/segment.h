@@ -18,6 +18,7 @@ typedef struct dxi_block {
 	dxi_paths paths;
 	int fd;
 	int control_fd; /* of reader rows that were passed to a consumer; else -1 */
+	int zones_fd;   /* of the zones of a block without a name; else -1 */
 	bool writable;
 	unsigned char *base;
 	size_t bytes;
@@ -26,10 +27,13 @@ typedef struct dxi_block {
 	unsigned char *schema_bytes;
 	dxi_schema schema;
 	dxi_ring ring;
+	unsigned char *zones_base; /* of the zones file; NULL: none is there, or none at hand */
+	size_t zones_bytes;
+	bool zones_are_writable;
 	struct dxi_layout_mark *marks; /* NULL: no reader holds this writer back */
 } dxi_block;
 
-#define DXI_BLOCK_NONE ((dxi_block){.fd = -1, .control_fd = -1})
+#define DXI_BLOCK_NONE ((dxi_block){.fd = -1, .control_fd = -1, .zones_fd = -1})
 
 static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)
 {
@@ -45,7 +49,11 @@ dxi_segment_create(const dxi_paths *paths, const dxh_block_config *config, dxi_b
  * Returns: DXH_EEXIST; DXH_ESYSTEM. */
 dxh_status dxi_segment_link(dxi_block *block);
 
-typedef enum dxi_access { DXI_ACCESS_READ, DXI_ACCESS_WRITE } dxi_access;
+typedef enum dxi_access {
+	DXI_ACCESS_READ,
+	DXI_ACCESS_READ_WRITE_ZONES, /* a consumer that may write zones */
+	DXI_ACCESS_WRITE             /* a producer */
+} dxi_access;
 
 /* Map an existing block. Accepts files of the caller, of root and, with
  * owner_uid_plus1 > 0, of that user.
@@ -63,11 +71,11 @@ dxh_status dxi_segment_open(const dxi_paths *paths, uint32_t owner_uid_plus1, dx
  * Returns: DXH_ECORRUPT when it ends before; DXH_ESYSTEM. */
 dxh_status dxi_read_at(int fd, void *to, size_t bytes, uint64_t offset);
 
-/* The same of memory that was passed to us: data and, with count 2, reader rows. Takes
- * the descriptors over, in every case.
+/* The same of memory that was passed to us: data and, behind it, what else there is,
+ * known by its magic number. Takes the descriptors over, in every case.
  * Returns: also DXH_EACCESS when it is not sealed. */
-dxh_status
-dxi_segment_attach_memory(const int *fds, size_t count, uint32_t owner_uid_plus1, dxi_block *block);
+dxh_status dxi_segment_attach_memory(const int *fds, size_t count, dxi_access access,
+                                     uint32_t owner_uid_plus1, dxi_block *block);
 
 /* The key of keyed checksums, 32 bytes or NULL; copied.
  * Returns: DXH_EACCESS when it is missing or another; DXH_EINVAL for one too many. */

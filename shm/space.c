@@ -121,3 +121,22 @@ dxh_status dxi_access_set(int fd, const char *path, uint32_t mode, const char *g
 		return dxi_fail_errno(errno, "setting the mode of %s", path);
 	return DXH_OK;
 }
+
+uint32_t dxi_mode_for_writers(uint32_t data_mode)
+{
+	uint32_t mode = data_mode ? data_mode : 0640;
+
+	return mode | (mode & 0444) >> 1;
+}
+
+dxh_status dxi_name_give(int fd, const char *path)
+{
+	char own[64];
+
+	if (unlink(path) == -1 && errno != ENOENT)
+		return dxi_fail_errno(errno, "removing the old %s", path);
+	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == -1)
+		return dxi_fail_errno(errno, "giving a new file its name %s (needs /proc)", path);
+	return DXH_OK;
+}

@@ -16,4 +16,12 @@ dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes);
  * Returns: DXH_EINVAL for a group that does not exist; DXH_EACCESS. */
 dxh_status dxi_access_set(int fd, const char *path, uint32_t mode, const char *group);
 
+/* Like the mode of the data file (0: 0640), and writable for who may read it. */
+uint32_t dxi_mode_for_writers(uint32_t data_mode);
+
+/* Give a file without a name this one; the caller holds the producer's lock. What has it
+ * is of a block that is gone: its maker died in between.
+ * Returns: DXH_EACCESS; DXH_ESYSTEM. */
+dxh_status dxi_name_give(int fd, const char *path);
+
 #endif

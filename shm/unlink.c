@@ -52,6 +52,8 @@ dxh_status dxi_block_remove(const dxi_paths *paths, const dxi_lease *lease)
 	/* Behind the data file: who finds that finds this too. */
 	if (unlink(paths->control) == -1 && errno != ENOENT)
 		return dxi_fail_errno(errno, "removing %s", paths->control);
+	if (unlink(paths->zones) == -1 && errno != ENOENT)
+		return dxi_fail_errno(errno, "removing %s", paths->zones);
 	/* While both bytes are held: whoever waits for one of them finds that
 	 * the file is no longer at its path, and begins anew. */
 	if (unlink(paths->lock) == -1)
@@ -69,6 +71,7 @@ void dxi_lock_tidy(const dxi_paths *paths, const dxi_lease *lease)
 	/* What cannot be removed is in nobody's way. */
 	if (lstat(paths->data, &found) == -1 && errno == ENOENT && dxi_lease_try_recovery(lease)) {
 		unlink(paths->control);
+		unlink(paths->zones);
 		unlink(paths->lock);
 	}
 }

@@ -53,6 +53,13 @@ dxh_status dxi_zone_find(const dxi_block *block, const char *name, const dxh_sch
 	return status;
 }
 
+static void *zone_at(const dxi_block *block, uint32_t index)
+{
+	const struct dxi_layout_zone *zone = &block->zones[index];
+
+	return (zone->kind == DXI_ZONE_SHARED ? block->zones_base : block->base) + zone->offset;
+}
+
 dxh_status dxh_producer_zone(dxh_producer *producer, const char *name, const dxh_schema *schema,
                              size_t bytes, void **zone)
 {
@@ -64,8 +71,18 @@ dxh_status dxh_producer_zone(dxh_producer *producer, const char *name, const dxh
 	if (status == DXH_OK)
 		status = dxi_zone_find(&producer->block, name, schema, bytes, false, &index);
 	if (status == DXH_OK)
-		*zone = producer->block.base + producer->block.zones[index].offset;
+		*zone = zone_at(&producer->block, index);
 	return status;
+}
+
+/* A copy of the data file comes without that of the zones. */
+static dxh_status check_at_hand(const dxi_block *block, uint32_t index)
+{
+	if (block->zones[index].kind != DXI_ZONE_SHARED || block->zones_base)
+		return DXH_OK;
+	return dxi_fail(DXH_EUNSUPPORTED,
+	                "zone \"%s\" lies in a file of its own, which does not belong to %s",
+	                block->zones[index].name, block->paths.data);
 }
 
 dxh_status dxh_consumer_zone(dxh_consumer *consumer, const char *name, const dxh_schema *schema,
@@ -79,7 +96,33 @@ dxh_status dxh_consumer_zone(dxh_consumer *consumer, const char *name, const dxh
 	if (status == DXH_OK)
 		status = dxi_zone_find(&consumer->block, name, schema, bytes, false, &index);
 	if (status == DXH_OK)
-		*zone = consumer->block.base + consumer->block.zones[index].offset;
+		status = check_at_hand(&consumer->block, index);
+	if (status == DXH_OK)
+		*zone = zone_at(&consumer->block, index);
+	return status;
+}
+
+dxh_status dxh_consumer_zone_writable(dxh_consumer *consumer, const char *name,
+                                      const dxh_schema *schema, size_t bytes, void **zone)
+{
+	uint32_t index;
+	dxh_status status = dxi_consumer_check(consumer);
+
+	if (status == DXH_OK && !zone)
+		return dxi_fail(DXH_EINVAL, "zone is NULL");
+	if (status == DXH_OK)
+		status = dxi_zone_find(&consumer->block, name, schema, bytes, false, &index);
+	if (status == DXH_OK && consumer->block.zones[index].kind != DXI_ZONE_SHARED)
+		return dxi_fail(DXH_ESTATE,
+		                "\"%s\" was made without zones_writable: its zones are the "
+		                "producer's",
+		                consumer->block.paths.name);
+	if (status == DXH_OK && !consumer->block.zones_are_writable)
+		return dxi_fail(DXH_ESTATE,
+		                "this consumer of \"%s\" only reads: open it with write_zones",
+		                consumer->block.paths.name);
+	if (status == DXH_OK)
+		*zone = zone_at(&consumer->block, index);
 	return status;
 }
 

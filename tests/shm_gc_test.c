@@ -76,7 +76,11 @@ static void expect_kept(const char *name, dxh_garbage kind, const char *why)
 
 static void make_closed(const char *name)
 {
-	dxh_producer *producer = open_producer(name, full_config());
+	dxh_block_config config = full_config();
+	dxh_producer *producer;
+
+	config.zones_writable = 1;
+	producer = open_producer(name, config);
 
 	publish_items(producer, 0, 2);
 	must(dxh_producer_close(&producer));
@@ -153,14 +157,19 @@ Test(gc, control_and_lock_files_without_a_block_go)
 	cr_assert_eq(unlink(in_directory("both.dxh")), 0);
 	cr_assert_eq(unlink(in_directory("lock.dxh")), 0);
 	cr_assert_eq(unlink(in_directory("lock.ctl")), 0);
+	cr_assert_eq(unlink(in_directory("lock.zones")), 0);
+	make_closed("zones");
+	cr_assert_eq(unlink(in_directory("zones.dxh")), 0);
+	cr_assert_eq(unlink(in_directory("zones.ctl")), 0);
+	cr_assert_eq(unlink(in_directory("zones.lock")), 0);
 	cr_assert_eq(unlink(in_directory("control.dxh")), 0);
 	cr_assert_eq(unlink(in_directory("control.lock")), 0);
 	report = collect(0);
-	cr_expect_eq(report->removable, 3);
+	cr_expect_eq(report->removable, 4);
 	cr_expect_eq(report->entries[0].kind, DXH_GARBAGE_LEFTOVER);
 	dxh_gc_report_free(&report);
 	report = collect(1);
-	cr_expect_eq(report->removed, 3);
+	cr_expect_eq(report->removed, 4);
 	dxh_gc_report_free(&report);
 	cr_expect_eq(rmdir(directory), 0, "something was left");
 	cr_assert_eq(mkdir(directory, 0700), 0);
@@ -228,7 +237,7 @@ Test(gc, files_of_strangers_are_left_alone)
 	static const char *const files[] = {
 		"notes.dxh", "empty.dxh",    "apt.lock",   "zero.lock", "old.ctl",
 		"link.dxh",  "dangling.dxh", "folder.dxh", "README",    ".hidden.dxh",
-		"+bad.dxh",  "x y.dxh",      "target",     "lock.lock"};
+		"+bad.dxh",  "x y.dxh",      "target",     "lock.lock", "old.zones"};
 	dxh_gc_report *report;
 
 	write_file("notes.dxh", "my notes");
@@ -236,6 +245,7 @@ Test(gc, files_of_strangers_are_left_alone)
 	write_file("apt.lock", "1234\n");
 	write_file("zero.lock", "");
 	write_file("old.ctl", "x");
+	write_file("old.zones", "x");
 	write_file("README", "DXHB");
 	write_file(".hidden.dxh", "DXHB");
 	write_file("+bad.dxh", "DXHB");
@@ -265,6 +275,9 @@ Test(gc, a_block_beside_files_of_strangers_is_left_alone)
 	cr_assert_eq(unlink(in_directory("a.lock")), 0);
 	write_file("a.ctl", "somebody's");
 	expect_kept("a", DXH_GARBAGE_NOT_OURS, "no control file");
+	cr_assert_eq(unlink(in_directory("a.ctl")), 0);
+	write_file("a.zones", "somebody's");
+	expect_kept("a", DXH_GARBAGE_NOT_OURS, "no zones file");
 }
 
 static void collect_as_stranger(const char *name)
@@ -309,15 +322,15 @@ static void collect_in_readonly(const char *name)
 /* The entry says so, and the rest is gone through all the same. */
 Test(gc, what_cannot_be_removed_is_told)
 {
-	static const char *const files[] = {"mine.dxh", "mine.ctl", "mine.lock"};
+	static const char *const files[] = {"mine.dxh", "mine.ctl", "mine.zones", "mine.lock"};
 
 	if (geteuid() != 0)
 		return;
 	make_closed("mine");
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		cr_assert_eq(chown(in_directory(files[i]), 65534, 65534), 0);
 	cr_expect_eq(run_child(collect_in_readonly, "mine"), 0);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		cr_expect(exists(files[i]));
 }
 

@@ -326,7 +326,7 @@ Test(inspect, what_cannot_be_attached_to_is_told_by_rule_and_place)
 	it.bytes[header_of(it)->schema_offset + 20] ^= 1;
 	store_image(name, it.bytes, it.length);
 	expect_found(name, DXH_RULE_TABLES);
-	header_of(it)->features_required = 1;
+	header_of(it)->features_required = 2;
 	seal(it);
 	store_image(name, it.bytes, it.length);
 	expect_found(name, DXH_RULE_VERSION);

@@ -14,7 +14,7 @@
  *
  * A block NAME is 1..63 characters of [A-Za-z0-9._-] and '/', which does not
  * begin with '.' or '/'. It is stored as NAME.dxh, NAME.lock and, with
- * readers_max, NAME.ctl ('/' becomes '+') in a directory: the configured one, else
+ * readers_max or zones_writable, NAME.ctl and NAME.zones ('/' becomes '+') in a directory: the configured one, else
  * $DXH_SHM_DIR, else /dev/shm.
  *
  * Thread words: a producer and a consumer belong to one thread at a time
@@ -99,7 +99,8 @@ typedef struct dxh_block_config {
 	int lock_memory;      /* not 0: lock it against swapping, as far as RLIMIT_MEMLOCK goes */
 	int huge_pages;       /* not 0: in pages of 2 MiB, as far as the system has them (Linux
 	                       * 6.1). What came of both: dxh_producer_stats and the log */
-	int reserved_int;     /* zero */
+	int zones_writable;   /* not 0: consumers may write the zones, but for latches. They lie in
+	                       * NAME.zones, writable for who may read the block */
 	uint64_t reserved[3]; /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
@@ -135,11 +136,11 @@ DXH_API DXH_NODISCARD dxh_status dxh_producer_open_sized(size_t config_bytes, co
  * that its producer died (DXH_EDEAD) or closed (DXH_ECLOSED) is final, and told at once by
  * each call that finds nothing. */
 
-enum { DXH_BLOCK_FDS = 2 };
+enum { DXH_BLOCK_FDS = 3 };
 
 /* Hand it to the process at the other end of a connected unix socket (stream or
- * seqpacket), which calls dxh_consumer_receive_fds(). The message is 8 bytes with one or
- * two descriptors; what a program says on the same socket before and after is its own.
+ * seqpacket), which calls dxh_consumer_receive_fds(). The message is 8 bytes with one to
+ * three descriptors; what a program says on the same socket before and after is its own.
  * Works any number of times.
  *
  * Thread:  owner. Units: deadline_ns absolute.
@@ -153,8 +154,9 @@ DXH_API DXH_NODISCARD dxh_status dxh_producer_send_fds(dxh_producer *producer, i
                                                        int64_t deadline_ns);
 
 /* For programs that pass descriptors in a message of their own: fds[0] is the data, to be
- * read only; fds[1], there on blocks with readers_max, are the reader rows. Without these
- * the receiver cannot be DXH_LOSSLESS. *count says how many.
+ * read only. Behind it come, on blocks with readers_max, the reader rows, without which the
+ * receiver cannot be DXH_LOSSLESS, and, on blocks with zones_writable, the zones, without
+ * which it cannot attach. *count says how many.
  * Thread: owner. Owner: the caller, who closes them once they are sent.
  * Returns: DXH_ESTATE for a block with a name; DXH_EINVAL; DXH_ELIMIT. */
 DXH_API DXH_NODISCARD dxh_status dxh_producer_fds(dxh_producer *producer, int fds[DXH_BLOCK_FDS],
@@ -269,6 +271,21 @@ DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone(dxh_consumer *consumer, const
                                                    const dxh_schema *schema, size_t bytes,
                                                    const void **zone);
 
+/* A zone for writing, on a block made with zones_writable, by a consumer opened with
+ * write_zones. Others write at the same time: its members are atomics, or their writers
+ * agree among themselves. Who may write the zones can write nothing else of the block.
+ * But he can truncate NAME.zones under those who have it mapped, the producer among
+ * them; in blocks without a name he cannot.
+ * Thread, Owner: as above. Returns: as above; DXH_ESTATE without zones_writable or
+ * write_zones. */
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone_writable(dxh_consumer *consumer,
+                                                            const char *name,
+                                                            const dxh_schema *schema, size_t bytes,
+                                                            void **zone);
+#define dxh_zone_writable(consumer, tag, pointer)                                                  \
+	dxh_consumer_zone_writable(consumer, #tag, DXH_SCHEMA_OF(tag), sizeof(struct tag),         \
+	                           (void **)(1 ? (pointer) : (struct tag **)0))
+
 /* The same by struct tag: dxh_zone(producer, telemetry, &pointer). */
 #define dxh_zone(producer, tag, pointer)                                                           \
 	dxh_producer_zone(producer, #tag, DXH_SCHEMA_OF(tag), sizeof(struct tag),                  \
@@ -327,6 +344,8 @@ typedef struct dxh_consumer_config {
 	 * directory must then be NULL, no control and no lock file are looked at, and
 	 * the block has the name it was made with. */
 	const char *file;
+	int write_zones; /* not 0: dxh_zone_writable() works, on a block with zones_writable whose
+	                  * NAME.zones this user may write; else DXH_ESTATE, DXH_EACCESS */
 } dxh_consumer_config;
 
 /* One item, or the report of a loss. */
