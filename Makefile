@@ -66,6 +66,7 @@ $(error SAN=$(SAN) is not known: use SAN=address, thread or fuzzer)
 endif
 LIBS = $(shell pkg-config --libs $(LIBRARIES))
 LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
+comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 COMPILE = $(CC) $(CPPFLAGS) $(LIBS_CFLAGS) $(CFLAGS) $(OWN_CFLAGS) -MMD -MP -c $< -o $@
@@ -173,6 +174,17 @@ $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdx
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
+
+# One call of the system after the other fails: wrappers stand between our objects and
+# the system, see tests/fault/fault.h.
+FAULT_SOURCES := $(sort $(wildcard tests/fault/*.c))
+FAULT_KINDS := $(shell sed -n '/^\#define FAULT_KINDS/,/[^\\]$$/p' tests/fault/fault.h | \
+	grep -o 'X([a-z_0-9]*)' | sed 's/X(\(.*\))/\1/' | grep -vx X) free
+$(filter $(B)/tests/fault_%,$(TEST_PROGRAMS)): $(B)/tests/%: $(B)/obj/tests/%.o \
+		$(call objects,$(SUPPORT) $(FAULT_SOURCES)) $(B)/libdxh.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_KINDS)) $^ $(LIBS) -lcriterion -o $@
 
 # Plain programs, see tests/support/stress.h. TWIN: an object that takes the place
 # of the one in the archive.

@@ -49,6 +49,7 @@ static dxh_status status_of_errno(int error)
 		return DXH_ENOSPACE;
 	case EMFILE:
 	case ENFILE:
+	case EAGAIN: /* of threads, processes or locked memory */
 		return DXH_ELIMIT;
 	default:
 		return DXH_ESYSTEM;

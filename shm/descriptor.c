@@ -82,6 +82,16 @@ static bool reserve_one(void)
 	return true;
 }
 
+/* The list is not worth keeping for nobody. */
+static void free_if_unused(void)
+{
+	if (listed_count > 0)
+		return;
+	free(listed);
+	listed = NULL;
+	listed_capacity = 0;
+}
+
 static int open_listed(const char *path, int flags, mode_t mode)
 {
 	int fd = -1, error = 0;
@@ -100,6 +110,7 @@ static int open_listed(const char *path, int flags, mode_t mode)
 		error = errno;
 	else
 		listed[listed_count++] = fd;
+	free_if_unused();
 	pthread_mutex_unlock(&mutex);
 	if (fd == -1)
 		errno = error;
@@ -129,11 +140,6 @@ void dxi_descriptor_close_guarded(int fd)
 			close(fd);
 			break;
 		}
-	/* The list is not worth keeping for nobody. */
-	if (listed_count == 0) {
-		free(listed);
-		listed = NULL;
-		listed_capacity = 0;
-	}
+	free_if_unused();
 	pthread_mutex_unlock(&mutex);
 }

@@ -185,14 +185,27 @@ dxi_hold_wait(dxi_hold *hold, dxi_block *block, uint64_t next, int64_t deadline_
 
 /* ---- opening and closing ---- */
 
+/* It may be whole, only we cannot open it now: readers may live by it. */
+static bool is_our_own_trouble(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 static dxh_status open_of_dead(const dxi_block *block, int *fd)
 {
+	dxh_status status;
+
 	*fd = dxi_descriptor_open(block->paths.control, O_RDWR, 0);
-	if (*fd != -1 && dxi_control_check(*fd, block) == DXH_OK)
+	if (*fd == -1 && is_our_own_trouble(errno))
+		return dxi_fail_errno(errno, "opening %s", block->paths.control);
+	status = *fd == -1 ? DXH_ENOTFOUND : dxi_control_check(*fd, block);
+	if (status == DXH_OK)
 		return DXH_OK;
 	if (*fd != -1)
 		close(*fd);
 	*fd = -1;
+	if (status != DXH_ENOTFOUND && status != DXH_ECORRUPT)
+		return status;
 	dxi_log(DXH_LOG_WARNING, "block %s: %s is missing or broken and is made anew",
 	        block->paths.name, block->paths.control);
 	return dxi_control_replace(block, fd);

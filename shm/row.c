@@ -95,11 +95,14 @@ static dxh_status lock_free_row(const dxi_block *block, dxi_row *row)
 {
 	int error;
 
-	for (uint32_t i = 0; i < block->fixed.row_count; i++)
+	for (uint32_t i = 0; i < block->fixed.row_count; i++) {
 		if (dxi_byte_lock(row->fd, i, &error)) {
 			row->index = i;
 			return DXH_OK;
 		}
+		if (error != EAGAIN && error != EACCES) /* those mean: another has it */
+			return dxi_fail_errno(error, "locking a row of %s", block->paths.control);
+	}
 	return dxi_fail(DXH_ELIMIT,
 	                "all %" PRIu32 " reader rows of \"%s\" are taken: raise readers_max, or "
 	                "follow without holding the writer back",
