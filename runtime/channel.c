@@ -57,7 +57,8 @@ static dxh_status resolve_directory(const char *given, const char *name, dxh_cha
 		return status;
 	resolved = realpath(paths.directory, NULL);
 	if (!resolved)
-		return DXH_OK;
+		return errno == ENOENT ? DXH_OK
+		                       : dxi_fail_errno(errno, "the directory %s", paths.directory);
 	status = copy_bounded(info->directory, sizeof info->directory, "the directory", resolved);
 	free(resolved);
 	return status;

@@ -54,23 +54,57 @@ static dxh_status check_file(int fd, const char *path)
 	return DXH_OK;
 }
 
+static int open_retried(const char *path, int flags, mode_t mode)
+{
+	int fd;
+
+	/* Ends when no signal comes in between; so do the loops below. */
+	do
+		fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+	while (fd == -1 && errno == EINTR);
+	return fd;
+}
+
+static ssize_t read_retried(int fd, void *to, size_t bytes)
+{
+	ssize_t got;
+
+	do
+		got = read(fd, to, bytes);
+	while (got == -1 && errno == EINTR);
+	return got;
+}
+
+/* A line is so short that it is written whole or not at all. */
+static bool write_retried(int fd, const char *line)
+{
+	ssize_t put;
+
+	do
+		put = write(fd, line, strlen(line));
+	while (put == -1 && errno == EINTR);
+	return put == (ssize_t)strlen(line);
+}
+
 dxh_status dxi_key_load(const char *path, char secret[DXI_KEY_TEXT_BYTES])
 {
 	char text[LINE_BYTES];
 	dxh_status status;
 	ssize_t bytes;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open_retried(path, O_RDONLY | O_NONBLOCK, 0);
 
 	if (fd == -1)
 		return dxi_fail_errno(errno, "the secret key %s", path);
 	status = check_file(fd, path);
-	bytes = status == DXH_OK ? read(fd, text, sizeof text) : 0;
+	bytes = status == DXH_OK ? read_retried(fd, text, sizeof text) : 0;
+	if (bytes == -1)
+		status = dxi_fail_errno(errno, "reading the secret key %s", path);
 	close(fd);
 	if (status != DXH_OK)
 		return status;
 	while (bytes > 0 && (text[bytes - 1] == '\n' || text[bytes - 1] == '\r'))
 		bytes--;
-	if (bytes < 0 || !is_text(text, (size_t)bytes)) {
+	if (!is_text(text, (size_t)bytes)) {
 		status = dxi_fail(DXH_EINVAL,
 		                  "%s holds no secret key: one line of 40 characters, as `dxh "
 		                  "keygen` writes it",
@@ -86,15 +120,14 @@ dxh_status dxi_key_load(const char *path, char secret[DXI_KEY_TEXT_BYTES])
 dxh_status dxi_key_store(const char *path, const char *secret)
 {
 	char line[DXI_KEY_TEXT_BYTES + 1];
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open_retried(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	int error = 0;
 
 	if (fd == -1)
 		return dxi_fail_errno(errno, "making the key file %s", path);
 	snprintf(line, sizeof line, "%s\n", secret);
 	/* Whatever the umask took away. */
-	if (fchmod(fd, 0600) == -1 || write(fd, line, strlen(line)) != (ssize_t)strlen(line) ||
-	    fsync(fd) == -1)
+	if (fchmod(fd, 0600) == -1 || !write_retried(fd, line) || fsync(fd) == -1)
 		error = errno ? errno : EIO;
 	explicit_bzero(line, sizeof line);
 	close(fd);

@@ -409,6 +409,10 @@ static void take_frame(dxh_peer *peer, const dxi_message *message)
 
 	peer->pulse.heard_ns = peer->hub->now_ns;
 	dxi_count(&metrics->frames_received, 1);
+	if (message->bytes == 0 && !message->malformed) {
+		dxi_connection_forgotten(peer);
+		return;
+	}
 	if (message->malformed || dxi_message_open(&reader, message->frame, message->bytes,
 	                                           message->body, message->body_bytes) != DXH_OK) {
 		dxi_count(&metrics->frames_bad, 1);

@@ -106,6 +106,14 @@ static dxh_subscription *find(dxh_peer *peer, uint32_t number)
 	return found;
 }
 
+/* What the caller can do something about. */
+static dxh_status refusal_of(const dxi_record *record)
+{
+	return record->status == DXH_ELIMIT || record->status == DXH_EOVERLOADED
+	               ? (dxh_status)record->status
+	               : DXH_EREJECTED;
+}
+
 void dxi_subscriptions_confirmed(dxh_peer *peer, const dxi_record *record)
 {
 	dxh_subscription *subscription = find(peer, record->budget_us);
@@ -113,8 +121,7 @@ void dxi_subscriptions_confirmed(dxh_peer *peer, const dxi_record *record)
 	if (!subscription || state_of(subscription) != DXI_SUBSCRIPTION_SENT)
 		return;
 	if (record->status != DXH_OK) {
-		set_standing(subscription, DXI_SUBSCRIPTION_REFUSED,
-		             record->status == DXH_ELIMIT ? DXH_ELIMIT : DXH_EREJECTED);
+		set_standing(subscription, DXI_SUBSCRIPTION_REFUSED, refusal_of(record));
 		return;
 	}
 	if (subscription->was_standing)

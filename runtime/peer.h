@@ -148,6 +148,10 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error);
 /* The other side says that it goes. */
 void dxi_connection_goodbye(dxh_peer *peer);
 
+/* An empty message: the service could not send what it had begun, see
+ * dxi_socket_send_to(), and knows this client no more. */
+void dxi_connection_forgotten(dxh_peer *peer);
+
 /* Stop: no socket, no alarm any more. */
 void dxi_connection_stop(dxh_peer *peer, int linger_ms);
 

@@ -270,6 +270,12 @@ void dxi_connection_goodbye(dxh_peer *peer)
 	connection_lost(peer, DXH_PEER_WAITING, "the service closed");
 }
 
+void dxi_connection_forgotten(dxh_peer *peer)
+{
+	connection_lost(peer, DXH_PEER_WAITING,
+	                "the service had no memory for an answer and forgot this client");
+}
+
 void dxi_connection_stop(dxh_peer *peer, int linger_ms)
 {
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);

@@ -133,18 +133,27 @@ static dxh_status listen_on_io_thread(void *context)
 	return DXH_OK;
 }
 
+static dxh_status listen_if_free(dxh_service *service, const char *endpoint)
+{
+	struct listen_call call = {service, endpoint};
+	dxh_status status = dxi_endpoint_check_free(endpoint);
+
+	if (status == DXH_OK)
+		status = dxi_hub_call(service->hub, listen_on_io_thread, &call);
+	return status;
+}
+
 /* An address that was just given up, by this process or another, may be taken for
  * a moment longer: libzmq closes its listeners on a thread of its own. */
 static dxh_status listen_once_free(dxh_service *service, const char *endpoint)
 {
-	struct listen_call call = {service, endpoint};
 	struct timespec pause = dxi_timespec(BUSY_STEP_NS);
 	int64_t deadline_ns = dxh_in_ns(BUSY_WAIT_NS);
-	dxh_status status = dxi_hub_call(service->hub, listen_on_io_thread, &call);
+	dxh_status status = listen_if_free(service, endpoint);
 
 	while (status == DXH_EBUSY && dxh_now_ns() < deadline_ns) {
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-		status = dxi_hub_call(service->hub, listen_on_io_thread, &call);
+		status = listen_if_free(service, endpoint);
 	}
 	return status;
 }
@@ -165,9 +174,6 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 		status = dxi_endpoint_check_bind(endpoint, config.insecure || config.key_file);
 	if (status == DXH_OK)
 		status = dxi_hub_check_open(hub);
-	if (status != DXH_OK)
-		return status;
-	status = dxi_endpoint_check_free(endpoint);
 	if (status != DXH_OK)
 		return status;
 	fill_in_bytes(&config, hub);

@@ -294,6 +294,8 @@ dxh_status dxi_socket_connect(dxi_socket *socket, const char *endpoint)
 	set_option(socket->data.zmq, ZMQ_IPV6, 1);
 	if (zmq_connect(socket->data.zmq, endpoint) == 0)
 		return DXH_OK;
+	if (zmq_errno() == EMFILE || zmq_errno() == ENFILE)
+		return too_many("a connection");
 	return dxi_fail(DXH_EINVAL, "cannot connect to '%s': %s", endpoint,
 	                zmq_strerror(zmq_errno()));
 }
@@ -307,8 +309,9 @@ dxh_status dxi_socket_bind(dxi_socket *socket, const char *endpoint, char *bound
 
 	set_option(socket->data.zmq, ZMQ_IPV6, any_family);
 	if (zmq_bind(socket->data.zmq, endpoint) == 0) {
-		zmq_getsockopt(socket->data.zmq, ZMQ_LAST_ENDPOINT, bound, &capacity);
-		return DXH_OK;
+		if (zmq_getsockopt(socket->data.zmq, ZMQ_LAST_ENDPOINT, bound, &capacity) == 0)
+			return DXH_OK;
+		return dxi_fail_errno(zmq_errno(), "cannot tell where '%s' listens", endpoint);
 	}
 	error = zmq_errno();
 	if (error == EADDRINUSE)
@@ -430,7 +433,12 @@ static size_t look_at(source *looked)
 		return 0;
 	if (looked->is_monitor)
 		return look_at_monitor(looked);
-	zmq_getsockopt(looked->zmq, ZMQ_EVENTS, &events, &bytes);
+	if (zmq_getsockopt(looked->zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
+		/* A signal came in between. Not seen is not slept over: at the next turn. */
+		looked->fired = fired;
+		touch(socket->sockets, looked);
+		return 0;
+	}
 	return socket->config.ready(socket->config.owner, (events & ZMQ_POLLIN) != 0,
 	                            (events & ZMQ_POLLOUT) != 0, fired);
 }

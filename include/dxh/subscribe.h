@@ -41,8 +41,9 @@ DXH_API DXH_NODISCARD dxh_status dxh_subscribe_sized(size_t config_bytes, dxh_pe
 /* Wait until the service has confirmed the subscription on the present connection:
  * what it publishes from then on comes, or is counted as lost.
  * Thread:  any but the I/O thread. Blocks: until then or the deadline.
- * Returns: DXH_EWAIT; the service's refusal: DXH_ELIMIT, or DXH_EUNSUPPORTED when it
- *          does not publish; DXH_ECLOSED; DXH_EDEADLK; DXH_EFORKED.
+ * Returns: DXH_EWAIT; the service's refusal: DXH_ELIMIT; DXH_EOVERLOADED when it has
+ *          no memory for it (close it, and subscribe again later); DXH_EUNSUPPORTED
+ *          when it does not publish; DXH_ECLOSED; DXH_EDEADLK; DXH_EFORKED.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_subscription_await(dxh_subscription *subscription,
                                                         int64_t deadline_ns);
