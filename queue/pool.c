@@ -54,9 +54,16 @@ static void after_fork(void)
 	pthread_mutex_unlock(&grow_lock);
 }
 
+/* Its one thread is no I/O thread, also when it was forked from a callback on one. */
+static void after_fork_in_child(void)
+{
+	dxi_may_not_wait = false;
+	after_fork();
+}
+
 static void register_fork_handlers(void)
 {
-	pthread_atfork(before_fork, after_fork, after_fork);
+	pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 static chunk *chunk_of(uint32_t index)

@@ -186,6 +186,45 @@ Test(drain, posts_that_race_with_it_all_end, .timeout = 60)
 	test_echo_close(&echo);
 }
 
+static pid_t forked_there;
+
+static void fork_there(void *context, dxh_peer *peer, dxh_peer_state state, const char *reason)
+{
+	dxh_hub *own;
+
+	(void)context, (void)peer, (void)reason;
+	if (state != DXH_PEER_WAITING || forked_there != 0)
+		return;
+	forked_there = fork();
+	if (forked_there != 0)
+		return;
+#ifdef TEST_ASAN
+	_exit(0);
+#endif
+	if (dxh_hub_open(NULL, &own) != DXH_OK)
+		_exit(1);
+	/* Both are DXH_EDEADLK on an I/O thread. */
+	if (dxh_hub_drain(own, SOON, NULL) != DXH_OK)
+		_exit(2);
+	_exit(dxh_hub_close(&own) == DXH_OK ? 0 : 3);
+}
+
+Test(fork, a_child_of_the_io_thread_is_no_io_thread, .timeout = 30)
+{
+	const dxh_peer_config config = {.on_state = fork_there};
+	dxh_peer *nobody;
+	dxh_hub *hub;
+	int status = -1;
+
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, test_endpoint(), &config, &nobody));
+	test_wait_state(nobody, DXH_PEER_WAITING);
+	must(dxh_peer_close(&nobody)); /* so the callback has returned */
+	waitpid(forked_there, &status, 0);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child: %d", status);
+	must(dxh_hub_close(&hub));
+}
+
 Test(fork, a_child_is_refused_at_once_and_may_open_its_own, .timeout = 30)
 {
 	test_echo echo;

@@ -5,6 +5,8 @@
 
 #include <dxh.h>
 
+#include "tests/support/asan.h"
+
 #include <criterion/criterion.h>
 #include <pthread.h>
 
@@ -26,15 +28,6 @@
 		cr_assert(!must_words || strstr(dxh_last_error(), must_words),                     \
 		          "'%s' does not say '%s'", dxh_last_error(), must_words);                 \
 	} while (0)
-
-/* AddressSanitizer is in: gcc and clang say it each in their way. */
-#ifdef __SANITIZE_ADDRESS__
-#define TEST_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_ASAN 1
-#endif
-#endif
 
 /* Time enough for anything that is to happen at all. */
 #define SOON dxh_in_ms(20000)
