@@ -21,7 +21,7 @@
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev \
 	libxxhash-dev libisal-dev
-PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils
+PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils strace
 PACKAGES_LINT := clang-format g++ shellcheck
 PACKAGES_CLANG := clang libclang-rt-14-dev
 
