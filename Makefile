@@ -179,7 +179,7 @@ $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdx
 # the system, see tests/fault/fault.h.
 FAULT_SOURCES := $(sort $(wildcard tests/fault/*.c))
 FAULT_KINDS := $(shell sed -n '/^\#define FAULT_KINDS/,/[^\\]$$/p' tests/fault/fault.h | \
-	grep -o 'X([a-z_0-9]*)' | sed 's/X(\(.*\))/\1/' | grep -vx X) free
+	grep -o 'X([a-z_0-9]*)' | sed 's/X(\(.*\))/\1/' | grep -vx X) free close
 $(filter $(B)/tests/fault_%,$(TEST_PROGRAMS)): $(B)/tests/%: $(B)/obj/tests/%.o \
 		$(call objects,$(SUPPORT) $(FAULT_SOURCES)) $(B)/libdxh.a
 	@mkdir -p $(@D)

@@ -37,15 +37,10 @@ static struct dxi_layout_control control_of(const dxi_block *block)
 static dxh_status fill(int fd, const dxi_block *block)
 {
 	struct dxi_layout_control control = control_of(block);
-	ssize_t put;
 
-	/* Ends when no signal comes in between. */
-	do
-		put = pwrite(fd, &control, FIXED_BYTES, 0);
-	while (put == -1 && errno == EINTR);
-	if (put == FIXED_BYTES)
+	if (dxi_descriptor_write(fd, &control, FIXED_BYTES, 0))
 		return DXH_OK;
-	return dxi_fail_errno(put == -1 ? errno : ENOSPC, "writing %s", block->paths.control);
+	return dxi_fail_errno(errno, "writing %s", block->paths.control);
 }
 
 static dxh_status open_unnamed(const dxi_paths *paths, int *fd)
@@ -120,10 +115,7 @@ dxh_status dxi_control_check(int fd, const dxi_block *block)
 		return dxi_fail_errno(errno, "%s", block->paths.control);
 	if (!S_ISREG(file.st_mode) || file.st_uid != data.st_uid)
 		return refuse(block, 0, "no regular file of the block's owner");
-	/* Ends when no signal comes in between. */
-	do
-		got = pread(fd, &found, FIXED_BYTES, 0);
-	while (got == -1 && errno == EINTR);
+	got = dxi_descriptor_read(fd, &found, FIXED_BYTES, 0);
 	if (got == -1)
 		return dxi_fail_errno(errno, "reading %s", block->paths.control);
 	if (file.st_size != (off_t)wanted.bytes_total || got != FIXED_BYTES)

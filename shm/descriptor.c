@@ -131,6 +131,29 @@ int dxi_descriptor_reopen_guarded(int fd)
 	return open_listed(own, O_RDWR, 0);
 }
 
+ssize_t dxi_descriptor_read(int fd, void *to, size_t bytes, off_t at)
+{
+	ssize_t got;
+
+	/* Ends when no signal comes in between; so does the loop below. */
+	do
+		got = pread(fd, to, bytes, at);
+	while (got == -1 && errno == EINTR);
+	return got;
+}
+
+bool dxi_descriptor_write(int fd, const void *from, size_t bytes, off_t at)
+{
+	ssize_t put;
+
+	do
+		put = pwrite(fd, from, bytes, at);
+	while (put == -1 && errno == EINTR);
+	if (put >= 0 && (size_t)put < bytes)
+		errno = ENOSPC;
+	return put == (ssize_t)bytes;
+}
+
 void dxi_descriptor_close_guarded(int fd)
 {
 	pthread_mutex_lock(&mutex);

@@ -9,6 +9,8 @@
 #ifndef DXI_DESCRIPTOR_H
 #define DXI_DESCRIPTOR_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* open(2), with O_CLOEXEC, O_NOFOLLOW and O_NONBLOCK added (a FIFO must not hold
@@ -22,6 +24,12 @@ int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode);
  * own, which no mapping shares: a mapping that a child inherits keeps the
  * description it was made with, and the locks on it, alive. Needs /proc. */
 int dxi_descriptor_reopen_guarded(int fd);
+
+/* pread(2), EINTR retried. */
+ssize_t dxi_descriptor_read(int fd, void *to, size_t bytes, off_t at);
+
+/* pwrite(2) of all bytes, EINTR retried; false and errno, ENOSPC when it is cut short. */
+bool dxi_descriptor_write(int fd, const void *from, size_t bytes, off_t at);
 
 /* Close a guarded one. In a child, where it is closed already, nothing. */
 void dxi_descriptor_close_guarded(int fd);

@@ -60,7 +60,7 @@ static int make_lock_file(const dxi_paths *paths)
 	if (fd == -1)
 		return -1;
 	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
-	if (fchmod(fd, 0600) == 0 && write(fd, &MARK, sizeof MARK) == sizeof MARK &&
+	if (fchmod(fd, 0600) == 0 && dxi_descriptor_write(fd, &MARK, sizeof MARK, 0) &&
 	    linkat(AT_FDCWD, own, AT_FDCWD, paths->lock, AT_SYMLINK_FOLLOW) == 0)
 		return fd;
 	error = errno;
@@ -101,7 +101,7 @@ bool dxi_is_lock_file(int fd)
 	struct stat file;
 
 	return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size == sizeof found &&
-	       pread(fd, &found, sizeof found, 0) == sizeof found &&
+	       dxi_descriptor_read(fd, &found, sizeof found, 0) == sizeof found &&
 	       memcmp(&found, &MARK, sizeof found) == 0;
 }
 

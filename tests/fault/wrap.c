@@ -96,7 +96,6 @@ WRAP(int, -1, getrlimit, (__rlimit_resource_t which, struct rlimit *limit), (whi
 WRAP(int, -1, setrlimit, (__rlimit_resource_t which, const struct rlimit *limit), (which, limit))
 WRAP(FILE *, NULL, fopen, (const char *path, const char *mode), (path, mode))
 WRAP(DIR *, NULL, opendir, (const char *path), (path))
-WRAP(int, -1, eventfd, (unsigned count, int flags), (count, flags))
 WRAP(int, -1, epoll_create1, (int flags), (flags))
 WRAP(int, -1, epoll_ctl, (int set, int what, int fd, struct epoll_event *event),
      (set, what, fd, event))
@@ -116,23 +115,48 @@ WRAP(int, -1, zmq_connect, (void *socket, const char *endpoint), (socket, endpoi
 WRAP(int, -1, zmq_getsockopt, (void *socket, int option, void *value, size_t *bytes),
      (socket, option, value, bytes))
 
-static fault_kind kind_of(size_t bytes, fault_kind file)
+/* Which descriptors are eventfds: reading and writing these fails as no file does. */
+static _Atomic bool is_eventfd[4096];
+
+int __real_eventfd(unsigned count, int flags);
+int __wrap_eventfd(unsigned count, int flags);
+int __wrap_eventfd(unsigned count, int flags)
 {
-	return bytes == sizeof(uint64_t) ? FAULT_doorbell : file;
+	int fd = fault_is_due(FAULT_eventfd) ? -1 : __real_eventfd(count, flags);
+
+	if (fd >= 0 && fd < (int)(sizeof is_eventfd / sizeof *is_eventfd))
+		is_eventfd[fd] = true;
+	return fd;
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	if (fd >= 0 && fd < (int)(sizeof is_eventfd / sizeof *is_eventfd))
+		is_eventfd[fd] = false;
+	return __real_close(fd);
+}
+
+static fault_kind kind_of(int fd, fault_kind file)
+{
+	return fd >= 0 && fd < (int)(sizeof is_eventfd / sizeof *is_eventfd) && is_eventfd[fd]
+	               ? FAULT_doorbell
+	               : file;
 }
 
 ssize_t __real_read(int fd, void *to, size_t bytes);
 ssize_t __wrap_read(int fd, void *to, size_t bytes);
 ssize_t __wrap_read(int fd, void *to, size_t bytes)
 {
-	return fault_is_due(kind_of(bytes, FAULT_read)) ? -1 : __real_read(fd, to, bytes);
+	return fault_is_due(kind_of(fd, FAULT_read)) ? -1 : __real_read(fd, to, bytes);
 }
 
 ssize_t __real_write(int fd, const void *from, size_t bytes);
 ssize_t __wrap_write(int fd, const void *from, size_t bytes);
 ssize_t __wrap_write(int fd, const void *from, size_t bytes)
 {
-	return fault_is_due(kind_of(bytes, FAULT_write)) ? -1 : __real_write(fd, from, bytes);
+	return fault_is_due(kind_of(fd, FAULT_write)) ? -1 : __real_write(fd, from, bytes);
 }
 
 WRAP(int, -1, zmq_msg_init_data,
