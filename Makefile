@@ -7,6 +7,8 @@
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
+# make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
+#                 hubs for SECONDS=60 each (STEPS="accounting storms idle")
 # make model      every order of events of the protocols, small (Spin)
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
@@ -77,7 +79,7 @@ TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.0
 
-.PHONY: all demo check stress stress-programs tsan net model kill fuzz bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -110,6 +112,12 @@ tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
 	@tests/tsan.sh make 100000
+
+STEPS ?=
+soak:
+	@tools/packages.sh build/packages-net $(PACKAGES) iproute2 util-linux
+	@+$(MAKE) $(JOBS) stress-programs $(B)/net $(B)/idle
+	@tests/soak.sh $(B) $(SECONDS) $(if $(filter file,$(origin OPERATIONS)),100000000,$(OPERATIONS)) '$(STEPS)'
 
 FAULT_MS ?= 1000
 net:
@@ -166,6 +174,10 @@ $(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a
 
 # Processes that only public headers tell of each other.
 $(B)/net: $(call objects,$(sort $(wildcard tests/net/*.c))) $(B)/libdxh.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(B)/idle: $(B)/obj/tests/soak/idle.o $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-	SERIALS_MAX = 1 << 21,
+	SERIALS_MAX = 1 << 24,
 	WARM = 300,        /* requests answered before a fault is brought */
 	HUBS_DRAINED = 3,  /* in each state */
 	DRAIN_MS = 100,    /* the deadline of a drain, from its begin */
