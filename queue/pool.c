@@ -222,6 +222,11 @@ void dxi_pool_close(dxi_pool *pool)
 	pthread_mutex_unlock(&grow_lock);
 }
 
+uint32_t dxi_pool_slots(const dxi_pool *pool)
+{
+	return atomic_load_explicit(&pool->slots, memory_order_relaxed);
+}
+
 uint32_t dxi_pool_out(const dxi_pool *pool)
 {
 	uint32_t slots = atomic_load_explicit(&pool->slots, memory_order_relaxed);

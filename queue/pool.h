@@ -56,8 +56,12 @@ dxi_pool *dxi_pool_open(uint32_t slots_max, dxi_queue *cancels, int cancels_door
  * threads that are about to ring: the doorbell may be closed then. */
 void dxi_pool_close(dxi_pool *pool);
 
-/* A slot in no state, or NULL: all are out. Thread: any. */
+/* A slot in no state, or NULL: all are out, or there is no memory for more of them.
+ * Thread: any. */
 dxi_slot *dxi_pool_take(dxi_pool *pool);
+
+/* Slots that there are by now, of slots_max. Thread: any, a snapshot. */
+uint32_t dxi_pool_slots(const dxi_pool *pool);
 
 /* Take the slot back: its generation moves on. Thread: any. */
 void dxi_pool_give(dxi_slot *slot);

@@ -52,7 +52,10 @@ dxh_status dxi_operation_fail_no_slot(const dxh_hub *hub)
 {
 	uint64_t out = dxi_pool_out(hub->pool);
 	uint64_t open = dxi_count_get(&hub->metrics.open_now);
+	uint32_t slots = dxi_pool_slots(hub->pool);
 
+	if (slots < hub->config.operations_max)
+		return dxi_fail(DXH_ENOMEM, "no memory for more operations than %u", slots);
 	return dxi_fail(DXH_EFULL,
 	                "all %u operations of this hub are taken, about %llu of them have ended "
 	                "and were not released: release completions, or raise operations_max",

@@ -10,7 +10,10 @@ seed=${3:-}
 passed=0
 failed=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# What a program leaves that ends at a planted fault, dies with this directory.
+DXH_SHM_DIR=$(mktemp -d "${DXH_SHM_DIR:-/dev/shm}/dxh-stress-XXXXXX") || exit 1
+export DXH_SHM_DIR
+trap 'rm -rf "$log" "$DXH_SHM_DIR"' EXIT
 
 # check WANTED NAME: what the last command's exit code has to be.
 check() {
