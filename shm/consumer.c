@@ -506,6 +506,8 @@ dxh_status dxh_consumer_stats_get(const dxh_consumer *consumer, dxh_consumer_sta
 		.epoch = atomic_load_explicit(&header->producer.epoch, memory_order_acquire),
 		.evicted = consumer->evicted,
 		.lag_ns = dxi_lag_ns(&consumer->block, consumer->next),
+		.lost_first = consumer->lost_first,
+		.lost_last = consumer->lost_last,
 	};
 	return DXH_OK;
 }

@@ -16,8 +16,9 @@ struct dxh_consumer {
 	uint64_t start; /* ticket begun at */
 	uint64_t next;  /* ticket to look at */
 	uint64_t read, read_bytes, lost, skipped, retries, corrupt, evicted;
-	dxi_row row;      /* of a lossless reader */
-	dxi_watch *watch; /* NULL: no event loop waits for this reader */
+	uint64_t lost_first, lost_last; /* of all losses, once there was one */
+	dxi_row row;                    /* of a lossless reader */
+	dxi_watch *watch;               /* NULL: no event loop waits for this reader */
 
 	/* Lost and not yet told. */
 	uint64_t untold, untold_first, untold_last;

@@ -54,7 +54,7 @@ static uint64_t start_ticks(void)
 	return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static void boot_id(uint64_t id[2])
+void dxi_boot_id(uint64_t id[2])
 {
 	char text[64], digits[33];
 	size_t used = 0;
@@ -76,7 +76,7 @@ void dxi_identity_write(struct dxi_layout_producer *producer)
 {
 	uint64_t boot[2];
 
-	boot_id(boot);
+	dxi_boot_id(boot);
 	/* relaxed: shown to humans, nothing is decided by it. */
 	atomic_store_explicit(&producer->pid, (uint32_t)getpid(), memory_order_relaxed);
 	atomic_store_explicit(&producer->start_ticks, start_ticks(), memory_order_relaxed);

@@ -245,7 +245,8 @@ dxh_status dxi_inspect_state(dxi_inspection *inspection)
 
 enum look { LOOK_STATE = 1, LOOK_ITEMS = 2 };
 
-static dxh_status find_paths(const char *name, const dxh_inspect_config *config, dxi_paths *paths)
+dxh_status
+dxi_inspection_paths(const char *name, const dxh_inspect_config *config, dxi_paths *paths)
 {
 	if (!config->file)
 		return dxi_paths_of(config->directory, name, paths);
@@ -267,7 +268,7 @@ static dxh_status inspect(size_t config_bytes, const char *name, const dxh_inspe
 	if (!report)
 		return dxi_fail(DXH_EINVAL, "report is NULL");
 	if ((status = dxi_config_read(&own, sizeof own, config, config_bytes)) != DXH_OK ||
-	    (status = find_paths(name, &own, &paths)) != DXH_OK)
+	    (status = dxi_inspection_paths(name, &own, &paths)) != DXH_OK)
 		return status;
 	status = dxi_inspection_open(&inspection, &paths, &own);
 	if (!inspection.report)

@@ -21,6 +21,10 @@ typedef struct dxi_inspection {
 	dxi_report *report;
 } dxi_inspection;
 
+/* Which files a name or config->file means. Returns: DXH_EINVAL. */
+dxh_status
+dxi_inspection_paths(const char *name, const dxh_inspect_config *config, dxi_paths *paths);
+
 /* Open the block and judge what never changes and who produces.
  * Owner: dxi_inspection_close(), also after a failure.
  * Returns: DXH_OK also for one that is broken: then is_sound is false. */

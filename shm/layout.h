@@ -108,9 +108,13 @@ struct dxi_layout_counters {
 	_Atomic uint64_t evicted;      /* 56: readers that the producer went on without */
 	_Atomic int64_t recovered_ns;  /* 64: CLOCK_REALTIME of the last repair; 0: none yet */
 	_Atomic uint32_t recovered_by; /* 72: pid of who made it */
-	uint8_t reserved[52];          /* 76 */
+	uint8_t reserved_by[4];        /* 76 */
+	_Atomic uint64_t locked_bytes; /* 80: that the last producer locked in memory */
+	_Atomic uint64_t huge_bytes;   /* 88: of its mapping that were in huge pages */
+	uint8_t reserved[32];          /* 96 */
 };
 static_assert(offsetof(struct dxi_layout_counters, recovered_ns) == 64, "format 1");
+static_assert(offsetof(struct dxi_layout_counters, locked_bytes) == 80, "format 1");
 static_assert(sizeof(struct dxi_layout_counters) == 128, "format 1");
 
 /*   field      written by            read by     order

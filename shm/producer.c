@@ -174,6 +174,19 @@ open_named(const char *name, const dxh_block_config *config, dxh_producer *produ
 	return DXH_OK;
 }
 
+/* For tools, which cannot ask the kernel about another process's pages. Also what was not
+ * asked for: a predecessor's figures do not hold any more. */
+static void show_residence(dxh_producer *producer)
+{
+	struct dxi_layout_counters *counters = &dxi_block_header(&producer->block)->counters;
+
+	/* relaxed: shown to humans. */
+	atomic_store_explicit(&counters->locked_bytes, producer->residence.locked_bytes,
+	                      memory_order_relaxed);
+	atomic_store_explicit(&counters->huge_bytes, producer->residence.huge_bytes,
+	                      memory_order_relaxed);
+}
+
 static dxh_status
 open_producer(const char *name, const dxh_block_config *config, dxh_producer *producer)
 {
@@ -183,9 +196,11 @@ open_producer(const char *name, const dxh_block_config *config, dxh_producer *pr
 		return status;
 	status = config->memfd ? open_memory(name, config, producer)
 	                       : open_named(name, config, producer);
-	if (status == DXH_OK)
+	if (status == DXH_OK) {
 		producer->residence = dxi_residence_ask(name, producer->block.base,
 		                                        producer->block.bytes, config);
+		show_residence(producer);
+	}
 	return status;
 }
 

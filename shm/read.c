@@ -34,6 +34,9 @@ static void lose(dxh_consumer *consumer, uint64_t first, uint64_t count)
 {
 	if (count == 0)
 		return;
+	if (consumer->lost == 0)
+		consumer->lost_first = first;
+	consumer->lost_last = first + count - 1;
 	consumer->lost += count;
 	if (consumer->untold == 0)
 		consumer->untold_first = first;

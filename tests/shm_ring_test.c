@@ -57,6 +57,27 @@ Test(ring, an_overtaken_reader_learns_exactly_what_it_lost)
 	expect_status(read_now(), DXH_EWAIT);
 }
 
+/* item.lost_* tell of one loss, the stats of all. */
+Test(ring, the_first_and_the_last_ticket_lost_stay_known)
+{
+	dxh_consumer_stats stats;
+
+	must(dxh_consumer_stats_get(consumer, &stats));
+	cr_expect(stats.lost == 0 && stats.lost_first == 0 && stats.lost_last == 0);
+	publish_items(producer, 0, 2);
+	expect_item(0);
+	publish_items(producer, 2, 8); /* keeps 6 .. 9 */
+	expect_status(read_now(), DXH_ELAPPED);
+	for (uint64_t ticket = 6; ticket < 10; ticket++)
+		expect_item(ticket);
+	publish_items(producer, 10, 20); /* keeps 26 .. 29 */
+	expect_status(read_now(), DXH_ELAPPED);
+	must(dxh_consumer_stats_get(consumer, &stats));
+	cr_expect_eq(stats.lost, 5 + 16);
+	cr_expect_eq(stats.lost_first, 1);
+	cr_expect_eq(stats.lost_last, 25);
+}
+
 /* Every lag from none to five rounds, and every reading on after it. */
 Test(ring, the_account_is_exact_at_every_lag)
 {

@@ -526,6 +526,8 @@ typedef struct dxh_consumer_stats {
 	uint64_t epoch;
 	uint64_t evicted; /* times the writer went on without this consumer */
 	int64_t lag_ns; /* since when the oldest of `lag` that is kept has been there; 0: none is */
+	uint64_t lost_first; /* the first and the last ticket that were ever lost; both 0 */
+	uint64_t lost_last;  /* while `lost` is */
 } dxh_consumer_stats;
 
 /* read + lost + skipped == next_ticket - the ticket started at, always.

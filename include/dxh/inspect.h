@@ -9,6 +9,7 @@
  *	                    control and lock file, rows of readers, producer
  *	dxh_block_validate  is what it carries what was written? the sums of all items
  *	dxh_block_check     both
+ *	dxh_block_facts     what is it, who produces and who reads it, what was counted
  */
 #ifndef DXH_INSPECT_H
 #define DXH_INSPECT_H
@@ -202,6 +203,101 @@ DXH_API DXH_NODISCARD dxh_status dxh_block_recover_sized(size_t config_bytes, co
 
 /* Thread: any. Sets *report to NULL; NULL is no harm. */
 DXH_API void dxh_report_free(dxh_report **report);
+
+/* ---- facts -------------------------------------------------------------- */
+
+typedef enum dxh_policy {
+	DXH_POLICY_NO_SLOTS = 0, /* zones only */
+	DXH_POLICY_RING = 1,
+	DXH_POLICY_SINGLE = 2, /* keeps the newest item */
+	DXH_POLICY_DOUBLE = 3  /* keeps the newest two */
+} dxh_policy;
+
+typedef struct dxh_zone_info {
+	char name[DXH_SCHEMA_NAME_MAX + 1];
+	char schema[DXH_SCHEMA_NAME_MAX + 1]; /* of its struct; "": raw bytes */
+	uint64_t bytes;                       /* of one copy */
+	uint64_t offset;                      /* in the data file, or NAME.zones if shared */
+	uint32_t align;
+	int latch;  /* not 0: two copies */
+	int shared; /* not 0: consumers may write it */
+} dxh_zone_info;
+
+typedef enum dxh_reader_state {
+	DXH_READER_ACTIVE = 1,  /* lives, and is less than all that is kept behind */
+	DXH_READER_LAGGING = 2, /* lives, and the next write waits for it */
+	DXH_READER_EVICTED = 3, /* the writer went on without it, and it does not know yet */
+	DXH_READER_DEAD = 4     /* died with its row, which holds nobody back */
+} dxh_reader_state;
+
+typedef struct dxh_reader_row {
+	dxh_reader_info reader; /* as dxh_block_readers() tells it */
+	dxh_reader_state state;
+} dxh_reader_row;
+
+/* Made by the library, which may add members at the end. Times are CLOCK_MONOTONIC of the
+ * producer's boot; with block.clock_offset_ns they are times of day. */
+typedef struct dxh_facts {
+	dxh_block_info block;
+	char path[512]; /* of the data file */
+	uint32_t uid, gid, mode;
+
+	/* the tables */
+	const dxh_zone_info *zones;                /* block.zone_count of them */
+	const void *schema;                        /* block.schema_bytes of canonical MessagePack */
+	char slot_schema[DXH_SCHEMA_NAME_MAX + 1]; /* of the items' struct; "": raw bytes */
+	dxh_policy policy;
+	uint32_t slots_physical; /* block.slot_count are kept, and some are spare */
+	uint64_t oldest;         /* the oldest ticket that is whole; block.head: none is */
+	int64_t oldest_ns;       /* when it was published; 0: none is, or it says nothing */
+	int64_t newest_ns;       /* the same of the newest */
+	dxh_checksum checksum;
+	int checksum_manual; /* not 0: of some items only */
+	int checksum_keyed;
+	int no_wait;        /* as in dxh_block_config, as the next two */
+	int zones_writable; /* not 0: there is a file NAME.zones */
+	uint32_t readers_max;
+
+	/* the producer: the last one, if none lives */
+	int64_t producer_started_ns; /* CLOCK_BOOTTIME, in ticks of 10 ms mostly; 0: unknown */
+	char producer_boot_id[37];   /* as /proc/sys/kernel/random/boot_id; "": unknown */
+	int same_boot;         /* not 0: it is this machine's: times compare with dxh_now_ns() */
+	uint64_t locked_bytes; /* that it locked in memory, */
+	uint64_t huge_bytes;   /* and of its mapping that were in huge pages, as it says */
+
+	/* over the life of the block */
+	uint64_t items, bytes, aborted, wakes;
+	uint64_t held, evicted; /* as in dxh_producer_stats */
+	uint64_t write_max_ns;  /* longest begin..commit, one in 64 measured */
+	uint64_t recoveries;    /* repairs that takeovers and recoveries made */
+	int64_t recovered_ns;   /* CLOCK_REALTIME of the last; 0: none */
+	uint32_t recovered_by;  /* pid of who made it */
+
+	/* Readers that have rows. Others leave no trace in a block: how many they are is
+	 * not known here. */
+	dxh_status readers_status; /* DXH_OK, or why the rows could not be looked at: DXH_ESTATE
+	                            * for a file that was named as such */
+	size_t reader_count;
+	const dxh_reader_row *readers; /* in order of their rows; the dead too */
+} dxh_facts;
+
+/* Tell what a block is and how it does, without mapping it or changing a byte; of a live
+ * one, of one whose producer is gone, or of a copy (config->file). Numbers of a live one
+ * are of slightly different moments.
+ *
+ * Called:  dxh_block_facts(name, config, &facts); as dxh_block_check().
+ * Thread:  any. Owner: dxh_facts_free() the facts.
+ * Blocks:  no; reads a few slots' headers.
+ * Returns: DXH_ECORRUPT, with offset and rule, and DXH_EVERSION for what cannot be
+ *          attached; else as dxh_block_check().
+ */
+#define dxh_block_facts(...) dxh_block_facts_sized(sizeof(dxh_inspect_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_block_facts_sized(size_t config_bytes, const char *name,
+                                                       const dxh_inspect_config *config,
+                                                       dxh_facts **facts);
+
+/* Thread: any. Sets *facts to NULL; NULL is no harm. */
+DXH_API void dxh_facts_free(dxh_facts **facts);
 
 /* ---- garbage ------------------------------------------------------------ */
 
