@@ -13,6 +13,7 @@
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
+# make install    to PREFIX=/usr/local, under DESTDIR=; make uninstall removes it
 # make examples   the programs of docs/examples
 # make clean
 #
@@ -23,7 +24,8 @@
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev \
 	libxxhash-dev libisal-dev
-PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils strace
+PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils strace \
+	cmake g++ groff-base
 PACKAGES_LINT := clang-format g++ shellcheck
 PACKAGES_CLANG := clang libclang-rt-14-dev
 
@@ -77,9 +79,14 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STRESS_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/*_stress.c)))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
-SONAME := libdxh.so.0
+SONAME := libdxh.so.1
+MAP := tools/install/libdxh.map
+version = $(shell sed -n 's/^\#define DXH_VERSION_$(1) //p' include/dxh/base.h)
+VERSION_MAJOR := $(call version,MAJOR)
+VERSION := $(VERSION_MAJOR).$(call version,MINOR).$(call version,PATCH)
 
-.PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean
+.PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean \
+	install uninstall man
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -156,9 +163,10 @@ $(B)/libdxh.a: $(call objects,$(SOURCES))
 	$(call say,AR,$@)
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/$(SONAME): $(call objects,$(SOURCES))
+$(B)/$(SONAME): $(call objects,$(SOURCES)) $(MAP)
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) $(NO_UNDEFINED) $(LDFLAGS) \
+		$(filter %.o,$^) $(LIBS) -o $@
 
 $(B)/libdxh.so: $(B)/$(SONAME)
 	@ln -sf $(SONAME) $@
@@ -222,6 +230,52 @@ $(B)/examples/%: $(B)/obj/docs/examples/%.o $(B)/libdxh.so
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $< -L$(B) -ldxh -o $@
+
+# ---- installing ----------------------------------------------------------------------------
+# make install [PREFIX=/usr/local] [LIBDIR=PREFIX/lib] [DESTDIR=]; uninstall removes the same.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+BINDIR := $(PREFIX)/bin
+MANDIR := $(PREFIX)/share/man
+CMAKEDIR := $(LIBDIR)/cmake/dxh
+COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
+UNITDIR := $(PREFIX)/lib/systemd/system
+SECTIONS := $(wildcard docs/man/*.7)
+# From the folder of the CMake files.
+INCLUDE_FROM_HERE = $(shell realpath -ms --relative-to=$(CMAKEDIR) $(PREFIX)/include)
+FILL = sed $(foreach word,PREFIX LIBDIR BINDIR VERSION VERSION_MAJOR SONAME INCLUDE_FROM_HERE, \
+	-e 's|@$(word)@|$($(word))|g') -e 's|@REQUIRES@|$(LIBRARIES)|g' -e 's|@LIBS@|$(LIBS)|g'
+
+$(B)/man: tools/install/man.py $(B)/dxh $(HEADERS) $(SECTIONS)
+	$(call say,MAN,$@)
+	@rm -rf $@
+	$(Q)tools/install/man.py $(VERSION) $(B)/dxh $(HEADERS) $@
+	@install -Dm644 -t $@/man7 $(SECTIONS)
+
+man: $(B)/man
+
+install: all man
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/include include/dxh.h
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/include/dxh $(filter include/dxh/%,$(HEADERS))
+	install -Dm644 -t $(DESTDIR)$(LIBDIR) $(B)/$(SONAME) $(B)/libdxh.a
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libdxh.so
+	install -Dm755 -t $(DESTDIR)$(BINDIR) $(B)/dxh
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(UNITDIR)
+	$(FILL) tools/install/dxh.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/dxh.pc
+	$(FILL) tools/install/dxh-config.cmake.in >$(DESTDIR)$(CMAKEDIR)/dxh-config.cmake
+	$(FILL) tools/install/dxh-config-version.cmake.in >$(DESTDIR)$(CMAKEDIR)/dxh-config-version.cmake
+	$(FILL) tools/install/dxh-broker.service >$(DESTDIR)$(UNITDIR)/dxh-broker.service
+	install -Dm644 tools/install/dxh.bash $(DESTDIR)$(COMPLETIONDIR)/dxh
+	for section in 1 3 7; do \
+		install -Dm644 -t $(DESTDIR)$(MANDIR)/man$$section $(B)/man/man$$section/*.$$section; done
+
+uninstall: man
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(HEADERS))
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAME) libdxh.so libdxh.a pkgconfig/dxh.pc)
+	rm -f $(DESTDIR)$(BINDIR)/dxh $(DESTDIR)$(UNITDIR)/dxh-broker.service $(DESTDIR)$(COMPLETIONDIR)/dxh
+	rm -rf $(DESTDIR)$(CMAKEDIR)
+	-rmdir $(DESTDIR)$(PREFIX)/include/dxh
+	cd $(B)/man && find . -type f | (cd $(abspath $(DESTDIR)$(MANDIR)) && xargs rm -f)
 
 # ---- checks of the tree ---------------------------------------------------------------
 lint:

@@ -7,7 +7,13 @@ library=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-nm -D --defined-only "$library" | awk '{print $3}' | sort -u >"$work/exported"
+# Each with its version; the version itself is a symbol, too.
+nm -D --defined-only "$library" | awk '$2 != "A" {print $3}' | sort -u >"$work/versioned"
+if grep -v '@@DXH_[0-9]*$' "$work/versioned"; then
+    echo "symbols: these have no version (tools/install/libdxh.map)"
+    exit 1
+fi
+sed 's/@@.*//' "$work/versioned" >"$work/exported"
 # A declaration is DXH_API ... name(; comments and macros name no new function.
 sed 's@/\*.*\*/@@' include/*.h include/dxh/*.h | tr '\n' ' ' |
     grep -oE 'DXH_API [^;]*;' | grep -oE 'dxh_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$work/declared"
