@@ -28,6 +28,7 @@
 #include <dxh/hub.h>
 #include <dxh/inspect.h>
 #include <dxh/message.h>
+#include <dxh/metrics.h>
 #include <dxh/pacer.h>
 #include <dxh/schema.h>
 #include <dxh/security.h>

@@ -39,7 +39,7 @@ dxh_request *dxi_answer_part_encode(dxi_client *client, dxi_outgoing *message)
 	message->body_bytes = part.body_bytes;
 	message->owner = request->answer_body;
 	message->frame_bytes = dxi_frame_end(&writer);
-	dxi_count(&hub->metrics.records_sent, 1);
+	dxi_count(&hub->metrics->records_sent, 1);
 
 	request->answer_sent += part.body_bytes;
 	dxi_request_remove(&client->departing, request);
@@ -76,7 +76,7 @@ bool dxi_answer_parts_cancel(dxi_client *client, uint64_t id)
 
 		if (request) {
 			drop(client, lists[i], request);
-			dxi_count(&client->service->hub->metrics.replies_dropped, 1);
+			dxi_count(&client->service->hub->metrics->replies_dropped, 1);
 			return true;
 		}
 	}

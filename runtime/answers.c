@@ -58,7 +58,7 @@ dxh_request *dxi_request_make(dxh_service *service, size_t bytes)
 		request = malloc(sizeof *request + capacity);
 		if (!request)
 			return NULL;
-		dxi_count(&service->hub->metrics.memory_bytes, sizeof *request + capacity);
+		dxi_count(&service->hub->metrics->memory_bytes, sizeof *request + capacity);
 	}
 	*request = (dxh_request){.task.kind = DXI_TASK_ANSWER,
 	                         .service = service,
@@ -71,7 +71,7 @@ static void release_answer(dxh_request *request)
 {
 	if (!request->answer_body)
 		return;
-	dxi_count_down(&request->service->hub->metrics.memory_bytes, request->answer_bytes);
+	dxi_count_down(&request->service->hub->metrics->memory_bytes, request->answer_bytes);
 	dxi_body_release(request->answer_body);
 	request->answer_body = NULL;
 }
@@ -87,7 +87,7 @@ void dxi_request_free(dxh_request *request)
 		service->spare_count++;
 		return;
 	}
-	dxi_count_down(&service->hub->metrics.memory_bytes, sizeof *request + request->capacity);
+	dxi_count_down(&service->hub->metrics->memory_bytes, sizeof *request + request->capacity);
 	free(request);
 }
 
@@ -120,7 +120,7 @@ void dxi_request_free_spares(dxh_service *service)
 		dxh_request *request = service->spare;
 
 		service->spare = request->next;
-		dxi_count_down(&service->hub->metrics.memory_bytes,
+		dxi_count_down(&service->hub->metrics->memory_bytes,
 		               sizeof *request + request->capacity);
 		free(request);
 	}
@@ -238,7 +238,7 @@ void dxi_answer_forget(dxi_client *client, const dxh_request *request)
 
 void dxi_answer_left(dxi_client *client, const dxh_request *request)
 {
-	dxi_count(&client->service->hub->metrics.replies_sent, answers_request(request));
+	dxi_count(&client->service->hub->metrics->replies_sent, answers_request(request));
 	dxi_answer_forget(client, request);
 }
 
@@ -246,7 +246,7 @@ void dxi_answer_left(dxi_client *client, const dxh_request *request)
 void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status status,
                     const void *body, size_t body_bytes)
 {
-	dxi_metrics *metrics = &client->service->hub->metrics;
+	dxi_metrics *metrics = client->service->hub->metrics;
 	dxh_request *request = NULL;
 
 	if (client->answers.count < client->service->config.client_window + REFUSALS_MAX)
@@ -325,7 +325,7 @@ static void encode_answers(departure *leaving, dxi_outgoing *message)
 	}
 	if (!leaving->carried)
 		dxi_notes_encode(client, &writer); /* behind the answers: those are waited for */
-	dxi_count(&client->service->hub->metrics.records_sent, writer.records);
+	dxi_count(&client->service->hub->metrics->records_sent, writer.records);
 	message->frame_bytes = dxi_frame_end(&writer);
 }
 
@@ -356,7 +356,7 @@ static void encode_departure(void *context, dxi_outgoing *message)
 		encode_answers(leaving, message);
 		client->frames_in_row++;
 	}
-	dxi_count(&hub->metrics.frames_sent, 1);
+	dxi_count(&hub->metrics->frames_sent, 1);
 }
 
 void dxi_client_say_goodbye(dxi_client *client)

@@ -55,7 +55,7 @@ void dxi_client_drop(dxi_client *client)
 	dxi_client_dequeue(client);
 	dxi_turns_move(&service->turns, &client->backlog, &service->leavings);
 	/* What workers still answer of it goes nowhere, and is counted here. */
-	dxi_count(&service->hub->metrics.replies_dropped, client->replies + client->open.count);
+	dxi_count(&service->hub->metrics->replies_dropped, client->replies + client->open.count);
 	for (dxh_request *request = client->open.first; request; request = request->next) {
 		request->client = NULL;
 		/* relaxed: a hint to the worker. */
@@ -184,7 +184,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 
 	/* A second HELLO on one connection would be a way round the window. */
 	if (dxi_client_find(service, message->client, message->client_bytes)) {
-		dxi_count(&service->hub->metrics.frames_bad, 1);
+		dxi_count(&service->hub->metrics->frames_bad, 1);
 		return;
 	}
 	status = dxi_hello_read(record->body, record->body_bytes, &hello);

@@ -133,7 +133,8 @@ static void run(dxh_service *service, dxh_request *request)
 		return;
 	}
 	/* relaxed: a figure for people. */
-	atomic_fetch_add_explicit(&service->hub->metrics.requests_unknown, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&service->hub->metrics->requests_unknown, 1,
+	                          memory_order_relaxed);
 	if (dxh_request_is_notification(request))
 		dxh_request_release(request);
 	else

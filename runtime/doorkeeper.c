@@ -29,7 +29,7 @@ static int admit(void *owner, const char *domain, const char *address, const cha
 		return SENT_AWAY;
 	if (!service->allow_file || dxi_key_is_allowed(service->allow_file, public_key) == DXH_OK)
 		return ADMITTED;
-	dxi_count(&hub->metrics.clients_refused, 1);
+	dxi_count(&hub->metrics->clients_refused, 1);
 	dxi_log(DXH_LOG_WARNING, "'%s' sent a client from %.64s away: %s", service->endpoint,
 	        address, dxh_last_error());
 	return SENT_AWAY;

@@ -28,7 +28,7 @@ static bool is_drained(const dxh_hub *hub)
 
 static void finish_drain(dxh_hub *hub)
 {
-	dxi_metrics *metrics = &hub->metrics;
+	dxi_metrics *metrics = hub->metrics;
 	uint64_t closed_before = dxi_count_get(&metrics->closed);
 	uint64_t dropped_before = dxi_count_get(&metrics->notifications_dropped);
 	dxh_drain_report *report = &hub->drain_report;
@@ -60,7 +60,7 @@ static void drain_deadline_passed(void *hub)
 
 void dxi_hub_look_drained(dxh_hub *hub)
 {
-	if (dxi_count_get(&hub->metrics.open_now) > 0)
+	if (dxi_count_get(&hub->metrics->open_now) > 0)
 		return;
 	for (const dxh_peer *peer = hub->peers; peer; peer = peer->next)
 		if (!dxi_peer_is_idle(peer))
@@ -85,8 +85,8 @@ static dxh_status begin_drain(void *context)
 		return dxi_fail(DXH_ECLOSED, "hub '%s' was drained before", hub->name);
 	atomic_store_explicit(&hub->state, DXI_HUB_DRAINING, memory_order_relaxed);
 	hub->drain_deadline_ns = call->deadline_ns;
-	hub->drain_ended_before = ended(&hub->metrics);
-	hub->drain_sent_before = dxi_count_get(&hub->metrics.notifications_sent);
+	hub->drain_ended_before = ended(hub->metrics);
+	hub->drain_sent_before = dxi_count_get(&hub->metrics->notifications_sent);
 	hub->drain_tick = (dxi_tick){.fn = drain_deadline_passed, .context = hub};
 	dxi_wheel_arm(&hub->ticks, &hub->drain_tick.timer, hub->drain_deadline_ns);
 	return DXH_OK;

@@ -126,7 +126,7 @@ static dxh_status write_all(void *context)
 	const dxh_hub *hub = to->hub;
 
 	say(to, "hub '%s': %llu operations open, %u completions not released", hub->name,
-	    (unsigned long long)dxi_count_get(&hub->metrics.open_now), dxi_pool_out(hub->pool));
+	    (unsigned long long)dxi_count_get(&hub->metrics->open_now), dxi_pool_out(hub->pool));
 	for (const dxh_peer *peer = hub->peers; peer; peer = peer->next)
 		say_peer(to, peer);
 	for (const dxh_service *service = hub->services; service; service = service->next)

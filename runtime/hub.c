@@ -9,6 +9,7 @@
 #include "queue/doorbell.h"
 #include "runtime/descriptors.h"
 #include "runtime/doorkeeper.h"
+#include "runtime/metrics_block.h"
 #include "runtime/peer.h"
 #include "runtime/service.h"
 
@@ -65,7 +66,7 @@ void dxi_hub_push(dxh_hub *hub, dxi_task *newest, dxi_task *oldest)
 	if (!dxi_queue_push(&hub->queue, &newest->node, &oldest->node))
 		return;
 	/* relaxed: a figure for people. */
-	atomic_fetch_add_explicit(&hub->metrics.doorbells, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&hub->metrics->doorbells, 1, memory_order_relaxed);
 	dxi_doorbell_ring(hub->doorbell);
 }
 
@@ -251,6 +252,7 @@ static void free_hub(dxh_hub *hub)
 		dxi_pool_close(hub->pool);
 	if (hub->doorbell != -1)
 		close(hub->doorbell);
+	dxi_metrics_block_close(hub);
 	dxi_drain_rows_free(&hub->drain_rows);
 	free(hub->scratch);
 	free(hub);
@@ -274,10 +276,13 @@ dxh_status dxh_hub_open_sized(size_t config_bytes, const dxh_hub_config *given, 
 	memset(hub, 0, sizeof *hub);
 	hub->doorbell = hub->epoll = -1;
 	hub->config = config;
+	hub->metrics = &hub->own_metrics;
+	hub->latency = hub->own_latency;
 	hub->process = dxi_process_id();
 	snprintf(hub->name, sizeof hub->name, "%s",
 	         config.name ? config.name : program_invocation_short_name);
 	hub->config.name = hub->name;
+	hub->config.metrics_block = NULL; /* the caller's */
 	dxi_queue_init(&hub->queue);
 	hub->now_ns = dxh_now_ns();
 	dxi_wheel_init(&hub->deadlines, hub->now_ns);
@@ -290,6 +295,8 @@ dxh_status dxh_hub_open_sized(size_t config_bytes, const dxh_hub_config *given, 
 		status = open_loop(hub);
 	if (status == DXH_OK)
 		status = allocate(hub);
+	if (status == DXH_OK && config.metrics_block)
+		status = dxi_metrics_block_open(hub, config.metrics_block);
 	if (status == DXH_OK)
 		status = start_thread(hub);
 	if (status != DXH_OK) {

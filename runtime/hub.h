@@ -11,6 +11,7 @@
 #include "runtime/socket.h"
 #include "runtime/timer.h"
 
+#include <dxh/block.h>
 #include <dxh/hub.h>
 
 #include <pthread.h>
@@ -49,9 +50,12 @@ struct dxh_hub {
 	dxi_pool *pool;
 	dxh_hub_config config; /* defaults filled in; constant */
 	char name[64];
-	uint64_t incarnation; /* random; mixed into ids on the wire */
-	dxi_metrics metrics;
-	dxi_histogram latency[DXH_STAGE_WAKE + 1];
+	uint64_t incarnation;   /* random; mixed into ids on the wire */
+	dxi_metrics *metrics;   /* in the block below, or own_metrics */
+	dxi_histogram *latency; /* of each stage; the same */
+	dxi_metrics own_metrics;
+	dxi_histogram own_latency[DXI_STAGES];
+	dxh_producer *metrics_block; /* NULL: none */
 	pthread_t thread;
 
 	/* the I/O thread alone */
@@ -63,6 +67,7 @@ struct dxh_hub {
 	dxi_wakes wakes;
 	int64_t now_ns;     /* read once a turn */
 	bool sampled_ended; /* one that is timed has ended in this turn */
+	int64_t told_ns;    /* when the metrics block was last told */
 	struct dxh_peer *peers;
 	uint32_t lingering; /* of the peers: those with a linger time */
 	struct dxh_service *services;

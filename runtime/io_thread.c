@@ -10,6 +10,7 @@
 #include "queue/doorbell.h"
 #include "queue/group.h"
 #include "runtime/hub.h"
+#include "runtime/metrics_block.h"
 #include "runtime/peer.h"
 #include "runtime/publish.h"
 
@@ -104,9 +105,11 @@ size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
 	if (hub->sampled_ended)
 		dxi_histogram_add(&hub->latency[DXH_STAGE_WAKE], dxh_now_ns() - now_ns);
 	hub->sampled_ended = false;
-	dxi_count_set(&hub->metrics.futex_wakes, hub->wakes.issued);
-	dxi_count_set(&hub->metrics.callbacks, dxi_callbacks_here.count);
-	dxi_count_set(&hub->metrics.callbacks_slow, dxi_callbacks_here.slow);
+	dxi_count_set(&hub->metrics->futex_wakes, hub->wakes.issued);
+	dxi_count_set(&hub->metrics->callbacks, dxi_callbacks_here.count);
+	dxi_count_set(&hub->metrics->callbacks_slow, dxi_callbacks_here.slow);
+	if (hub->metrics_block)
+		dxi_metrics_block_tell(hub);
 	if (work == 0 && !hub->stop &&
 	    atomic_load_explicit(&hub->state, memory_order_relaxed) == DXI_HUB_DRAINING)
 		dxi_hub_look_drained(hub);
@@ -118,10 +121,13 @@ static void sleep_until(dxh_hub *hub, int64_t wake_ns)
 	struct epoll_event events[EVENTS_MAX];
 	int64_t now_ns = wake_ns == DXH_FOREVER ? 0 : dxh_now_ns();
 	struct timespec left = dxi_timespec(wake_ns > now_ns ? wake_ns - now_ns : 0);
-	int count = epoll_pwait2(hub->epoll, events, EVENTS_MAX,
-	                         wake_ns == DXH_FOREVER ? NULL : &left, NULL);
+	int count;
 
-	dxi_count(&hub->metrics.wakeups, 1);
+	if (hub->metrics_block)
+		dxi_metrics_block_tell_before_sleep(hub);
+	count = epoll_pwait2(hub->epoll, events, EVENTS_MAX, wake_ns == DXH_FOREVER ? NULL : &left,
+	                     NULL);
+	dxi_count(&hub->metrics->wakeups, 1);
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.ptr)
 			dxi_sockets_fired(hub->sockets, events[i].data.ptr);

@@ -71,7 +71,7 @@ bool dxi_peer_control(dxh_peer *peer, const dxi_record *record)
 	dxi_peer_touch(peer);
 	if (dxi_control_lane_put(&peer->control, record))
 		return true;
-	dxi_count(&peer->hub->metrics.control_refused, 1);
+	dxi_count(&peer->hub->metrics->control_refused, 1);
 	return false;
 }
 
@@ -222,8 +222,8 @@ static void move_to(dxi_operation_list *from, dxi_operation_list *to, size_t cou
 
 static void count_frame(dxh_hub *hub, uint32_t records)
 {
-	dxi_count(&hub->metrics.frames_sent, 1);
-	dxi_count(&hub->metrics.records_sent, records);
+	dxi_count(&hub->metrics->frames_sent, 1);
+	dxi_count(&hub->metrics->records_sent, records);
 }
 
 /* One frame: control records first, then as many requests as fit. */
@@ -326,7 +326,7 @@ static dxi_operation *find_sent(dxh_peer *peer, uint64_t id, bool flush)
 	if (operation && operation->peer == peer && is_answerable(operation) &&
 	    (operation->kind != DXI_OP_REQUEST) == flush)
 		return operation;
-	dxi_count(late && !operation ? &hub->metrics.replies_late : &hub->metrics.replies_foreign,
+	dxi_count(late && !operation ? &hub->metrics->replies_late : &hub->metrics->replies_foreign,
 	          1);
 	return NULL;
 }
@@ -397,13 +397,13 @@ static void take_record(dxh_peer *peer, const dxi_record *record)
 		break;
 	default:
 		/* A kind that only clients send: the other side is confused. */
-		dxi_count(&peer->hub->metrics.frames_bad, 1);
+		dxi_count(&peer->hub->metrics->frames_bad, 1);
 	}
 }
 
 static void take_frame(dxh_peer *peer, const dxi_message *message)
 {
-	dxi_metrics *metrics = &peer->hub->metrics;
+	dxi_metrics *metrics = peer->hub->metrics;
 	dxi_frame_reader reader;
 	dxi_record record;
 

@@ -64,3 +64,14 @@ dxh_latency dxi_histogram_read(const dxi_histogram *histogram)
 	}
 	return read;
 }
+
+void dxi_histogram_tell(dxi_histogram *histogram)
+{
+	dxh_latency now = dxi_histogram_read(histogram);
+
+	dxi_count_set(&histogram->count, now.count);
+	dxi_count_set(&histogram->p50_ns, now.p50_ns);
+	dxi_count_set(&histogram->p90_ns, now.p90_ns);
+	dxi_count_set(&histogram->p99_ns, now.p99_ns);
+	dxi_count_set(&histogram->p999_ns, now.p999_ns);
+}

@@ -24,7 +24,7 @@ enum {
 
 void dxi_request_refuse(dxi_client *client, uint64_t id, dxh_status status, const char *text)
 {
-	dxi_count(&client->service->hub->metrics.requests_refused, 1);
+	dxi_count(&client->service->hub->metrics->requests_refused, 1);
 	dxi_answer_now(client, DXI_ERROR, id, status, text, strlen(text));
 }
 
@@ -163,7 +163,7 @@ static void take_request(dxi_client *client, const dxi_record *record)
 	dxh_status status = dxi_request_admit(client, record->body_bytes, &text);
 	dxh_request *request = status == DXH_OK ? copy_record(service, record) : NULL;
 
-	dxi_count(&service->hub->metrics.requests_received, 1);
+	dxi_count(&service->hub->metrics->requests_received, 1);
 	if (request)
 		dxi_request_accept(client, request);
 	else if (status == DXH_OK)
@@ -206,7 +206,7 @@ static void hand_on(dxi_client *client, dxi_parcel *parcel, dxh_request *first, 
 	dxi_parcel_seal(parcel, client);
 	service->requests_out += parcel->count;
 	service->bytes_out += parcel->capacity;
-	dxi_count(&service->hub->metrics.notifications_received, parcel->count);
+	dxi_count(&service->hub->metrics->notifications_received, parcel->count);
 	dxi_turns_add_chain(&service->turns, &client->backlog, first, last, parcel->count);
 }
 
@@ -214,7 +214,7 @@ static void hand_on(dxi_client *client, dxi_parcel *parcel, dxh_request *first, 
  * false: nothing follows them; otherwise *record is what does. */
 static bool take_notifications(dxi_client *client, dxi_frame_reader *reader, dxi_record *record)
 {
-	dxi_metrics *metrics = &client->service->hub->metrics;
+	dxi_metrics *metrics = client->service->hub->metrics;
 	size_t bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
 	dxi_parcel *parcel = make_parcel(client->service, reader, bytes);
 	dxh_request *first = NULL, *last = NULL;
@@ -287,20 +287,20 @@ static bool take_record(dxi_client *client, const dxi_record *record)
 		dxi_client_drop(client);
 		return false;
 	default:
-		dxi_count(&client->service->hub->metrics.frames_bad, 1);
+		dxi_count(&client->service->hub->metrics->frames_bad, 1);
 		return true;
 	}
 }
 
 static void bad_frame(dxh_service *service, const char *why)
 {
-	dxi_count(&service->hub->metrics.frames_bad, 1);
+	dxi_count(&service->hub->metrics->frames_bad, 1);
 	dxi_log(DXH_LOG_INFO, "'%s' dropped a bad frame: %s", service->endpoint, why);
 }
 
 static void take_frame(dxh_service *service, const dxi_message *message)
 {
-	dxi_metrics *metrics = &service->hub->metrics;
+	dxi_metrics *metrics = service->hub->metrics;
 	dxi_frame_reader reader;
 	dxi_record record;
 	dxi_client *client;
@@ -416,7 +416,7 @@ void dxi_service_take_answer(dxh_request *request)
 
 	came_back(service, request);
 	if (request->answer_body)
-		dxi_count(&service->hub->metrics.memory_bytes, request->answer_bytes);
+		dxi_count(&service->hub->metrics->memory_bytes, request->answer_bytes);
 	if (client) {
 		dxi_request_remove(&client->open, request);
 		client->bytes -= request->body_bytes;
@@ -467,7 +467,7 @@ static void free_inbox_rest(dxh_service *service)
 			dxi_request_free(request); /* see dxi_service_take_answer() */
 			continue;
 		}
-		dxi_count(&service->hub->metrics.notifications_unread, 1);
+		dxi_count(&service->hub->metrics->notifications_unread, 1);
 		if (dxi_parcel_release(request->parcel)) {
 			dxi_service_take_parcel(request->parcel);
 		}

@@ -6,9 +6,20 @@
 
 #include <string.h>
 
-dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub, dxh_hub_stats *stats)
+dxh_hub_stats dxi_metrics_read(const dxi_metrics *metrics)
 {
 	dxh_hub_stats now = {.slots_now = 0};
+
+#define READ(counter) now.counter = dxi_count_get(&metrics->counter);
+	DXI_COUNTER_LIST(READ)
+	DXI_SHARED_COUNTERS(READ)
+#undef READ
+	return now;
+}
+
+dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub, dxh_hub_stats *stats)
+{
+	dxh_hub_stats now;
 	dxh_status status;
 
 	if (!hub || !stats)
@@ -17,13 +28,7 @@ dxh_status dxh_hub_stats_get_sized(size_t stats_bytes, const dxh_hub *hub, dxh_h
 	status = dxi_hub_check_process(hub);
 	if (status != DXH_OK)
 		return status;
-#define READ(counter) now.counter = dxi_count_get(&hub->metrics.counter);
-	DXI_COUNTER_LIST(READ)
-#undef READ
-	now.doorbells = dxi_count_get(&hub->metrics.doorbells);
-	now.requests_unknown = dxi_count_get(&hub->metrics.requests_unknown);
-	now.notes_unread = dxi_count_get(&hub->metrics.notes_unread);
-	now.requests_expired = dxi_count_get(&hub->metrics.requests_expired);
+	now = dxi_metrics_read(hub->metrics);
 	now.slots_now = dxi_pool_out(hub->pool);
 	now.memory_bytes += dxi_pool_bytes(hub->pool) + DXI_MESSAGE_BYTES_MAX;
 	memset(stats, 0, stats_bytes);

@@ -179,18 +179,18 @@ void dxi_subscriptions_notified(dxh_peer *peer, const dxi_record *record)
 	/* Of one that was closed meanwhile; or numbers that do not go up. */
 	if (!subscription || state_of(subscription) != DXI_SUBSCRIPTION_STANDING ||
 	    record->id <= subscription->sequence) {
-		dxi_count(&peer->hub->metrics.notes_stray, 1);
+		dxi_count(&peer->hub->metrics->notes_stray, 1);
 		return;
 	}
 	made = make_note(record);
 	if (!keep(subscription, made)) {
-		dxi_count(&peer->hub->metrics.notes_refused, 1);
+		dxi_count(&peer->hub->metrics->notes_refused, 1);
 		free(made); /* the next one that is kept tells of it */
 		return;
 	}
 	dxi_count(&subscription->lost, record->id - subscription->sequence - 1);
 	dxi_count(&subscription->received, 1);
-	dxi_count(&peer->hub->metrics.notes_received, 1);
+	dxi_count(&peer->hub->metrics->notes_received, 1);
 	subscription->sequence = record->id;
 	subscription->reconnected = false;
 	if (!subscription->is_fresh) {

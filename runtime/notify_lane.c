@@ -85,7 +85,7 @@ void dxi_notify_lane_credited(dxh_peer *peer, uint64_t taken_bytes)
 
 	/* It only grows, and never beyond what was sent. */
 	if (taken_bytes <= lane->taken_bytes || taken_bytes > lane->sent_bytes) {
-		dxi_count(&peer->hub->metrics.frames_bad, taken_bytes != lane->taken_bytes);
+		dxi_count(&peer->hub->metrics->frames_bad, taken_bytes != lane->taken_bytes);
 		return;
 	}
 	lane->taken_bytes = taken_bytes;
@@ -94,7 +94,7 @@ void dxi_notify_lane_credited(dxh_peer *peer, uint64_t taken_bytes)
 
 static bool drop(dxh_peer *peer, dxi_batch *batch)
 {
-	dxi_metrics *metrics = &peer->hub->metrics;
+	dxi_metrics *metrics = peer->hub->metrics;
 	uint32_t records;
 	size_t bytes;
 
@@ -132,7 +132,7 @@ void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
 	}
 	if (batch->sequence == 0) { /* it is new */
 		lane->bytes += peer->batches.frame_bytes;
-		dxi_count(&peer->hub->metrics.memory_bytes, peer->batches.frame_bytes);
+		dxi_count(&peer->hub->metrics->memory_bytes, peer->batches.frame_bytes);
 	}
 	batch->next = NULL;
 	batch->sequence = ++lane->in;
@@ -149,7 +149,7 @@ void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
 
 bool dxi_notify_lane_send(dxh_peer *peer)
 {
-	dxi_metrics *metrics = &peer->hub->metrics;
+	dxi_metrics *metrics = peer->hub->metrics;
 	dxi_batch *before, *batch = find_ripe(peer, &before);
 	uint32_t records;
 	size_t bytes;

@@ -51,7 +51,7 @@ static dxh_status check_item(const dxh_peer *peer, const dxh_request_item *item)
 dxh_status dxi_operation_fail_no_slot(const dxh_hub *hub)
 {
 	uint64_t out = dxi_pool_out(hub->pool);
-	uint64_t open = dxi_count_get(&hub->metrics.open_now);
+	uint64_t open = dxi_count_get(&hub->metrics->open_now);
 	uint32_t slots = dxi_pool_slots(hub->pool);
 
 	if (slots < hub->config.operations_max)
@@ -436,19 +436,19 @@ void dxi_operation_arrived(dxh_hub *hub, dxi_operation *operation)
 	dxi_body *body = is_request ? dxi_operation_held_body(operation) : NULL;
 	dxi_amount amount = dxi_allowance_of(operation);
 
-	dxi_count(&hub->metrics.posted, 1);
+	dxi_count(&hub->metrics->posted, 1);
 	if (!dxi_completion_claim(dxi_slot_of(operation))) {
 		/* Cancelled on its way: it ended there, only the books are left. The slot
 		 * may be gone; what is needed of it was read before. */
 		if (body)
 			dxi_body_release(body);
-		dxi_count(&hub->metrics.canceled, 1);
+		dxi_count(&hub->metrics->canceled, 1);
 		if (is_request)
 			dxi_allowance_give(peer, amount);
 		return;
 	}
-	dxi_count(&hub->metrics.open_now, 1);
-	dxi_count(&hub->metrics.memory_bytes, heap_bytes(operation));
+	dxi_count(&hub->metrics->open_now, 1);
+	dxi_count(&hub->metrics->memory_bytes, heap_bytes(operation));
 	note_arrival(hub, operation);
 	if (operation->timer.deadline_ns <= hub->now_ns) {
 		dxi_operation_end(operation, DXH_EEXPIRED, DXH_NOT_SENT, NULL, 0);
@@ -503,7 +503,7 @@ static void let_go(dxi_operation *operation, dxh_certainty certainty)
 	dxi_wheel_disarm(&peer->hub->deadlines, &operation->timer);
 	if (peer->arriving.count > 0)
 		dxi_reply_parts_drop(peer, dxi_operation_id(operation));
-	dxi_count_down(&peer->hub->metrics.memory_bytes, heap_bytes(operation));
+	dxi_count_down(&peer->hub->metrics->memory_bytes, heap_bytes(operation));
 	release_body(operation);
 }
 
@@ -513,7 +513,7 @@ static void complete(dxi_operation *operation, dxi_amount amount, result ended)
 	dxh_hub *hub = peer->hub;
 	bool is_request = operation->kind == DXI_OP_REQUEST;
 
-	count_end(&hub->metrics, ended.status, ended.certainty, !is_request);
+	count_end(hub->metrics, ended.status, ended.certainty, !is_request);
 	if (dxi_completion_complete(dxi_slot_of(operation), ended.status, ended.certainty,
 	                            ended.body, ended.body_bytes, ended.own, &hub->wakes))
 		hub->cancels_under_way++;

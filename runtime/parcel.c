@@ -56,7 +56,7 @@ dxi_parcel *dxi_parcel_make(dxh_service *service, size_t bytes)
 		parcel = malloc(sizeof *parcel + bytes);
 		if (!parcel)
 			return NULL;
-		dxi_count(&service->hub->metrics.memory_bytes, sizeof *parcel + bytes);
+		dxi_count(&service->hub->metrics->memory_bytes, sizeof *parcel + bytes);
 	}
 	*parcel = (dxi_parcel){.task.kind = DXI_TASK_PARCEL, .service = service, .capacity = bytes};
 	return parcel;
@@ -64,7 +64,7 @@ dxi_parcel *dxi_parcel_make(dxh_service *service, size_t bytes)
 
 static void free_parcel(dxi_parcel *parcel)
 {
-	dxi_count_down(&parcel->service->hub->metrics.memory_bytes,
+	dxi_count_down(&parcel->service->hub->metrics->memory_bytes,
 	               sizeof *parcel + parcel->capacity);
 	free(parcel);
 }

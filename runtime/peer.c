@@ -203,7 +203,7 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms)
 	dxi_retries_stop(peer);
 	dxi_subscriptions_free(peer);
 	dxi_control_lane_fini(&peer->control);
-	dxi_count_down(&peer->hub->metrics.memory_bytes, peer->notes.bytes);
+	dxi_count_down(&peer->hub->metrics->memory_bytes, peer->notes.bytes);
 	dxi_batches_fini(&peer->batches);
 	dxi_curve_wipe(&peer->curve);
 	free(peer);

@@ -47,7 +47,7 @@ static void let_go(publication *published)
 {
 	if (--published->references > 0)
 		return;
-	dxi_count_down(&published->service->hub->metrics.memory_bytes, bytes_of(published));
+	dxi_count_down(&published->service->hub->metrics->memory_bytes, bytes_of(published));
 	free(published);
 }
 
@@ -149,7 +149,7 @@ static void queue_note(void *context, dxi_topic *topic)
 	publication *published = context;
 	dxi_client *client = subscriber->client;
 	dxi_notes *notes = &client->notes;
-	dxi_metrics *metrics = &client->service->hub->metrics;
+	dxi_metrics *metrics = client->service->hub->metrics;
 
 	subscriber->sequence++;
 	dxi_count(&metrics->notes_published, 1);
@@ -177,7 +177,7 @@ static void queue_note(void *context, dxi_topic *topic)
 /* The service has said farewell: nobody reads any more. */
 static void drop_note(void *context, dxi_topic *topic)
 {
-	dxi_metrics *metrics = &((publication *)context)->service->hub->metrics;
+	dxi_metrics *metrics = ((publication *)context)->service->hub->metrics;
 
 	(void)topic;
 	dxi_count(&metrics->notes_published, 1);
@@ -190,7 +190,7 @@ void dxi_publication_arrived(dxi_task *task)
 	dxh_service *service = published->service;
 
 	dxi_credit_give(&service->publications, (dxi_amount){.things = 1});
-	dxi_count(&service->hub->metrics.memory_bytes, bytes_of(published));
+	dxi_count(&service->hub->metrics->memory_bytes, bytes_of(published));
 	dxi_topics_match(&service->topics, published->storage, published->topic_bytes,
 	                 service->leaving ? drop_note : queue_note, published);
 	let_go(published);
@@ -215,7 +215,7 @@ void dxi_notes_encode(dxi_client *client, dxi_frame_writer *writer)
 		                                                    published->topic_bytes,
 		                                            .body_bytes = published->body_bytes}))
 			return;
-		dxi_count(&client->service->hub->metrics.notes_sent, 1);
+		dxi_count(&client->service->hub->metrics->notes_sent, 1);
 		drop_oldest(client);
 	}
 }
@@ -279,7 +279,7 @@ void dxi_client_unsubscribe(dxi_client *client, uint32_t number)
 
 void dxi_notes_drop(dxi_client *client)
 {
-	dxi_count(&client->service->hub->metrics.notes_dropped, client->notes.count);
+	dxi_count(&client->service->hub->metrics->notes_dropped, client->notes.count);
 	while (client->notes.count > 0)
 		drop_oldest(client);
 	free(client->notes.ring);

@@ -84,7 +84,7 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 	dxi_transfers_interrupt(peer);
 	dxi_retry_lost(peer, text);
 	dxi_operation_end_all(&peer->flushing, DXH_ELOST, DXH_MAYBE_EXECUTED, text);
-	dxi_count(&peer->hub->metrics.reconnects, 1);
+	dxi_count(&peer->hub->metrics->reconnects, 1);
 	schedule_retry(peer);
 	set_state(peer, state, text);
 }
@@ -193,8 +193,8 @@ static bool say_hello(dxh_peer *peer)
 	if (dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = hub->scratch,
 	                                                  .frame_bytes = bytes}) != DXI_SENT_ALL)
 		return false;
-	dxi_count(&hub->metrics.frames_sent, 1);
-	dxi_count(&hub->metrics.records_sent, 1);
+	dxi_count(&hub->metrics->frames_sent, 1);
+	dxi_count(&hub->metrics->records_sent, 1);
 	return true;
 }
 

@@ -10,7 +10,7 @@
 
 static void forget(dxh_peer *peer, dxi_assembly *assembly)
 {
-	dxi_count_down(&peer->hub->metrics.memory_bytes, assembly->total_bytes);
+	dxi_count_down(&peer->hub->metrics->memory_bytes, assembly->total_bytes);
 	dxi_assembly_remove(&peer->arriving, assembly);
 }
 
@@ -65,7 +65,7 @@ static dxi_assembly *begin(dxh_peer *peer, dxi_operation *operation, const dxi_r
 		return NULL;
 	}
 	assembly->bytes = bytes;
-	dxi_count(&peer->hub->metrics.memory_bytes, assembly->total_bytes);
+	dxi_count(&peer->hub->metrics->memory_bytes, assembly->total_bytes);
 	return assembly;
 }
 
@@ -75,7 +75,7 @@ void dxi_reply_part_taken(dxh_peer *peer, dxi_operation *operation, const dxi_re
 	const char *fault;
 
 	if (!operation || (!assembly && !dxi_part_is_first(part))) {
-		dxi_count(&peer->hub->metrics.parts_dropped, 1);
+		dxi_count(&peer->hub->metrics->parts_dropped, 1);
 		return;
 	}
 	fault = dxi_part_fault(part, assembly ? assembly->total_bytes : part->total_bytes,

@@ -52,7 +52,7 @@ static void set_alarm(dxi_assembly *assembly)
 static void expire(dxi_client *client, dxi_assembly *assembly)
 {
 	/* relaxed: a figure for people. */
-	atomic_fetch_add_explicit(&client->service->hub->metrics.requests_expired, 1,
+	atomic_fetch_add_explicit(&client->service->hub->metrics->requests_expired, 1,
 	                          memory_order_relaxed);
 	drop_and_refuse(client, assembly, DXH_EEXPIRED, "expired before all of it had come");
 }
@@ -127,7 +127,7 @@ static void take_first(dxi_client *client, const dxi_record *part)
 	dxh_status status = text ? DXH_EPROTO : dxi_request_admit(client, part->total_bytes, &text);
 	dxi_assembly *assembly = NULL;
 
-	dxi_count(&client->service->hub->metrics.requests_received, 1);
+	dxi_count(&client->service->hub->metrics->requests_received, 1);
 	if (status == DXH_OK) {
 		assembly = begin(client, part, &text);
 		status = DXH_EOVERLOADED;
@@ -149,7 +149,7 @@ void dxi_request_part_taken(dxi_client *client, const dxi_record *part)
 	}
 	if (!assembly) {
 		/* It was refused or has ended, and this was on its way. */
-		dxi_count(&client->service->hub->metrics.parts_dropped, 1);
+		dxi_count(&client->service->hub->metrics->parts_dropped, 1);
 		return;
 	}
 	fault = dxi_part_fault(part, assembly->total_bytes, assembly->have_bytes);
@@ -166,7 +166,7 @@ bool dxi_request_parts_cancel(dxi_client *client, uint64_t id)
 	if (!assembly)
 		return false;
 	drop(client, assembly);
-	dxi_count(&client->service->hub->metrics.replies_dropped, 1);
+	dxi_count(&client->service->hub->metrics->replies_dropped, 1);
 	return true;
 }
 
@@ -178,7 +178,7 @@ void dxi_request_parts_refuse(dxi_client *client, dxh_status status, const char 
 
 void dxi_request_parts_drop(dxi_client *client)
 {
-	dxi_count(&client->service->hub->metrics.replies_dropped, client->arriving.count);
+	dxi_count(&client->service->hub->metrics->replies_dropped, client->arriving.count);
 	while (client->arriving.first)
 		drop(client, client->arriving.first);
 }

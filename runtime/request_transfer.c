@@ -138,8 +138,8 @@ bool dxi_transfers_send(dxh_peer *peer)
 		dxi_request_body_behind(&message, operation, &part);
 	if (dxi_socket_send(peer->socket, &message) != DXI_SENT_ALL)
 		return false;
-	dxi_count(&peer->hub->metrics.frames_sent, 1);
-	dxi_count(&peer->hub->metrics.records_sent, 1);
+	dxi_count(&peer->hub->metrics->frames_sent, 1);
+	dxi_count(&peer->hub->metrics->records_sent, 1);
 	move_on(peer, operation, part.body_bytes);
 	dxi_pulse_expect(peer);
 	return true;

@@ -51,7 +51,7 @@ void dxi_retries_relax(dxh_peer *peer)
 static bool may_repeat(dxi_operation *operation)
 {
 	dxh_peer *peer = operation->peer;
-	dxi_metrics *metrics = &peer->hub->metrics;
+	dxi_metrics *metrics = peer->hub->metrics;
 
 	if (!operation->idempotent || operation->attempt >= peer->config.retries_max)
 		return false;

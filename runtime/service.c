@@ -330,7 +330,7 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 			return DXH_OK;
 		}
 		/* Nobody waits for it any more. relaxed: a figure for people. */
-		atomic_fetch_add_explicit(&service->hub->metrics.requests_expired, 1,
+		atomic_fetch_add_explicit(&service->hub->metrics->requests_expired, 1,
 		                          memory_order_relaxed);
 		dxh_request_reject(received, DXH_EEXPIRED, "expired before it was served");
 	}

@@ -254,7 +254,7 @@ void dxi_subscription_free(dxh_subscription *subscription)
 	while ((left = dxi_inbox_rest(subscription->inbox))) {
 		free(left);
 		/* relaxed: a figure for people. */
-		atomic_fetch_add_explicit(&subscription->peer->hub->metrics.notes_unread, 1,
+		atomic_fetch_add_explicit(&subscription->peer->hub->metrics->notes_unread, 1,
 		                          memory_order_relaxed);
 		atomic_fetch_sub_explicit(&subscription->references, 1, memory_order_relaxed);
 	}

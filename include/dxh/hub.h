@@ -26,12 +26,16 @@ typedef struct dxh_hub_config {
 	int64_t reconnect_max_ns;   /* 0: 1 s */
 	int32_t sample_one_in;      /* requests of a thread timed for dxh_hub_latency_get(); 0: 64;
 	                             * negative: none */
+	const char *metrics_block;  /* a block where other processes read what this hub counts, see
+	                             * dxh/metrics.h; NULL: none */
 } dxh_hub_config;
 
 /* Open a hub and start its I/O thread.
  * Called:  dxh_hub_open(config, &hub); config NULL: all defaults.
  * Thread:  any. Owner: the caller, until dxh_hub_close().
- * Returns: DXH_EINVAL naming the field; DXH_ENOMEM; DXH_ELIMIT; DXH_ESYSTEM.
+ * Returns: DXH_EINVAL naming the field; DXH_ENOMEM; DXH_ELIMIT; DXH_ESYSTEM; with
+ *          metrics_block also as dxh_producer_open(): DXH_EBUSY when another hub that
+ *          lives has it, DXH_ESCHEMA or DXH_ESIZE when it is some other block.
  */
 #define dxh_hub_open(...) dxh_hub_open_sized(sizeof(dxh_hub_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_hub_open_sized(size_t config_bytes,
