@@ -8,7 +8,7 @@
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
-#                 hubs for SECONDS=60 each (STEPS="accounting storms idle")
+#                 hubs for SECONDS=60 each (STEPS="accounting storms torn idle")
 # make model      every order of events of the protocols, small (Spin)
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)

@@ -5,13 +5,14 @@
 #
 #   accounting  the stress programs, OPERATIONS of each (hub_stress a tenth)
 #   storms      services restarted, connections reset and garbled for SECONDS each
+#   torn        a ring and a latch whose writer laps their readers, for SECONDS
 #   idle        hubs with connected peers sleep for SECONDS without waking once
 set -u
 
 build=$1
 seconds=$2
 operations=$3
-steps=${4:-accounting storms idle}
+steps=${4:-accounting storms torn idle}
 passed=0
 failed=0
 log=$(mktemp)
@@ -49,6 +50,13 @@ storms() {
     say 'a proxy that drops, a service that executes twice, a lost end' $? 0
 }
 
+torn() {
+    tests/torn.sh "$build" "$seconds" >"$log" 2>&1
+    code=$?
+    grep '^ok ' "$log"
+    say "nothing torn in $seconds s, and four weaker checks deliver it" $code 0
+}
+
 idle() {
     timeout $((seconds + 120)) "$build/idle" "$seconds" >"$log" 2>&1
     code=$?
@@ -60,7 +68,7 @@ idle() {
 
 for step in $steps; do
     case $step in
-    accounting | storms | idle) $step ;;
+    accounting | storms | torn | idle) $step ;;
     *)
         echo "no such step: $step"
         failed=$((failed + 1))

@@ -62,6 +62,12 @@ seen() {
 
 timeout 300 "$build/tests/queue_stress" 50000 7 payload >"$log" 2>&1
 say "queue_stress shows a race when a node is written behind its push" $? 66
+timeout 300 "$build/tests/ring_stress" 50000 7 plain >"$log" 2>&1
+say "ring_stress shows a race when payloads are filled in place" $? 66
+seen ring_stress shm/copy.c 'payloads copied in by plain words' \
+    '/atomic_store_explicit(to, word/s/.*/\t*(uint64_t *)to = word;/' ''
+seen ring_stress shm/copy.c 'payloads copied out by plain words' \
+    '/uint64_t word = atomic_load_explicit/s/= .*/= *(const uint64_t *)from;/' ''
 seen queue_stress queue/queue.c 'Concurrency Kit unseen' '' -DTSAN_BLIND
 seen completion_stress queue/completion.c 'flags of the state word set relaxed' \
     '/return atomic_fetch_or_explicit/s/memory_order_acq_rel/memory_order_relaxed/' ''
@@ -73,4 +79,4 @@ seen hub_stress runtime/batch.c 'a record of an open frame published relaxed' \
 $make -s --no-print-directory -j2 SAN=thread stress-programs >/dev/null 2>&1
 
 echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -ge 7 ]
+[ "$failed" -eq 0 ] && [ "$passed" -ge 12 ]
