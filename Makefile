@@ -23,7 +23,7 @@
 
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev \
-	libxxhash-dev libisal-dev
+	libxxhash-dev libisal-dev systemtap-sdt-dev
 PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils strace \
 	cmake g++ groff-base
 PACKAGES_LINT := clang-format g++ shellcheck

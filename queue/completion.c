@@ -4,6 +4,7 @@
 
 #include "base/forked.h"
 #include "base/futex.h"
+#include "base/probe.h"
 #include "base/status.h"
 #include "queue/group.h"
 
@@ -245,8 +246,9 @@ dxh_status dxh_poll(dxh_completion done)
 }
 
 /* A cancel has won before the I/O thread claimed: tell whoever waits. */
-static void end_unclaimed(dxi_slot *slot, uint64_t before)
+static void end_unclaimed(dxi_slot *slot, uint64_t before, dxh_completion done)
 {
+	DXI_PROBE(done, done, (int)DXH_ECANCELED, (int)DXH_NOT_SENT);
 	if (before & DXI_STATE_GROUPED)
 		dxi_group_deliver(slot->group, slot, NULL);
 	if (before & DXI_STATE_WAITER)
@@ -280,12 +282,13 @@ dxh_status dxh_cancel(dxh_completion done, dxh_cancel_answer *answer)
 		/* One RMW decides between this cancel and the I/O thread's claim. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&slot->state, &state, wanted, memory_order_acq_rel, memory_order_acquire));
+	DXI_PROBE(cancel, done);
 	if (state & DXI_STATE_CLAIMED) {
 		dxi_slot_send_cancel(slot, (dxi_task *)(void *)slot->record);
 		return DXH_OK;
 	}
 	*answer = DXH_CANCELED;
-	end_unclaimed(slot, state);
+	end_unclaimed(slot, state, done);
 	return DXH_OK;
 }
 
@@ -311,7 +314,10 @@ bool dxi_completion_claim(dxi_slot *slot)
 	uint64_t before = set_flags(slot, DXI_STATE_CLAIMED);
 
 	recycle(slot, before, before | DXI_STATE_CLAIMED);
-	return !(before & DXI_STATE_DONE);
+	if (before & DXI_STATE_DONE)
+		return false;
+	DXI_PROBE(claim, dxi_completion_of(slot));
+	return true;
 }
 
 bool dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty certainty,
@@ -330,6 +336,7 @@ bool dxi_completion_complete(dxi_slot *slot, dxh_status status, dxh_certainty ce
 	atomic_store_explicit(&slot->body, body, memory_order_relaxed);
 	atomic_store_explicit(&slot->body_bytes, body_bytes, memory_order_relaxed);
 	slot->body_is_own = body_is_own;
+	DXI_PROBE(done, dxi_completion_of(slot), (int)status, (int)certainty);
 	if (body_is_own)
 		dxi_slot_count_heap(slot, (int64_t)body_bytes);
 	/* Publishes the result. Pairs with the acquire in look_up(). */
@@ -384,6 +391,9 @@ bool dxi_completion_ungroup(dxi_slot *slot)
 
 void dxi_wakes_issue(dxi_wakes *wakes)
 {
+	if (wakes->word_count + wakes->group_count == 0)
+		return;
+	DXI_PROBE(wake, wakes->word_count, wakes->group_count);
 	for (uint32_t i = 0; i < wakes->word_count; i++)
 		dxi_futex_wake(wakes->words[i], INT_MAX, DXI_FUTEX_PRIVATE);
 	for (uint32_t i = 0; i < wakes->group_count; i++)

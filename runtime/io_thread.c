@@ -7,6 +7,7 @@
  * could be armed; so nothing that happened before the sleep is slept over.
  */
 #include "base/clock.h"
+#include "base/probe.h"
 #include "queue/doorbell.h"
 #include "queue/group.h"
 #include "runtime/hub.h"
@@ -125,8 +126,10 @@ static void sleep_until(dxh_hub *hub, int64_t wake_ns)
 
 	if (hub->metrics_block)
 		dxi_metrics_block_tell_before_sleep(hub);
+	DXI_PROBE(sleep, hub->name, wake_ns);
 	count = epoll_pwait2(hub->epoll, events, EVENTS_MAX, wake_ns == DXH_FOREVER ? NULL : &left,
 	                     NULL);
+	DXI_PROBE(wakeup, hub->name, count);
 	dxi_count(&hub->metrics->wakeups, 1);
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.ptr)

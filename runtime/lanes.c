@@ -3,6 +3,7 @@
  * comes back. */
 #include "runtime/peer.h"
 
+#include "base/probe.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -336,6 +337,7 @@ static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status stat
 	dxi_operation *operation = find_sent(peer, record->id, record->kind == DXI_FLUSHED);
 	static const char too_big[] = "the reply exceeds this hub's body_bytes_max";
 
+	DXI_PROBE(reply, record->id ^ peer->hub->incarnation, (int)status, record->body_bytes);
 	if (operation && status == DXH_EOVERLOADED && dxi_retry_later(operation))
 		return;
 	if (status != DXH_EOVERLOADED)

@@ -3,6 +3,7 @@
 #include "runtime/operation.h"
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "base/status.h"
 #include "queue/group.h"
 #include "runtime/allowance.h"
@@ -198,6 +199,7 @@ static dxh_status post(dxh_peer *peer, const dxh_request_item *items, size_t cou
 		if (status != DXH_OK)
 			goto unmake;
 		chain(&newest, &oldest, operation);
+		DXI_PROBE(post, done[i], peer->endpoint, operation->body_bytes);
 	}
 	dxi_hub_push(peer->hub, newest, oldest);
 	return DXH_OK;
@@ -411,6 +413,8 @@ void dxi_operation_was_sent(dxi_operation *operation)
 	dxh_hub *hub = operation->peer->hub;
 	int64_t now_ns;
 
+	DXI_PROBE(send, dxi_completion_of(dxi_slot_of(operation)), operation->peer->endpoint,
+	          operation->attempt);
 	if (operation->kind != DXI_OP_REQUEST || operation->post.number == 0)
 		return;
 	now_ns = dxh_now_ns();

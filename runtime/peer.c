@@ -3,6 +3,7 @@
 #include "runtime/peer.h"
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "base/status.h"
 #include "runtime/descriptors.h"
 
@@ -334,6 +335,7 @@ dxh_status dxh_notify(dxh_peer *peer, const char *subject, const void *body, siz
 		                body_bytes, peer->batches.frame_bytes);
 	record.subject_bytes = (uint16_t)subject_bytes;
 	record.body_bytes = body_bytes;
+	DXI_PROBE(notify, peer->endpoint, body_bytes);
 	return try_append(peer, &record) ? DXH_OK : append_when_free(peer, &record);
 }
 

@@ -13,6 +13,7 @@
 #include "runtime/peer.h"
 
 #include "base/clock.h"
+#include "base/probe.h"
 #include "base/status.h"
 
 #include <stdio.h>
@@ -29,6 +30,7 @@ static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 		snprintf(peer->reason, sizeof peer->reason, "%s", reason);
 	if (dxh_peer_state_get(peer) == state)
 		return;
+	DXI_PROBE(peer, peer->endpoint, (int)state);
 	/* relaxed: see dxh_peer_state_get(). */
 	atomic_store_explicit(&peer->state, state, memory_order_relaxed);
 	if (peer->config.on_state)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/probe.h"
 #include "base/status.h"
 
 #include <stdlib.h>
@@ -327,6 +328,7 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 		/* Most have none, notifications never: no clock is read for them. */
 		if (received->deadline_ns == DXH_FOREVER || received->deadline_ns > dxh_now_ns()) {
 			*request = received;
+			DXI_PROBE(receive, received, service->endpoint, received->body_bytes);
 			return DXH_OK;
 		}
 		/* Nobody waits for it any more. relaxed: a figure for people. */
@@ -455,6 +457,7 @@ static dxh_status answer(dxh_request *request, const given_answer *given)
 	                          : keep_answer(request, given->body, given->body_bytes)))
 		result = dxi_fail(DXH_ENOMEM, "no memory for an answer of %zu bytes",
 		                  given->body_bytes);
+	DXI_PROBE(answer, request, (int)given->status, given->body_bytes);
 	request->answer_kind = given->kind;
 	request->answer_status = given->status;
 	if (result != DXH_OK) {

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/probe.h"
 #include "base/status.h"
 #include "shm/counter.h"
 #include "shm/descriptor.h"
@@ -111,6 +112,7 @@ static void evict_all(dxi_hold *hold, dxi_block *block, uint64_t next)
 		atomic_store_explicit(&block->marks[i].evicted, row.generation,
 		                      memory_order_release);
 		dxi_counter_add(&dxi_block_header(block)->counters.evicted, 1);
+		DXI_PROBE(evict, block->paths.name, row.pid, next - row.cursor);
 		dxi_log(DXH_LOG_WARNING,
 		        "block %s: went on without the reader of row %" PRIu32 ", pid %" PRIu32
 		        ", which was %" PRIu64 " items behind",

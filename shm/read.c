@@ -5,6 +5,8 @@
  */
 #include "shm/consumer.h"
 
+#include "base/probe.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -69,6 +71,7 @@ static dxh_status deliver(dxh_consumer *consumer, uint64_t ticket, uint64_t next
 	consumer->read_bytes += content->bytes;
 	consumer->overtaken = 0;
 	consumer->told = DXH_OK;
+	DXI_PROBE(read, consumer->block.paths.name, ticket, content->bytes);
 	return DXH_OK;
 }
 
@@ -146,6 +149,7 @@ static dxh_status jump(dxh_consumer *consumer, uint64_t seq, dxh_item *item)
 	lose(consumer, consumer->next, next - consumer->next);
 	consumer->next = next;
 	tell_loss(consumer, item);
+	DXI_PROBE(lapped, consumer->block.paths.name, item->lost_first, item->lost);
 	return dxi_fail(DXH_ELAPPED,
 	                "%" PRIu64 " items, tickets %" PRIu64 " to %" PRIu64
 	                ", were overwritten before they were read",

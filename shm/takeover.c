@@ -5,6 +5,7 @@
  */
 #include "shm/takeover.h"
 
+#include "base/probe.h"
 #include "base/status.h"
 #include "shm/counter.h"
 #include "shm/identity.h"
@@ -129,6 +130,7 @@ dxh_status dxi_takeover(dxi_block *block, bool beacon_is_lit, uint64_t *next_tic
 	epoch = atomic_load_explicit(&header->producer.epoch, memory_order_relaxed);
 	/* Pairs with the acquire of readers. */
 	atomic_store_explicit(&header->producer.epoch, epoch + 1, memory_order_release);
+	DXI_PROBE(takeover, block->paths.name, epoch + 1, *next_ticket);
 	dxi_repair_wait(block);
 	dxi_producer_state_open(block, beacon_is_lit);
 	if (largest % 2 == 1 || (block->ring.physical > 0 && head != *next_ticket))

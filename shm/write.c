@@ -3,6 +3,7 @@
  * of one and of many. Slot, head, counters, wake: in this order, so that a kill
  * between any two leaves something that a takeover can finish.
  */
+#include "base/probe.h"
 #include "shm/copy.h"
 #include "shm/counter.h"
 #include "shm/identity.h"
@@ -70,6 +71,7 @@ static void publish_slot(dxh_producer *producer, const void *payload, size_t byt
 	if (checked)
 		dxi_checksum_of(&ring->checksum, producer->next_ticket, payload, bytes, sum);
 	dxi_slot_commit(ring, producer->next_ticket, bytes, 0, now_ns, checked ? sum : NULL);
+	DXI_PROBE(publish, producer->block.paths.name, producer->next_ticket, bytes);
 	producer->next_ticket++;
 	producer->write_open = false;
 	measure(producer, now_ns);
