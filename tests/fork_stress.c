@@ -264,7 +264,7 @@ static void close_all(void)
 static void fork_one(uint64_t number)
 {
 	pid_t child = fork();
-	int how;
+	int how = -1;
 
 	if (child == 0)
 		be_a_child(number);

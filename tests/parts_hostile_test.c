@@ -118,7 +118,7 @@ static void expect_error(uint64_t id, dxh_status status)
 	dxi_record error = hear(DXI_ERROR);
 
 	cr_assert_eq(error.id, id);
-	cr_assert_eq(error.status, status, "%d, not %d: %.*s", error.status, status,
+	cr_assert_eq(error.status, (int32_t)status, "%d, not %d: %.*s", error.status, status,
 	             (int)error.body_bytes, (const char *)error.body);
 }
 

@@ -3,6 +3,7 @@
  * system grants it, and said when its name is taken away.
  */
 #include "tests/shm_pair.h"
+#include "tests/support/asan.h"
 
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -141,6 +142,9 @@ Test(residence, a_lock_is_reported_as_the_kernel_counts_it)
 	dxh_block_config config = usual_config();
 	dxh_producer_stats stats;
 
+#ifdef TEST_ASAN
+	cr_skip("AddressSanitizer makes mlock() do nothing");
+#endif
 	config.lock_memory = 1;
 	open_both(config, (dxh_consumer_config){0});
 	must(dxh_producer_stats_get(producer, &stats));
@@ -175,6 +179,9 @@ static void lock_as_nobody(const char *unused)
 
 Test(residence, a_lock_that_is_not_granted_is_told_and_no_failure)
 {
+#ifdef TEST_ASAN
+	cr_skip("AddressSanitizer makes mlock() do nothing");
+#endif
 	cr_expect_eq(run_child(lock_as_nobody, ""), 0);
 }
 
