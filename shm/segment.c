@@ -263,7 +263,7 @@ static void fill(dxi_block *block)
 	memcpy(block->base + fixed->schema_offset, block->schema_bytes, fixed->schema_bytes);
 }
 
-static dxh_status plan(const dxh_block_config *config, dxi_block *block)
+dxh_status dxi_segment_plan(const dxh_block_config *config, dxi_block *block)
 {
 	size_t schema_bytes;
 	dxh_status status =
@@ -289,7 +289,7 @@ dxi_segment_create(const dxi_paths *paths, const dxh_block_config *config, dxi_b
 	*block = DXI_BLOCK_NONE;
 	block->paths = *paths;
 	block->writable = true;
-	if ((status = plan(config, block)) == DXH_OK &&
+	if ((status = dxi_segment_plan(config, block)) == DXH_OK &&
 	    (status = open_unnamed(paths, block)) == DXH_OK &&
 	    (status = dxi_space_reserve(block->fd, paths->directory, block->fixed.bytes_total)) ==
 	            DXH_OK &&

@@ -40,6 +40,11 @@ static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)
 	return (struct dxi_layout_header *)block->base;
 }
 
+/* Header, zone table and schema of a block of that name, paths.name, that is to be made.
+ * Owner: dxi_segment_detach(), also after a failure.
+ * Returns: DXH_EINVAL for what is too large; DXH_ENOMEM. */
+dxh_status dxi_segment_plan(const dxh_block_config *config, dxi_block *block);
+
 /* Make a file without a name, reserve its space, map and fill it.
  * Owner: dxi_segment_detach(). Returns: as dxh_producer_open(). */
 dxh_status

@@ -127,6 +127,31 @@ DXH_API DXH_NODISCARD dxh_status dxh_producer_open_sized(size_t config_bytes, co
                                                          const dxh_block_config *config,
                                                          dxh_producer **producer);
 
+/* What a block takes, by file. They are reserved whole; on a file system each file is
+ * rounded up to pages. */
+typedef struct dxh_block_sizes {
+	uint64_t data_bytes;    /* NAME.dxh; dxh_block_info.block_bytes */
+	uint64_t control_bytes; /* NAME.ctl; 0: none, without readers_max */
+	uint64_t zones_bytes;   /* NAME.zones; 0: none, without zones_writable */
+	uint64_t lock_bytes;    /* NAME.lock; 0: none, with memfd */
+	uint64_t total_bytes;   /* of all four */
+	/* Of the data file: */
+	uint64_t schema_bytes;
+	uint64_t slots_offset;      /* what comes before is header, schema, zones; 0: no slots */
+	uint64_t slot_stride_bytes; /* from slot to slot: its header and the capacity */
+	uint32_t slots_in_all;      /* two more than slot_count */
+} dxh_block_sizes;
+
+/* How large a block will be, exactly, before it is made. Its name counts too: it stands in
+ * the schema.
+ * Called:  dxh_block_size(name, config, &sizes); config as for dxh_producer_open().
+ * Thread:  any. Blocks: no; nothing is made or opened.
+ * Returns: DXH_EINVAL as dxh_producer_open() would; DXH_EVERSION; DXH_ENOMEM. */
+#define dxh_block_size(...) dxh_block_size_sized(sizeof(dxh_block_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_block_size_sized(size_t config_bytes, const char *name,
+                                                      const dxh_block_config *config,
+                                                      dxh_block_sizes *sizes);
+
 /* ---- blocks without a name ---------------------------------------------- */
 
 /* A block made with config->memfd lies in no directory: only who is handed its
