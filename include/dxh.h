@@ -33,5 +33,6 @@
 #include <dxh/schema.h>
 #include <dxh/security.h>
 #include <dxh/subscribe.h>
+#include <dxh/zone.h>
 
 #endif

@@ -69,11 +69,23 @@ static dxh_status check_slot(const dxh_slot_spec *expected, const dxi_block *blo
 	if (block->ring.physical == 0)
 		return dxi_fail(DXH_ESCHEMA, "a slot is expected, the block has only zones");
 	if (expected->schema)
-		return dxi_schema_compare("the slot", expected->schema, &block->schema.slot);
+		return dxi_schema_compare("the slot", expected->schema, &block->schema.slot,
+		                          block->match);
 	if (slot_bytes != block->ring.slot_bytes)
 		return dxi_fail(DXH_ESIZE, "slot capacity: here %" PRIu64 ", in the block %" PRIu64,
 		                slot_bytes, block->ring.slot_bytes);
 	return DXH_OK;
+}
+
+/* Is the block what the config expects? From here on it says what may be more. */
+static dxh_status check_expected(const dxh_consumer_config *config, dxi_block *block)
+{
+	dxh_status status = DXH_OK;
+
+	block->match = config->accept_appended ? DXI_MATCH_APPENDED : DXI_MATCH_SAME;
+	if (config->zones)
+		status = dxi_schema_compare_zones(config->zones, &block->schema, block->match);
+	return status == DXH_OK ? check_slot(&config->slot, block) : status;
 }
 
 /* Go on at the place named. */
@@ -177,7 +189,7 @@ open_consumer(source *from, const dxh_consumer_config *config, dxh_consumer *con
 		                  "write_zones is set, but the zones of \"%s\" are the producer's "
 		                  "(zones_writable)",
 		                  consumer->block.paths.name);
-	if (status != DXH_OK || (status = check_slot(&config->slot, &consumer->block)) != DXH_OK ||
+	if (status != DXH_OK || (status = check_expected(config, &consumer->block)) != DXH_OK ||
 	    (status = dxi_segment_take_key(&consumer->block, config->checksum_key)) != DXH_OK ||
 	    (status = start(consumer, config)) != DXH_OK)
 		detach(consumer);

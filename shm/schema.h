@@ -61,12 +61,25 @@ dxh_status
 dxi_schema_parse(const unsigned char *bytes, size_t length, uint64_t offset, dxi_schema *schema);
 void dxi_schema_fini(dxi_schema *schema);
 
+/* How alike two descriptions have to be. */
+typedef enum dxi_match {
+	DXI_MATCH_SAME,
+	/* Theirs may have more members behind the last of ours, in the outermost struct, and
+	 * more zones behind the last of ours. What both have is the same, and lies at the
+	 * same place; so nested structs are the same to their ends. */
+	DXI_MATCH_APPENDED
+} dxi_match;
+
 /* Is a C struct described the same way? `what` names it in the error, for
  * example "zone telemetry". Docs are not compared.
  * Returns: DXH_ESCHEMA with the first differing member on both sides;
  *          DXH_ESIZE. */
+dxh_status dxi_schema_compare(const char *what, const dxh_schema *ours,
+                              const dxi_schema_part *theirs, dxi_match match);
+
+/* The same of a list of zones, which a NULL name ends. */
 dxh_status
-dxi_schema_compare(const char *what, const dxh_schema *ours, const dxi_schema_part *theirs);
+dxi_schema_compare_zones(const dxh_zone_spec *zones, const dxi_schema *schema, dxi_match match);
 
 /* Does the block hold exactly what `config` asks for?
  * Returns: DXH_ESCHEMA or DXH_ESIZE with the first difference. */

@@ -32,6 +32,7 @@ struct place {
 	const char *what;
 	uint32_t member;
 	uint32_t level;
+	dxi_match match;
 	uint64_t offset;
 	char path[PATH_BYTES];
 };
@@ -109,6 +110,9 @@ compare_fields(const struct place *place, const dxh_schema *ours, const dxh_sche
 		                DXH_FIELDS_MAX);
 	/* At most 32 turns. */
 	for (uint32_t i = 0; i < ours->field_count || i < theirs->field_count; i++) {
+		if (i > 0 && i == ours->field_count && place->level == 1 &&
+		    place->match == DXI_MATCH_APPENDED)
+			return DXH_OK;
 		if (i >= ours->field_count || i >= theirs->field_count ||
 		    !same_field(&ours->fields[i], &theirs->fields[i]))
 			return fail_for_field(place, ours, theirs, i);
@@ -120,10 +124,17 @@ compare_fields(const struct place *place, const dxh_schema *ours, const dxh_sche
 	return DXH_OK;
 }
 
-dxh_status
-dxi_schema_compare(const char *what, const dxh_schema *ours, const dxi_schema_part *theirs)
+static bool fits(const dxh_schema *ours, const dxi_schema_part *theirs, dxi_match match)
 {
-	struct place place = {.what = what, .level = 1};
+	if (match == DXI_MATCH_APPENDED)
+		return ours->bytes <= theirs->bytes && ours->align <= theirs->align;
+	return ours->bytes == theirs->bytes && ours->align == theirs->align;
+}
+
+dxh_status dxi_schema_compare(const char *what, const dxh_schema *ours,
+                              const dxi_schema_part *theirs, dxi_match match)
+{
+	struct place place = {.what = what, .level = 1, .match = match};
 	dxh_status status;
 
 	if (!theirs->typed)
@@ -134,7 +145,7 @@ dxi_schema_compare(const char *what, const dxh_schema *ours, const dxi_schema_pa
 	status = compare_fields(&place, ours, &theirs->layout);
 	if (status != DXH_OK)
 		return status;
-	if (ours->bytes != theirs->bytes || ours->align != theirs->align)
+	if (!fits(ours, theirs, match))
 		return dxi_fail(DXH_ESIZE,
 		                "%s: here %" PRIu32 " bytes aligned to %" PRIu32
 		                ", in the block %" PRIu64 " aligned to %" PRIu32,
@@ -142,8 +153,8 @@ dxi_schema_compare(const char *what, const dxh_schema *ours, const dxi_schema_pa
 	return DXH_OK;
 }
 
-static dxh_status
-compare_zone(uint32_t index, const dxh_zone_spec *ours, const dxi_schema_part *theirs)
+static dxh_status compare_zone(uint32_t index, const dxh_zone_spec *ours,
+                               const dxi_schema_part *theirs, dxi_match match)
 {
 	uint32_t align = ours->align ? (uint32_t)ours->align : DXI_LAYOUT_ALIGN;
 	char what[DXH_SCHEMA_NAME_MAX + 8];
@@ -157,7 +168,7 @@ compare_zone(uint32_t index, const dxh_zone_spec *ours, const dxi_schema_part *t
 		                ours->name, ours->latch ? "a" : "no", theirs->latch ? "a" : "no");
 	snprintf(what, sizeof what, "zone \"%s\"", ours->name);
 	if (ours->schema)
-		return dxi_schema_compare(what, ours->schema, theirs);
+		return dxi_schema_compare(what, ours->schema, theirs, match);
 	if (theirs->typed)
 		return dxi_fail(DXH_ESCHEMA, "%s: here raw bytes, in the block struct %s", what,
 		                theirs->layout.name);
@@ -179,31 +190,41 @@ static dxh_status compare_slot(const dxh_block_config *config, const dxi_schema 
 	if (!wanted)
 		return DXH_OK;
 	if (config->slot.schema)
-		return dxi_schema_compare("the slot", config->slot.schema, &schema->slot);
+		return dxi_schema_compare("the slot", config->slot.schema, &schema->slot,
+		                          DXI_MATCH_SAME);
 	if (schema->slot.typed)
 		return dxi_fail(DXH_ESCHEMA, "the slot: here raw bytes, in the block struct %s",
 		                schema->slot.layout.name);
 	return DXH_OK; /* the capacities are compared with the geometry */
 }
 
-dxh_status dxi_schema_compare_config(const dxh_block_config *config, const dxi_schema *schema)
+dxh_status
+dxi_schema_compare_zones(const dxh_zone_spec *zones, const dxi_schema *schema, dxi_match match)
 {
 	uint32_t count = 0;
 	dxh_status status;
 
-	while (count < DXH_ZONES_MAX && config->zones[count].name)
+	while (count < DXH_ZONES_MAX && zones[count].name)
 		count++;
 	for (uint32_t i = 0; i < count && i < schema->zone_count; i++) {
-		status = compare_zone(i, &config->zones[i], &schema->zones[i]);
+		status = compare_zone(i, &zones[i], &schema->zones[i], match);
 		if (status != DXH_OK)
 			return status;
 	}
-	if (count != schema->zone_count)
-		return dxi_fail(DXH_ESCHEMA,
-		                "here %" PRIu32 " zones, in the block %" PRIu32
-		                ": the first that the other lacks is \"%s\"",
-		                count, schema->zone_count,
-		                count > schema->zone_count ? config->zones[schema->zone_count].name
-		                                           : schema->zones[count].name);
-	return compare_slot(config, schema);
+	if (count == schema->zone_count ||
+	    (count < schema->zone_count && match == DXI_MATCH_APPENDED))
+		return DXH_OK;
+	return dxi_fail(DXH_ESCHEMA,
+	                "here %" PRIu32 " zones, in the block %" PRIu32
+	                ": the first that the other lacks is \"%s\"",
+	                count, schema->zone_count,
+	                count > schema->zone_count ? zones[schema->zone_count].name
+	                                           : schema->zones[count].name);
+}
+
+dxh_status dxi_schema_compare_config(const dxh_block_config *config, const dxi_schema *schema)
+{
+	dxh_status status = dxi_schema_compare_zones(config->zones, schema, DXI_MATCH_SAME);
+
+	return status == DXH_OK ? compare_slot(config, schema) : status;
 }

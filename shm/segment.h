@@ -20,6 +20,7 @@ typedef struct dxi_block {
 	int control_fd; /* of reader rows that were passed to a consumer; else -1 */
 	int zones_fd;   /* of the zones of a block without a name; else -1 */
 	bool writable;
+	dxi_match match; /* of what its user declares, with the schema */
 	unsigned char *base;
 	size_t bytes;
 	struct dxi_layout_header fixed; /* its first 256 bytes never change */

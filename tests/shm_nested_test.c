@@ -84,7 +84,9 @@ Test(nested, what_is_written_comes_back, .timeout = 5)
 	cr_expect_str_eq(layout->fields[1].nested->fields[0].unit, "V");
 	cr_expect(layout->fields[5].nested->fields[1].atomic);
 	cr_expect_eq(layout->fields[2].columns, 3);
-	expect_status(dxi_schema_compare("it", DXH_SCHEMA_OF(stage), &parsed.zones[0]), DXH_OK);
+	expect_status(
+		dxi_schema_compare("it", DXH_SCHEMA_OF(stage), &parsed.zones[0], DXI_MATCH_SAME),
+		DXH_OK);
 	must(dxi_scan(written, written_bytes, (dxi_scan_limits){10000, true}));
 	forget();
 }
@@ -122,7 +124,8 @@ static void expect_difference(dxh_field changed, const char *here, const char *t
 	axis.fields = inner;
 	outer[1].nested = &axis;
 	stage.fields = outer;
-	expect_status(dxi_schema_compare("zone", &stage, &parsed.zones[0]), DXH_ESCHEMA);
+	expect_status(dxi_schema_compare("zone", &stage, &parsed.zones[0], DXI_MATCH_SAME),
+	              DXH_ESCHEMA);
 	expect_error_says("member 1 differs");
 	expect_error_says(here);
 	expect_error_says(there);
@@ -150,11 +153,13 @@ Test(nested, another_number_of_columns_is_a_difference, .timeout = 5)
 	memcpy(fields, stage.fields, sizeof fields);
 	stage.fields = fields;
 	fields[2].columns = 2;
-	expect_status(dxi_schema_compare("zone", &stage, &parsed.zones[0]), DXH_ESCHEMA);
+	expect_status(dxi_schema_compare("zone", &stage, &parsed.zones[0], DXI_MATCH_SAME),
+	              DXH_ESCHEMA);
 	expect_error_says("here {matrix: f64[3][2] at 56}, in the block {matrix: f64[2][3] at 56}");
 	fields[2].columns = 3;
 	fields[0].count = 2;
-	expect_status(dxi_schema_compare("zone", &stage, &parsed.zones[0]), DXH_ESCHEMA);
+	expect_status(dxi_schema_compare("zone", &stage, &parsed.zones[0], DXI_MATCH_SAME),
+	              DXH_ESCHEMA);
 	expect_error_says("here {axes: struct[2] axis of 8 bytes aligned to 4 at 0}");
 	forget();
 }
@@ -205,7 +210,8 @@ Test(nested, a_circle_of_schemas_is_refused, .timeout = 5)
 	self.fields = &field;
 	expect_refused(&self, "nested deeper than 4");
 	write_and_parse(DXH_SCHEMA_OF(stage));
-	expect_status(dxi_schema_compare("zone", &self, &parsed.zones[0]), DXH_ESCHEMA);
+	expect_status(dxi_schema_compare("zone", &self, &parsed.zones[0], DXI_MATCH_SAME),
+	              DXH_ESCHEMA);
 	forget();
 }
 

@@ -62,7 +62,8 @@ Test(schema, every_type_comes_back, .timeout = 5)
 	cr_expect(schema->fields[12].atomic);
 	cr_expect_eq(schema->fields[13].bytes, 2 * sizeof(int));
 	cr_expect_eq(schema->bytes, sizeof(struct everything));
-	expect_status(dxi_schema_compare("it", DXH_SCHEMA_OF(everything), &parsed.zones[0]),
+	expect_status(dxi_schema_compare("it", DXH_SCHEMA_OF(everything), &parsed.zones[0],
+	                                 DXI_MATCH_SAME),
 	              DXH_OK);
 	forget();
 }
@@ -148,8 +149,9 @@ static void expect_difference(dxh_field changed, const char *here, const char *t
 	memcpy(fields, ours.fields, sizeof fields);
 	fields[1] = changed;
 	ours.fields = fields;
-	expect_status(dxi_schema_compare("zone \"telemetry\"", &ours, &parsed.zones[0]),
-	              DXH_ESCHEMA);
+	expect_status(
+		dxi_schema_compare("zone \"telemetry\"", &ours, &parsed.zones[0], DXI_MATCH_SAME),
+		DXH_ESCHEMA);
 	expect_error_says("zone \"telemetry\": member 1 differs");
 	expect_error_says(here);
 	expect_error_says(there);
@@ -176,7 +178,8 @@ Test(schema, the_first_differing_member_is_named_on_both_sides, .timeout = 5)
 	changed = gain, changed.atomic = 1;
 	expect_difference(changed, "here {gain: atomic f64", there);
 	shorter.field_count = 2;
-	expect_status(dxi_schema_compare("z", &shorter, &parsed.zones[0]), DXH_ESCHEMA);
+	expect_status(dxi_schema_compare("z", &shorter, &parsed.zones[0], DXI_MATCH_SAME),
+	              DXH_ESCHEMA);
 	expect_error_says("member 2 differs: here {nothing}");
 	forget();
 }
@@ -191,7 +194,7 @@ Test(schema, another_doc_is_no_difference, .timeout = 5)
 	memcpy(fields, ours.fields, sizeof fields);
 	fields[1].doc = "something else";
 	ours.fields = fields;
-	expect_status(dxi_schema_compare("z", &ours, &parsed.zones[0]), DXH_OK);
+	expect_status(dxi_schema_compare("z", &ours, &parsed.zones[0], DXI_MATCH_SAME), DXH_OK);
 	forget();
 }
 
@@ -202,7 +205,7 @@ Test(schema, the_same_members_in_another_size_are_a_size, .timeout = 5)
 
 	write_and_parse(&config);
 	ours.bytes += 8;
-	expect_status(dxi_schema_compare("z", &ours, &parsed.zones[0]), DXH_ESIZE);
+	expect_status(dxi_schema_compare("z", &ours, &parsed.zones[0], DXI_MATCH_SAME), DXH_ESIZE);
 	forget();
 }
 

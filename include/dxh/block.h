@@ -371,6 +371,21 @@ typedef struct dxh_consumer_config {
 	const char *file;
 	int write_zones; /* not 0: dxh_zone_writable() works, on a block with zones_writable whose
 	                  * NAME.zones this user may write; else DXH_ESTATE, DXH_EACCESS */
+	/* Expected zones, in order, as in dxh_block_config: a NULL name or the 16th ends the
+	 * list. They are compared at once, so that no later dxh_zone_view() can fail. NULL: any;
+	 * then each is compared when it is asked for. Not kept. */
+	const dxh_zone_spec *zones;
+	/* Not 0: a block of a later version of the program is good, too, as long as it was only
+	 * appended to. Slots and zones may then have more members behind the last one that this
+	 * program knows, and there may be more zones behind those listed; all it knows is at the
+	 * same place, of the same type, count and unit. Anything else is DXH_ESCHEMA as ever,
+	 * naming the first difference: a member inserted, removed, renamed or changed; one
+	 * appended within a nested struct; one that this program knows and the block lacks.
+	 * Items are then longer than the program's struct: read into room for
+	 * dxh_block_info.slot_bytes, or peek. Raw slots and zones have no members that could
+	 * show what was appended, and must have their size. Producers never take over a block
+	 * with another schema. */
+	int accept_appended;
 } dxh_consumer_config;
 
 /* One item, or the report of a loss. */

@@ -76,8 +76,8 @@ static void walk_schema(const dxi_schema *schema)
 
 		(void)dxh_schema_walk(walked.outermost, visit, &walked);
 		if (schema->zones[i].typed)
-			must(dxi_schema_compare("it", walked.outermost, &schema->zones[i]) ==
-			     DXH_OK);
+			must(dxi_schema_compare("it", walked.outermost, &schema->zones[i],
+			                        DXI_MATCH_SAME) == DXH_OK);
 	}
 }
 
