@@ -15,6 +15,7 @@
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make install    to PREFIX=/usr/local, under DESTDIR=; make uninstall removes it
 # make examples   the programs of docs/examples
+# make python     the binding, as build/python: PYTHONPATH=build/python python3
 # make clean
 #
 # CC=clang picks the compiler, SAN=address a build with AddressSanitizer and
@@ -27,6 +28,7 @@ PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsod
 PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils strace \
 	cmake g++ groff-base
 PACKAGES_LINT := clang-format g++ shellcheck
+PACKAGES_PYTHON := python3-dev python3-numpy python3-msgpack python3-zmq mypy
 PACKAGES_CLANG := clang libclang-rt-14-dev
 
 # ---- what is built -------------------------------------------------------------
@@ -86,7 +88,7 @@ VERSION_MAJOR := $(call version,MAJOR)
 VERSION := $(VERSION_MAJOR).$(call version,MINOR).$(call version,PATCH)
 
 .PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean \
-	install uninstall man
+	install uninstall man python python-module
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -103,8 +105,8 @@ demo:
 	@$(B)/dxh demo $(ARGS)
 
 check:
-	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench examples
+	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC) $(PACKAGES_PYTHON)
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench examples python-module
 	@tests/run.sh $(B) '$(FILTER)'
 
 OPERATIONS ?= 10000000
@@ -277,6 +279,30 @@ uninstall: man
 	-rmdir $(DESTDIR)$(PREFIX)/include/dxh
 	cd $(B)/man && find . -type f | (cd $(abspath $(DESTDIR)$(MANDIR)) && xargs rm -f)
 
+# ---- the Python binding ------------------------------------------------------------------
+# The module of Debian's Python, over the public headers; beside it the Python files, so
+# that one folder is the whole.
+PYTHON := /usr/bin/python3
+PYTHON_MODULE := $(B)/python/dxh/_native.so
+PYTHON_FILES := $(patsubst python/%,$(B)/python/%,$(wildcard python/dxh/*.py* python/dxh/py.typed))
+PYTHON_OBJECTS := $(call objects,$(sort $(wildcard python/native/*.c)))
+
+python:
+	@tools/packages.sh build/packages-python $(PACKAGES) $(PACKAGES_PYTHON)
+	@+$(MAKE) $(JOBS) python-module
+
+python-module: $(PYTHON_MODULE) $(PYTHON_FILES)
+
+$(PYTHON_OBJECTS): LIBS_CFLAGS = $(shell $(PYTHON)-config --includes)
+$(PYTHON_MODULE): $(PYTHON_OBJECTS) $(B)/libdxh.so
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../..' $(PYTHON_OBJECTS) -L$(B) -ldxh -o $@
+
+$(B)/python/%: python/%
+	@mkdir -p $(@D)
+	@cp $< $@
+
 # ---- checks of the tree ---------------------------------------------------------------
 lint:
 	@tools/packages.sh build/packages-lint $(PACKAGES) $(PACKAGES_LINT)
@@ -286,7 +312,7 @@ symbols: $(B)/libdxh.so
 	@tests/symbols.sh $(B)/libdxh.so
 
 packages:
-	@echo $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_LINT) $(PACKAGES_CLANG)
+	@echo $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_PYTHON) $(PACKAGES_LINT) $(PACKAGES_CLANG)
 
 clean:
 	rm -rf build

@@ -36,8 +36,8 @@ $unformatted"
 arrow 'base knows no room' '(queue|shm|runtime|tools)/' base
 arrow 'queue knows base only' '(shm|runtime|tools)/' queue
 arrow 'shm knows base only' '(queue|runtime|tools)/' shm
-arrow 'tools, examples and bench use public headers only' '(base|queue|shm|runtime)/' tools \
-    docs/examples bench
+arrow 'tools, examples, bench and python use public headers only' '(base|queue|shm|runtime)/' \
+    tools docs/examples bench python
 arrow 'public headers stand alone' '(base|queue|shm|runtime)/' include
 arrow 'ck only in queue/' 'ck_' base shm runtime tools include
 found=$(includes 'shm/' runtime | grep -v '^runtime/channel\.c:') &&

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""The hub: one I/O thread that owns every socket, and what is opened on it."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from typing import NamedTuple
+
+from . import _native
+from .apart import run_apart
+from .local import Local
+from .peer import Peer
+from .service import Service
+from .status import PeerState
+
+__all__ = ["DrainReport", "DrainRow", "Hub"]
+
+
+class DrainRow(NamedTuple):
+    """One lane of one peer, or of one client of a service, in which something was left."""
+
+    endpoint: str
+    client: str | None  #: ``None``: of a peer
+    lane: str  #: "control", "request" or "notification"
+    state: PeerState
+    unsent: int
+    unsent_bytes: int
+    unanswered: int
+    unanswered_bytes: int
+    reason: str  #: why it was not ready
+
+
+class DrainReport(NamedTuple):
+    """What a drain did, and what it left behind."""
+
+    completed: int  #: operations that ended while draining
+    abandoned: int  #: operations ended as closed at the deadline
+    notifications_sent: int
+    notifications_left: int  #: never handed to the network
+    answers_left: int  #: of services, for clients that did not take them
+    rows: list[DrainRow]
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing was left."""
+        return not (self.abandoned or self.notifications_left or self.answers_left)
+
+
+class Hub(Local):
+    """One I/O thread with its sockets; usually a program has one hub. Any thread may use it.
+
+    Use it in a ``with``, or :meth:`close` it. A child of ``fork()`` opens its own:
+    :class:`dxh.ForkedError` tells. Times are in seconds; 0 stands for the default of the library.
+
+    Raises :class:`dxh.InvalidError`, :class:`dxh.LimitError`, :class:`dxh.SystemRefusedError`.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        operations_max: int = 0,
+        body_bytes_max: int = 0,
+        frame_bytes: int = 0,
+        connect_timeout: float = 0,
+        reconnect_min: float = 0,
+        reconnect_max: float = 0,
+        sample_one_in: int = 0,
+    ) -> None:
+        self._native = _native.Hub(
+            name,
+            operations_max,
+            body_bytes_max,
+            frame_bytes,
+            connect_timeout,
+            reconnect_min,
+            reconnect_max,
+            sample_one_in,
+        )
+        _open_hubs.add(self)
+
+    def connect(
+        self,
+        endpoint: str,
+        *,
+        requests_max: int = 0,
+        requests_bytes: int = 0,
+        full_wait: float = 0,
+        notify_frames: int = 0,
+        drop_oldest: bool = False,
+        batch_records: int = 0,
+        batch_bytes: int = 0,
+        linger: float = 0,
+        retries_max: int = 0,
+        retry_percent: int = 0,
+        retry_min: float = 0,
+        retry_max: float = 0,
+        beat: float = 0,
+        silence: float = 0,
+        server_key: str | None = None,
+        key_file: str | None = None,
+    ) -> Peer:
+        """Connect to a service: ``ipc:///path``, ``ipc://@abstract``, ``tcp://host:port``.
+
+        Returns before the connection stands; requests wait for it, up to their timeouts. Times
+        are in seconds; 0 stands for the default. ``full_wait``: wait so long for credit before
+        :class:`dxh.FullError`. ``linger``: hold notifications back so long for company.
+        ``drop_oldest``: of notifications that wait, instead of refusing new ones. ``server_key``,
+        ``key_file``: CURVE.
+
+        Raises :class:`dxh.InvalidError` naming what is wrong with the endpoint or the keys.
+        """
+        native = _native.Peer(
+            self._native,
+            endpoint,
+            requests_max,
+            notify_frames,
+            full_wait,
+            server_key,
+            key_file,
+            retries_max,
+            retry_percent,
+            retry_min,
+            retry_max,
+            beat,
+            silence,
+            requests_bytes,
+            batch_records,
+            batch_bytes,
+            round(linger * 1e6),
+            drop_oldest,
+        )
+        return Peer(native, endpoint)
+
+    def serve(
+        self,
+        endpoint: str,
+        *,
+        inbox_max: int = 0,
+        inbox_bytes: int = 0,
+        clients_max: int = 0,
+        client_window: int = 0,
+        client_bytes: int = 0,
+        notify_bytes: int = 0,
+        publish_max: int = 0,
+        publish_bytes: int = 0,
+        subscriptions_max: int = 0,
+        insecure: bool = False,
+        key_file: str | None = None,
+        allow_file: str | None = None,
+        allow_any: bool = False,
+    ) -> Service:
+        """Listen on an endpoint; set handlers and :meth:`~dxh.Service.start` the service.
+
+        Raises :class:`dxh.BusyError` when the address is in use, :class:`dxh.InsecureError` for
+        tcp beyond this machine in the clear, :class:`dxh.InvalidError`.
+        """
+        native = _native.Service(
+            self._native,
+            endpoint,
+            inbox_max,
+            clients_max,
+            client_window,
+            insecure,
+            inbox_bytes,
+            client_bytes,
+            notify_bytes,
+            publish_max,
+            publish_bytes,
+            subscriptions_max,
+            key_file,
+            allow_file,
+            allow_any,
+        )
+        return Service(native)
+
+    def stats(self) -> dict[str, int]:
+        """The counters of ``dxh_hub_stats``, by name."""
+        return self._native.stats()
+
+    def drain(self, timeout: float) -> DrainReport:
+        """Take no new work and wait until what is under way has ended, at most ``timeout``
+        seconds. Then what is left ends as closed. Once; close the hub next.
+
+        KeyboardInterrupt ends the wait; the drain itself goes on to its end, which
+        :meth:`close` waits for.
+        """
+        told = run_apart(lambda: self._native.drain(timeout))
+        rows = [
+            DrainRow(row[0], row[1], row[2], PeerState(row[3]), *row[4:])
+            for row in self._native.drain_rows()
+        ]
+        return DrainReport(*told, rows)
+
+    def close(self) -> None:
+        """Close it with its peers and services; requests still open end as
+        :class:`dxh.ClosedError`. A second time does nothing."""
+        _open_hubs.discard(self)
+        self._native.close()
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+
+_open_hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_open_hubs() -> None:
+    """No I/O thread outlives the interpreter, and clients read their last answers."""
+    for hub in list(_open_hubs):
+        hub.close()

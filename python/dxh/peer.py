@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""The peer: a service that requests and notifications are posted to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import _native
+from .completion import Completion
+from .local import Local
+from .loops import group_of_running_loop
+from .status import FlushLevel, PeerState
+
+if TYPE_CHECKING:
+    from .buffers import Buffer
+
+__all__ = ["Peer"]
+
+_IDEMPOTENT = 1
+
+
+class Peer(Local):
+    """A connection that keeps itself up; made by :meth:`dxh.Hub.connect`.
+
+    Any thread may use it. A body is any contiguous bytes-like object, also a numpy array; it is
+    copied before the call returns. Subjects are 1 to 255 bytes of UTF-8.
+    """
+
+    __slots__ = ("_native", "endpoint", "__weakref__")
+
+    def __init__(self, native: _native.Peer, endpoint: str) -> None:
+        self._native = native
+        #: The endpoint that it was connected to.
+        self.endpoint = endpoint
+
+    def request(
+        self,
+        subject: str,
+        body: Buffer | None = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+    ) -> Completion:
+        """Post a request and return at once.
+
+        ``timeout`` in seconds is the budget of all: queueing, connecting, sending, answering; it
+        travels to the service. ``idempotent``: it may be sent again when its connection ended
+        before the answer. Inside a coroutine ``await`` what is returned.
+
+        Raises :class:`dxh.FullError` when too many are in flight, :class:`dxh.TooBigError`,
+        :class:`dxh.InvalidError`, :class:`dxh.ClosedError`, :class:`dxh.DrainingError`,
+        :class:`dxh.ForkedError`: nothing was posted then.
+        """
+        group = group_of_running_loop()
+        native = self._native.post(
+            subject,
+            body,
+            timeout,
+            _IDEMPOTENT if idempotent else 0,
+            None if group is None else group.native,
+        )
+        return Completion(native, group, self._native)
+
+    def call(
+        self,
+        subject: str,
+        body: Buffer | None = None,
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+    ) -> bytes:
+        """``request(...).result()`` in one step, for threads that have nothing else to do.
+
+        KeyboardInterrupt cancels the request. Raises as :meth:`request` and
+        :meth:`dxh.Completion.result`.
+        """
+        return self._native.call(subject, body, timeout, _IDEMPOTENT if idempotent else 0)
+
+    def notify(self, subject: str, body: Buffer | None = None) -> None:
+        """Post a notification: nobody answers. Those of one thread arrive in order, packed
+        together by themselves. Raises :class:`dxh.FullError`, :class:`dxh.TooBigError` when
+        subject and body exceed one frame; else as :meth:`request`."""
+        self._native.notify(subject, body)
+
+    def flush(
+        self, timeout: float | None = None, *, level: FlushLevel = FlushLevel.SENT
+    ) -> None:
+        """Wait until every notification that this thread posted has got as far as ``level``.
+
+        Raises :class:`dxh.ExpiredError` after ``timeout`` seconds; :class:`dxh.LostError`.
+        """
+        self._native.flush(int(level), timeout)
+
+    @property
+    def state(self) -> PeerState:
+        """Of its connection, now."""
+        return PeerState(self._native.state)
+
+    def close(self) -> None:
+        """Close the connection: what is open ends as :class:`dxh.ClosedError`. A second time
+        does nothing."""
+        self._native.close()

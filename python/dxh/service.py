@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: MIT
+"""The service: who answers requests, in threads, in a coroutine or one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import threading
+from typing import (
+    TYPE_CHECKING,
+    Awaitable,
+    Callable,
+    Final,
+    Iterator,
+    TypeVar,
+    Union,
+)
+
+from . import _native
+from .errors import ClosedError, Error, StateError
+from .local import Local
+from .status import Status
+
+if TYPE_CHECKING:
+    from .buffers import Buffer
+
+__all__ = ["LATER", "Request", "Service"]
+
+_log = logging.getLogger("dxh")
+
+
+class _Later(enum.Enum):
+    LATER = "LATER"
+
+
+#: Returned by a handler that keeps the request and answers it later, from any thread.
+LATER: Final = _Later.LATER
+
+
+class Request(Local):
+    """A request, or a notification, that was received. Answer it once: from any thread, now
+    or later. One that is dropped unanswered is rejected."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _native.Request) -> None:
+        self._native = native
+
+    @property
+    def subject(self) -> str:
+        return self._native.subject
+
+    @property
+    def body(self) -> bytes:
+        """The body; once the request was answered only if it was looked at before
+        (:class:`dxh.StaleError`)."""
+        return self._native.body
+
+    @property
+    def is_notification(self) -> bool:
+        """There is nothing to answer."""
+        return self._native.is_notification
+
+    @property
+    def attempt(self) -> int:
+        """0 the first time; one more each time the client has sent it again."""
+        return self._native.attempt
+
+    @property
+    def budget(self) -> float | None:
+        """Seconds left to answer, 0 or less when it is too late; ``None``: no deadline."""
+        return self._native.budget
+
+    @property
+    def canceled(self) -> bool:
+        """The client cancelled it or is gone: no answer will be read."""
+        return self._native.canceled
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be answered."""
+        return self._native.is_open
+
+    def reply(self, body: Buffer | None = None) -> None:
+        """Answer. Raises :class:`dxh.TooBigError` (the client gets that error instead),
+        :class:`dxh.StaleError`, :class:`dxh.ClosedError`."""
+        self._native.reply(body)
+
+    def reject(self, text: str, status: Status = Status.REJECTED) -> None:
+        """Answer with an error: the client raises the class of ``status`` with ``text``."""
+        self._native.reject(int(status), text)
+
+    def release(self) -> None:
+        """Give it back; a request that was not answered is rejected."""
+        self._native.release()
+
+
+Answer = Union["Buffer", None, _Later]
+Handler = Union[Callable[[Request], Answer], Callable[[Request], Awaitable[Answer]]]
+_H = TypeVar("_H", bound=Handler)
+
+
+def _answer(request: Request, answer: Answer) -> None:
+    if answer is LATER:
+        return
+    if request.is_notification:
+        request.release()
+    elif request.is_open:
+        request.reply(answer)
+
+
+def _answer_with_error(request: Request, error: BaseException) -> None:
+    if not isinstance(error, Error):
+        _log.error("the handler of %r failed", request.subject, exc_info=error)
+    if request.is_notification or not request.is_open:
+        request.release()
+    elif isinstance(error, Error):
+        request.reject(str(error), error.status)
+    else:
+        request.reject(f"{type(error).__name__}: {error}")
+
+
+class Service(Local):
+    """Listens on an endpoint; made by :meth:`dxh.Hub.serve`. Use one of three ways:
+
+    - handlers, set with :meth:`on`, run by :meth:`start` in threads of their own, or by
+      :meth:`run` in this one;
+    - the same handlers, or coroutines, run by ``await service.run_async()``;
+    - :meth:`receive`, or ``for request in service``.
+
+    A handler returns the body of its reply, ``None`` for an empty one, or :data:`dxh.LATER`. What
+    it raises is the client's: an :class:`dxh.Error` with its status and text, anything else
+    as :class:`dxh.RejectedError`, and goes to the log "dxh".
+    """
+
+    def __init__(self, native: _native.Service) -> None:
+        self._native = native
+        self._handlers: dict[str, Handler] = {}
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, with the port that ``tcp://127.0.0.1:*`` got."""
+        return self._native.endpoint
+
+    # ---- handlers ----
+
+    def on(self, subject: str = "") -> Callable[[_H], _H]:
+        """Decorator: this function gets what comes with the subject; ``""`` gets every
+        subject that has no handler of its own."""
+
+        def register(handler: _H) -> _H:
+            if subject in self._handlers:
+                raise ValueError(f"the subject {subject!r} has a handler")
+            self._handlers[subject] = handler
+            return handler
+
+        return register
+
+    def _handler_of(self, request: Request) -> Handler | None:
+        found = self._handlers.get(request.subject) or self._handlers.get("")
+        if found is None:
+            if request.is_notification:
+                request.release()
+            else:
+                request.reject(f"nobody handles {request.subject!r}", Status.UNKNOWN)
+        return found
+
+    def _handle(self, request: Request) -> None:
+        handler = self._handler_of(request)
+        if handler is None:
+            return
+        try:
+            answer = handler(request)
+            if isinstance(answer, Awaitable):
+                close = getattr(answer, "close", None)
+                if close is not None:
+                    close()
+                raise StateError("a coroutine is served with run_async()")
+            _answer(request, answer)
+        except Exception as error:
+            _answer_with_error(request, error)
+
+    def run(self) -> None:
+        """Serve in this thread until :meth:`stop` or KeyboardInterrupt."""
+        for request in self:
+            self._handle(request)
+            del request  # what a handler let go is rejected now, not with the next one
+
+    def start(self, threads: int = 1) -> Service:
+        """Serve in so many threads, until :meth:`stop` or :meth:`close`."""
+        if threads < 1:
+            raise ValueError("a service needs at least one thread")
+        for _ in range(threads):
+            thread = threading.Thread(target=self.run, name="dxh-service", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return self
+
+    async def run_async(self) -> None:
+        """Serve in this event loop until :meth:`stop` or cancellation. Coroutines run side by
+        side, each as a task; other handlers run in the loop and must be short."""
+        tasks: set["asyncio.Task[None]"] = set()
+        try:
+            while True:
+                request = await self.receive_async()
+                task = asyncio.ensure_future(self._handle_async(request))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+        except ClosedError:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _handle_async(self, request: Request) -> None:
+        handler = self._handler_of(request)
+        if handler is None:
+            return
+        try:
+            answer = handler(request)
+            _answer(request, await answer if isinstance(answer, Awaitable) else answer)
+        except Exception as error:
+            _answer_with_error(request, error)
+
+    # ---- one by one ----
+
+    def receive(self, timeout: float | None = None) -> Request:
+        """Take the next request or notification. Any thread, several at once.
+
+        Raises :class:`dxh.WaitTimeoutError` after ``timeout`` seconds; :class:`dxh.ClosedError`
+        once it was stopped.
+        """
+        return Request(self._native.receive(timeout))
+
+    async def receive_async(self) -> Request:
+        """The same in an event loop."""
+        loop = asyncio.get_running_loop()
+        return Request(await loop.run_in_executor(None, self._native.receive, None))
+
+    def __iter__(self) -> Iterator[Request]:
+        """What comes, until it is stopped."""
+        while True:
+            try:
+                received = [self.receive()]
+            except ClosedError:
+                return
+            yield received.pop()  # nothing here keeps it
+
+    # ---- publishing ----
+
+    def publish(self, topic: str, body: Buffer | None = None) -> None:
+        """Publish to everybody whose prefix the topic begins with; see
+        :meth:`dxh.Peer.subscribe`. Never waits. Raises :class:`dxh.FullError`,
+        :class:`dxh.TooBigError`."""
+        self._native.publish(topic, body)
+
+    # ---- the end ----
+
+    def stop(self) -> None:
+        """End the threads that receive. Requests can still be answered."""
+        self._native.stop()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        self._threads.clear()
+
+    def close(self) -> None:
+        """Stop listening; what was not answered is answered with an error."""
+        self.stop()
+        self._native.close()
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* From Python's values to those of the C API, and bytes back. */
+#include "native.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool seconds_to_ns(double seconds, int64_t *ns)
+{
+	if (isnan(seconds)) {
+		PyErr_SetString(PyExc_ValueError, "a time in seconds is not NaN");
+		return false;
+	}
+	*ns = seconds >= 9.2e9    ? INT64_MAX
+	      : seconds <= -9.2e9 ? INT64_MIN
+	                          : (int64_t)ceil(seconds * 1e9);
+	return true;
+}
+
+bool dxn_ns(PyObject *seconds, int64_t *ns)
+{
+	double given = PyFloat_AsDouble(seconds);
+
+	if (given == -1.0 && PyErr_Occurred())
+		return false;
+	return seconds_to_ns(given, ns);
+}
+
+bool dxn_deadline(PyObject *timeout, int64_t *deadline_ns)
+{
+	int64_t ns;
+
+	*deadline_ns = DXH_FOREVER;
+	if (timeout == Py_None)
+		return true;
+	if (!dxn_ns(timeout, &ns))
+		return false;
+	*deadline_ns = ns <= 0 ? DXH_NOW : dxh_in_ns(ns);
+	return true;
+}
+
+const char *dxn_text(PyObject *text)
+{
+	Py_ssize_t bytes;
+	const char *utf8;
+
+	if (!PyUnicode_Check(text)) {
+		PyErr_Format(PyExc_TypeError, "a str is needed, not %s", Py_TYPE(text)->tp_name);
+		return NULL;
+	}
+	utf8 = PyUnicode_AsUTF8AndSize(text, &bytes);
+	if (utf8 && strlen(utf8) != (size_t)bytes) {
+		PyErr_SetString(PyExc_ValueError, "a NUL character stands inside the text");
+		return NULL;
+	}
+	return utf8;
+}
+
+bool dxn_bytes(PyObject *body, Py_buffer *view)
+{
+	memset(view, 0, sizeof *view);
+	return body == Py_None || PyObject_GetBuffer(body, view, PyBUF_C_CONTIGUOUS) == 0;
+}
+
+void dxn_bytes_done(Py_buffer *view)
+{
+	if (view->obj)
+		PyBuffer_Release(view);
+}
+
+PyObject *dxn_copy(const void *bytes, size_t count)
+{
+	PyObject *made;
+	char *to;
+
+	if (count < DXN_COPY_BYTES)
+		return PyBytes_FromStringAndSize(bytes, (Py_ssize_t)count);
+	made = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)count);
+	if (!made)
+		return NULL;
+	to = PyBytes_AS_STRING(made);
+	Py_BEGIN_ALLOW_THREADS memcpy(to, bytes, count);
+	Py_END_ALLOW_THREADS return made;
+}
+
+bool dxn_arguments(const char *name, Py_ssize_t got, Py_ssize_t wanted)
+{
+	if (got != wanted)
+		PyErr_Format(PyExc_TypeError, "%s() takes %zd arguments, not %zd", name, wanted,
+		             got);
+	return got == wanted;
+}

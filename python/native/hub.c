@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The hub: opening, draining, closing in an order that leaves no thread behind. */
+#include "native.h"
+
+static int hub_init(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+	static char *names[] = {"name",          "operations_max",  "body_bytes_max",
+	                        "frame_bytes",   "connect_timeout", "reconnect_min",
+	                        "reconnect_max", "sample_one_in",   NULL};
+	dxn_hub *self = (dxn_hub *)object;
+	dxh_hub_config config = {0};
+	PyObject *connect, *shortest, *longest;
+	unsigned long long body_bytes_max;
+	dxh_status status;
+
+	if (self->hub) {
+		PyErr_SetString(PyExc_RuntimeError, "this hub is open already");
+		return -1;
+	}
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zIKIOOOi:Hub", names, &config.name,
+	                                 &config.operations_max, &body_bytes_max,
+	                                 &config.frame_bytes, &connect, &shortest, &longest,
+	                                 &config.sample_one_in))
+		return -1;
+	if (!dxn_ns(connect, &config.connect_timeout_ns) ||
+	    !dxn_ns(shortest, &config.reconnect_min_ns) ||
+	    !dxn_ns(longest, &config.reconnect_max_ns))
+		return -1;
+	config.body_bytes_max = body_bytes_max;
+	dxn_door_init(&self->door);
+	Py_BEGIN_ALLOW_THREADS status = dxh_hub_open(&config, &self->hub);
+	Py_END_ALLOW_THREADS if (status == DXH_OK) return 0;
+	dxn_raise(status);
+	return -1;
+}
+
+dxh_hub *dxn_hub_open_of(dxn_hub *self)
+{
+	if (dxn_hub_is_closed(self)) {
+		dxn_raise_text(DXH_ECLOSED, "DXH_ECLOSED: the hub is closed: open a new one");
+		return NULL;
+	}
+	return self->hub;
+}
+
+bool dxn_hub_is_closed(const dxn_hub *self)
+{
+	return !self->hub || self->door.closing;
+}
+
+static PyObject *hub_close(PyObject *object, PyObject *unused)
+{
+	dxn_hub *self = (dxn_hub *)object;
+	dxh_hub *closing;
+
+	(void)unused;
+	if (dxn_hub_is_closed(self))
+		Py_RETURN_NONE;
+	self->door.closing = true;
+	if (!dxn_door_is_forked(&self->door))
+		dxn_services_stop(self);
+	dxn_door_close(&self->door);
+	closing = self->hub;
+	self->hub = NULL;
+	Py_BEGIN_ALLOW_THREADS dxh_hub_close(&closing);
+	Py_END_ALLOW_THREADS Py_RETURN_NONE;
+}
+
+static PyObject *report_as_tuple(const dxh_drain_report *report)
+{
+	return Py_BuildValue("KKKKK", (unsigned long long)report->completed,
+	                     (unsigned long long)report->abandoned,
+	                     (unsigned long long)report->notifications_sent,
+	                     (unsigned long long)report->notifications_left,
+	                     (unsigned long long)report->answers_left);
+}
+
+static PyObject *hub_drain(PyObject *object, PyObject *timeout)
+{
+	dxn_hub *self = (dxn_hub *)object;
+	dxh_hub *hub = dxn_hub_open_of(self);
+	dxh_drain_report report;
+	int64_t deadline_ns;
+	dxh_status status;
+
+	if (!hub || !dxn_deadline(timeout, &deadline_ns))
+		return NULL;
+	dxn_door_enter(&self->door);
+	Py_BEGIN_ALLOW_THREADS status = dxh_hub_drain(hub, deadline_ns, &report);
+	Py_END_ALLOW_THREADS dxn_door_leave(&self->door);
+	if (status != DXH_OK && status != DXH_EWAIT)
+		return dxn_raise(status);
+	return report_as_tuple(&report);
+}
+
+static PyObject *row_as_tuple(const dxh_drain_row *row)
+{
+	return Py_BuildValue("szsiKKKKs", row->endpoint, row->client, dxh_lane_name(row->lane),
+	                     (int)row->state, (unsigned long long)row->unsent,
+	                     (unsigned long long)row->unsent_bytes,
+	                     (unsigned long long)row->unanswered,
+	                     (unsigned long long)row->unanswered_bytes, row->reason);
+}
+
+static PyObject *hub_drain_rows(PyObject *object, PyObject *unused)
+{
+	dxh_hub *hub = dxn_hub_open_of((dxn_hub *)object);
+	PyObject *rows = hub ? PyList_New(0) : NULL;
+	const dxh_drain_row *row;
+	PyObject *made;
+
+	(void)unused;
+	for (size_t i = 0; rows && (row = dxh_hub_drain_row(hub, i)); i++) {
+		made = row_as_tuple(row);
+		if (!made || PyList_Append(rows, made) == -1)
+			Py_CLEAR(rows);
+		Py_XDECREF(made);
+	}
+	return rows;
+}
+
+struct stat_field {
+	const char *name;
+	size_t offset;
+};
+#define STAT(name)                                                                                 \
+	{                                                                                          \
+#name, offsetof(dxh_hub_stats, name)                                               \
+	}
+static const struct stat_field stat_fields[] = {STAT(posted),
+                                                STAT(done),
+                                                STAT(errors),
+                                                STAT(expired),
+                                                STAT(canceled),
+                                                STAT(lost),
+                                                STAT(unsendable),
+                                                STAT(closed),
+                                                STAT(flushed),
+                                                STAT(open_now),
+                                                STAT(notifications_posted),
+                                                STAT(notifications_sent),
+                                                STAT(notifications_dropped),
+                                                STAT(requests_received),
+                                                STAT(requests_refused),
+                                                STAT(requests_expired),
+                                                STAT(replies_sent),
+                                                STAT(replies_dropped),
+                                                STAT(notifications_received),
+                                                STAT(notifications_refused),
+                                                STAT(frames_sent),
+                                                STAT(records_sent),
+                                                STAT(frames_received),
+                                                STAT(records_received),
+                                                STAT(frames_bad),
+                                                STAT(replies_late),
+                                                STAT(replies_foreign),
+                                                STAT(wakeups),
+                                                STAT(doorbells),
+                                                STAT(futex_wakes),
+                                                STAT(reconnects),
+                                                STAT(slots_now),
+                                                STAT(memory_bytes),
+                                                STAT(notes_published),
+                                                STAT(notes_sent),
+                                                STAT(notes_dropped),
+                                                STAT(retries),
+                                                STAT(retries_refused),
+                                                STAT(clients_refused),
+                                                STAT(callbacks),
+                                                STAT(callbacks_slow),
+                                                STAT(control_refused),
+                                                STAT(requests_unknown),
+                                                STAT(notifications_unread),
+                                                STAT(notes_received),
+                                                STAT(notes_refused),
+                                                STAT(notes_stray),
+                                                STAT(notes_unread),
+                                                STAT(parts_dropped)};
+
+static PyObject *hub_stats(PyObject *object, PyObject *unused)
+{
+	dxh_hub *hub = dxn_hub_open_of((dxn_hub *)object);
+	dxh_hub_stats stats;
+	PyObject *found, *value;
+	dxh_status status;
+
+	(void)unused;
+	if (!hub)
+		return NULL;
+	status = dxh_hub_stats_get(hub, &stats);
+	if (status != DXH_OK)
+		return dxn_raise(status);
+	found = PyDict_New();
+	for (size_t i = 0; found && i < sizeof stat_fields / sizeof *stat_fields; i++) {
+		value = PyLong_FromUnsignedLongLong(
+			*(const uint64_t *)(const void *)((const char *)&stats +
+		                                          stat_fields[i].offset));
+		if (!value || PyDict_SetItemString(found, stat_fields[i].name, value) == -1)
+			Py_CLEAR(found);
+		Py_XDECREF(value);
+	}
+	return found;
+}
+
+static void hub_dealloc(PyObject *object)
+{
+	PyObject *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	Py_XDECREF(hub_close(object, NULL));
+	PyErr_Restore(type, value, traceback);
+	Py_TYPE(object)->tp_free(object);
+}
+
+static PyMethodDef hub_methods[] = {
+	{"close", hub_close, METH_NOARGS, NULL},
+	{"drain", hub_drain, METH_O, NULL},
+	{"drain_rows", hub_drain_rows, METH_NOARGS, NULL},
+	{"stats", hub_stats, METH_NOARGS, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
+PyTypeObject dxn_hub_type = {
+	PyVarObject_HEAD_INIT(NULL, 0).tp_name = "dxh._native.Hub",
+	.tp_basicsize = sizeof(dxn_hub),
+	.tp_flags = Py_TPFLAGS_DEFAULT,
+	.tp_new = PyType_GenericNew,
+	.tp_init = hub_init,
+	.tp_dealloc = hub_dealloc,
+	.tp_methods = hub_methods,
+};

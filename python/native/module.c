@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* dxh._native: its types and functions, put together. */
+#include "native.h"
+
+static PyObject *version(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+	return PyUnicode_FromString(dxh_version());
+}
+
+/* statuses(): a list of (name, code, text, advice). */
+static PyObject *statuses(PyObject *module, PyObject *unused)
+{
+	(void)module;
+	(void)unused;
+#define ROW(name, code, text, advice) #name, code, text, advice,
+#define FORMAT(name, code, text, advice) "(siss)"
+	return Py_BuildValue("[" DXH_STATUS_LIST(FORMAT) "]", DXH_STATUS_LIST(ROW) 0);
+#undef ROW
+#undef FORMAT
+}
+
+static PyMethodDef functions[] = {
+	{"errors", dxn_set_errors, METH_O, NULL},
+	{"version", version, METH_NOARGS, NULL},
+	{"statuses", statuses, METH_NOARGS, NULL},
+	{"wait_any", (PyCFunction)(void (*)(void))dxn_wait_any, METH_FASTCALL, NULL},
+	{NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "dxh._native",
+	.m_size = -1,
+	.m_methods = functions,
+};
+
+static const struct type {
+	const char *name;
+	PyTypeObject *type;
+} types[] = {
+	{"Hub", &dxn_hub_type},
+	{"Peer", &dxn_peer_type},
+	{"Completion", &dxn_completion_type},
+	{"Group", &dxn_group_type},
+	{"Service", &dxn_service_type},
+	{"Request", &dxn_request_type},
+};
+
+PyMODINIT_FUNC PyInit__native(void)
+{
+	PyObject *module;
+
+	if (dxn_door_setup() == -1)
+		return NULL;
+	module = PyModule_Create(&definition);
+	for (size_t i = 0; module && i < sizeof types / sizeof *types; i++)
+		if (PyType_Ready(types[i].type) == -1 ||
+		    PyModule_AddObjectRef(module, types[i].name, (PyObject *)types[i].type) == -1)
+			Py_CLEAR(module);
+	return module;
+}

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: MIT
+"""Requests, replies, notifications, many at once."""
+
+import pickle
+import threading
+import unittest
+
+import numpy as np
+
+import dxh
+import support
+from support import LONG
+
+
+class RequestTest(support.HubTest):
+    def add_handlers(self, service):
+        super().add_handlers(service)
+        self.gate = threading.Event()
+        self.kept = []
+
+        @service.on("busy")
+        def busy(request):
+            raise dxh.OverloadedError("busy for 40 ms")
+
+        @service.on("broken")
+        def broken(request):
+            return {}["missing"]
+
+        @service.on("keep")
+        def keep(request):
+            self.kept.append(request)
+            self.gate.set()
+            return dxh.LATER
+
+        @service.on("budget")
+        def budget(request):
+            return repr(request.budget).encode()
+
+    def test_a_call_returns_the_bytes_of_the_reply(self):
+        self.assertEqual(self.peer.call("echo", b"hello", timeout=LONG), b"hello")
+        self.assertEqual(self.peer.call("echo", timeout=LONG), b"")
+
+    def test_bodies_are_anything_contiguous(self):
+        for body in (bytearray(b"ab"), memoryview(b"ab"), np.array([24930], "<u2")):
+            with self.subTest(type(body)):
+                reply = self.peer.call("echo", body, timeout=LONG)
+                self.assertEqual(len(reply), 2)
+        with self.assertRaises(ValueError):
+            self.peer.call("echo", np.zeros((4, 4))[:, 1], timeout=LONG)
+        with self.assertRaises(TypeError):
+            self.peer.call("echo", "text", timeout=LONG)
+
+    def test_a_large_body_comes_back_whole(self):
+        body = np.arange(50000, dtype="u8").tobytes()
+        self.assertEqual(self.peer.call("echo", body, timeout=LONG), body)
+
+    def test_an_error_of_the_handler_is_the_clients(self):
+        with self.assertRaises(dxh.OverloadedError) as caught:
+            self.peer.call("busy", timeout=LONG)
+        self.assertEqual(caught.exception.text, "busy for 40 ms")
+        self.assertIs(caught.exception.certainty, dxh.Certainty.REPLIED)
+
+    def test_a_handler_that_breaks_rejects_and_goes_on(self):
+        with self.assertLogs("dxh", "ERROR"), self.assertRaises(dxh.RejectedError) as caught:
+            self.peer.call("broken", timeout=LONG)
+        self.assertEqual(caught.exception.text, "KeyError: 'missing'")
+        self.assertEqual(self.peer.call("echo", b"on", timeout=LONG), b"on")
+
+    def test_a_subject_without_handler_is_unknown(self):
+        with self.assertRaises(dxh.UnknownSubjectError):
+            self.peer.call("nobody", timeout=LONG)
+
+    def test_the_timeout_travels_as_budget(self):
+        self.assertEqual(self.peer.call("budget"), b"None")
+        self.assertTrue(0 < float(self.peer.call("budget", timeout=LONG)) <= LONG)
+
+    def test_a_request_expires_by_its_own_timeout(self):
+        with self.assertRaises(dxh.ExpiredError) as caught:
+            self.peer.call("keep", timeout=0.05)
+        self.assertIs(caught.exception.certainty, dxh.Certainty.MAYBE_EXECUTED)
+
+    def test_a_wait_that_is_over_leaves_the_request_alive(self):
+        completion = self.peer.request("keep", timeout=LONG)
+        with self.assertRaises(dxh.WaitTimeoutError):
+            completion.result(timeout=0.02)
+        self.assertFalse(completion.done())
+        self.assertTrue(self.gate.wait(LONG))
+        self.kept[0].reply(b"late")
+        self.assertEqual(completion.result(timeout=LONG), b"late")
+        self.assertEqual(completion.result(), b"late")
+        self.assertIsNone(completion.exception())
+
+    def test_an_answer_is_given_once(self):
+        completion = self.peer.request("keep", timeout=LONG)
+        self.assertTrue(self.gate.wait(LONG))
+        request = self.kept[0]
+        request.reply(b"first")
+        with self.assertRaises(dxh.StateError):
+            request.reply(b"second")
+        with self.assertRaises(dxh.StateError):
+            request.body
+        self.assertFalse(request.is_open)
+        self.assertEqual(completion.result(timeout=LONG), b"first")
+
+    def test_a_request_that_is_dropped_is_rejected(self):
+        completion = self.peer.request("keep", timeout=LONG)
+        self.assertTrue(self.gate.wait(LONG))
+        self.kept.clear()
+        self.assertIsInstance(completion.exception(timeout=LONG), dxh.RejectedError)
+
+    def test_cancel_ends_it(self):
+        completion = self.peer.request("keep", timeout=LONG)
+        self.assertTrue(self.gate.wait(LONG))
+        self.assertTrue(completion.cancel())
+        self.assertIsInstance(completion.exception(timeout=LONG), dxh.CanceledError)
+        self.assertFalse(completion.cancel())
+
+    def test_two_threads_wait_for_one_completion(self):
+        completion = self.peer.request("keep", timeout=LONG)
+        results = []
+        threads = [
+            threading.Thread(target=lambda: results.append(completion.result(timeout=LONG)))
+            for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        self.assertTrue(self.gate.wait(LONG))
+        self.kept[0].reply(b"x" * 100000)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [b"x" * 100000] * 3)
+
+    def test_too_many_in_flight_are_refused(self):
+        peer = self.hub.connect(self.service.endpoint, requests_max=2)
+        held = [peer.request("keep", timeout=LONG) for _ in range(2)]
+        with self.assertRaises(dxh.FullError) as caught:
+            peer.request("keep", timeout=LONG)
+        self.assertIn("2 of 2", str(caught.exception))
+        del held
+
+    def test_full_wait_waits_for_credit(self):
+        peer = self.hub.connect(self.service.endpoint, requests_max=1, full_wait=LONG)
+        self.assertEqual([peer.request("echo", b"%d" % i) is None for i in range(50)], [False] * 50)
+        with self.assertRaises(dxh.FullError):
+            peer = self.hub.connect(self.service.endpoint, requests_max=1, full_wait=0.15)
+            first = peer.request("keep", timeout=LONG)
+            peer.request("keep", timeout=LONG)
+        del first
+
+    def test_bad_arguments_are_told(self):
+        with self.assertRaises(dxh.InvalidError):
+            self.peer.call("", timeout=LONG)
+        with self.assertRaises(ValueError):
+            self.peer.call("a\0b", timeout=LONG)
+        with self.assertRaises(ValueError):
+            self.peer.call("echo", timeout=float("nan"))
+        with self.assertRaises(TypeError):
+            self.peer.call("echo", timeout="soon")
+        with self.assertRaises(TypeError):
+            self.peer.call(b"echo", timeout=LONG)
+
+    def test_nothing_can_be_pickled(self):
+        for each in (self.hub, self.peer, self.service, self.peer.request("echo")):
+            with self.assertRaisesRegex(TypeError, "belongs to its process"):
+                pickle.dumps(each)
+
+
+class ManyTest(support.HubTest):
+    def test_as_completed_yields_each_once(self):
+        sent = [self.peer.request("echo", b"%d" % i, timeout=LONG) for i in range(300)]
+        seen = [int(each.result()) for each in dxh.as_completed(sent, timeout=LONG)]
+        self.assertEqual(sorted(seen), list(range(300)))
+
+    def test_wait_for_all_for_the_first_and_for_an_error(self):
+        sent = [self.peer.request("echo", timeout=LONG) for _ in range(20)]
+        done, rest = dxh.wait(sent, timeout=LONG)
+        self.assertEqual((len(done), rest), (20, set()))
+
+        hub, quiet = support.silent()
+        with hub:
+            never = self.hub.connect(quiet.endpoint).request("x", timeout=LONG)
+            done, rest = dxh.wait(
+                [never, self.peer.request("echo")], LONG, dxh.FIRST_COMPLETED
+            )
+            self.assertEqual((len(done), rest), (1, {never}))
+            done, rest = dxh.wait(
+                [never, self.peer.request("none")], LONG, dxh.FIRST_EXCEPTION
+            )
+            self.assertEqual((len(done), rest), (1, {never}))
+            done, rest = dxh.wait([never], timeout=0.02)
+            self.assertEqual((done, rest), (set(), {never}))
+            with self.assertRaises(TimeoutError):
+                list(dxh.as_completed([never], timeout=0.02))
+        with self.assertRaises(ValueError):
+            dxh.wait(sent, return_when="SOMETIMES")
+
+    def test_many_threads_post_to_one_peer(self):
+        wrong = []
+
+        def post(number):
+            for i in range(50):
+                body = b"%d.%d" % (number, i)
+                if self.peer.call("echo", body, timeout=LONG) != body:
+                    wrong.append(body)
+
+        threads = [threading.Thread(target=post, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(wrong, [])
+        self.assertEqual(self.hub.stats()["done"], 400)
+
+
+class LifeTest(support.HubTest):
+    def test_a_completion_keeps_a_peer_that_nobody_holds(self):
+        completion = self.hub.connect(self.service.endpoint).request("echo", b"on", timeout=LONG)
+        self.assertEqual(completion.result(), b"on")
+
+    def test_a_closed_peer_says_so(self):
+        peer = self.hub.connect(self.service.endpoint)
+        self.assertEqual(peer.call("echo", b"1", timeout=LONG), b"1")
+        self.assertIs(peer.state, dxh.PeerState.READY)
+        peer.close()
+        with self.assertRaises(dxh.ClosedError):
+            peer.state
+
+
+class NotifyTest(unittest.TestCase):
+    def setUp(self):
+        self.hub = self.enterContext(dxh.Hub())
+        self.service = self.hub.serve(support.endpoint())
+        self.peer = self.hub.connect(self.service.endpoint)
+
+    def test_notifications_arrive_in_order(self):
+        for i in range(200):
+            self.peer.notify("edge", b"%d" % i)
+        self.peer.flush(LONG, level=dxh.FlushLevel.REPLIED)
+        seen = [self.service.receive(0) for _ in range(200)]
+        self.assertEqual([int(each.body) for each in seen], list(range(200)))
+        self.assertTrue(all(each.is_notification for each in seen))
+        with self.assertRaises(dxh.StateError):
+            seen[0].reply(b"")
+
+    def test_a_flush_expires(self):
+        hub, quiet = support.silent()
+        address = quiet.endpoint
+        hub.close()
+        peer = self.hub.connect(address)
+        peer.notify("x")
+        with self.assertRaises(dxh.ExpiredError):
+            peer.flush(0.05)
+
+    def test_receive_by_hand(self):
+        with self.assertRaises(dxh.WaitTimeoutError):
+            self.service.receive(0)
+        completion = self.peer.request("ask", b"me")
+        request = self.service.receive(LONG)
+        self.assertEqual(
+            (request.subject, request.body, request.attempt, request.canceled, request.budget),
+            ("ask", b"me", 0, False, None),
+        )
+        request.reject("not today", dxh.Status.BUSY)
+        error = completion.exception(LONG)
+        self.assertIsInstance(error, dxh.BusyError)
+        self.assertEqual(error.text, "not today")
+
+    def test_a_loop_over_a_service_ends_when_it_is_stopped(self):
+        seen = []
+        thread = threading.Thread(target=lambda: seen.extend(r.subject for r in self.service))
+        thread.start()
+        self.peer.notify("one")
+        self.peer.flush(LONG, level=dxh.FlushLevel.REPLIED)
+        self.service.stop()
+        thread.join(LONG)
+        self.assertFalse(thread.is_alive())
+        self.assertLessEqual(len(seen), 1)
+
+
+class EndTest(unittest.TestCase):
+    def test_closing_ends_what_is_open_and_wakes_who_waits(self):
+        hub = dxh.Hub()
+        service = hub.serve(support.endpoint())
+        peer = hub.connect(service.endpoint)
+        completion = peer.request("x")
+        outcome = []
+
+        def receive():
+            try:
+                while True:
+                    service.receive()
+            except dxh.ClosedError as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        hub.close()
+        thread.join(LONG)
+        self.assertEqual(len(outcome), 1)
+        self.assertIsNotNone(completion.exception(LONG))
+        for call in (lambda: peer.request("x"), lambda: service.receive(0), hub.stats):
+            with self.assertRaises(dxh.ClosedError):
+                call()
+        hub.close()
+        peer.close()
+        service.close()
+
+    def test_a_request_outlives_its_hub_without_harm(self):
+        hub = dxh.Hub()
+        service = hub.serve(support.endpoint())
+        peer = hub.connect(service.endpoint)
+        completion = peer.request("x")
+        request = service.receive(LONG)
+        hub.close()
+        with self.assertRaises(dxh.ClosedError):
+            request.reply(b"")
+        self.assertIsNotNone(completion.exception(LONG))
+
+    def test_a_drain_tells_what_it_left(self):
+        other, quiet = support.silent()
+        with other, dxh.Hub() as hub:
+            peer = hub.connect(quiet.endpoint)
+            completion = peer.request("x")
+            unanswered = quiet.receive(LONG)
+            report = hub.drain(0.02)
+            self.assertEqual((report.abandoned, report.is_clean), (1, False))
+            self.assertEqual([(row.endpoint, row.lane, row.unanswered) for row in report.rows],
+                             [(quiet.endpoint, "request", 1)])
+            self.assertIsInstance(completion.exception(LONG), dxh.ClosedError)
+            with self.assertRaises(dxh.ClosedError):
+                peer.request("x")
+            del unanswered
+
+    def test_names_in_use_and_networks_without_keys_are_refused(self):
+        with dxh.Hub() as hub:
+            service = hub.serve("tcp://127.0.0.1:*")
+            with self.assertRaises(dxh.BusyError):
+                hub.serve(service.endpoint)
+            with self.assertRaises(dxh.InsecureError):
+                hub.serve("tcp://*:0")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""The Python binding: its own tests, its types, and a floor under their number.
+
+Usage: python_test.py BUILD [TEST...]
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+#: So many tests the binding has at least.
+FLOOR = 40
+
+BUILD = os.path.abspath(sys.argv[1])
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = os.path.join(BUILD, "python")
+
+
+def environment():
+    """With a sanitizer in the library it has to be in the interpreter first."""
+    changed = dict(os.environ, PYTHONPATH=PACKAGE, PYTHONDONTWRITEBYTECODE="1", DXH_BUILD=BUILD)
+    if BUILD.endswith("-address"):
+        clang = os.path.basename(BUILD).startswith("clang")
+        runtime = "libclang_rt.asan-x86_64.so" if clang else "libasan.so"
+        found = subprocess.run(["clang" if clang else "gcc", "-print-file-name=" + runtime],
+                               capture_output=True, text=True, check=True).stdout.strip()
+        changed["LD_PRELOAD"] = found
+        # The interpreter keeps what it once made.
+        changed["ASAN_OPTIONS"] = changed.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    return changed
+
+
+def run_tests(names):
+    tests = os.path.join(TOP, "python", "tests")
+    what = names or ["discover", "-s", tests]
+    ran = subprocess.run([sys.executable, "-X", "faulthandler", "-W", "error", "-m", "unittest"] + what,
+                         cwd=tests, env=environment(), stderr=subprocess.PIPE, text=True)
+    sys.stdout.write(ran.stderr)
+    counts = [line.split()[1] for line in ran.stderr.splitlines() if line.startswith("Ran ")]
+    if ran.returncode != 0 or not counts:
+        sys.exit("FAIL the tests of python/tests")
+    if not names and int(counts[-1]) < FLOOR:
+        sys.exit("FAIL only %s tests, at least %d are expected" % (counts[-1], FLOOR))
+
+
+def check_types():
+    """mypy has nothing to say; and it does say something about what is wrong."""
+    command = ["mypy", "--strict", "--python-executable", sys.executable,
+               "--cache-dir", os.path.join(BUILD, "mypy")]
+    ran = subprocess.run(command + ["dxh"], cwd=PACKAGE, capture_output=True, text=True)
+    print(ran.stdout.strip())
+    if ran.returncode != 0:
+        sys.exit("FAIL mypy --strict")
+    wrong = subprocess.run(command + ["-c", "import dxh\ndxh.Hub().connect(5)\n"],
+                           cwd=PACKAGE, capture_output=True, text=True)
+    if "incompatible type" not in wrong.stdout:
+        sys.exit("FAIL mypy does not see a wrong call: " + wrong.stdout + wrong.stderr)
+
+
+def main():
+    names = sys.argv[2:]
+    run_tests(names)
+    if not names and shutil.which("mypy"):
+        check_types()
+
+
+main()
