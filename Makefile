@@ -106,7 +106,7 @@ demo:
 
 check:
 	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC) $(PACKAGES_PYTHON)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench examples python-module
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench $(B)/scene examples python-module
 	@tests/run.sh $(B) '$(FILTER)'
 
 OPERATIONS ?= 10000000
@@ -184,6 +184,11 @@ $(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a
 
 # Processes that only public headers tell of each other.
 $(B)/net: $(call objects,$(sort $(wildcard tests/net/*.c))) $(B)/libdxh.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+# Blocks as the tests of the tools find them.
+$(B)/scene: $(B)/obj/tests/tools/scene.o $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

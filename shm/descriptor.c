@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +66,13 @@ static int open_retried(const char *path, int flags, mode_t mode)
 int dxi_descriptor_open(const char *path, int flags, mode_t mode)
 {
 	return open_retried(path, flags | O_NOFOLLOW, mode);
+}
+
+int dxi_descriptor_open_named(const char *path, int flags)
+{
+	bool is_kernels = strncmp(path, "/proc/", strlen("/proc/")) == 0;
+
+	return open_retried(path, flags | (is_kernels ? 0 : O_NOFOLLOW), 0);
 }
 
 static bool reserve_one(void)

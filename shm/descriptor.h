@@ -17,7 +17,11 @@
  * us up); EINTR, and a lease of who removes blocks, retried; -1 and errno on failure. */
 int dxi_descriptor_open(const char *path, int flags, mode_t mode);
 
-/* The same, and from now on closed in every child. */
+/* The same of a file that a user named, without O_NOFOLLOW below /proc: its links are the
+ * kernel's. */
+int dxi_descriptor_open_named(const char *path, int flags);
+
+/* As the first, and from now on closed in every child. */
 int dxi_descriptor_open_guarded(const char *path, int flags, mode_t mode);
 
 /* A guarded descriptor of the same file with an open file description of its

@@ -163,7 +163,10 @@ static dxh_status open_checked(const dxi_paths *paths, dxi_access access, uint32
 	*block = DXI_BLOCK_NONE;
 	block->paths = *paths;
 	block->writable = access == DXI_ACCESS_WRITE;
-	block->fd = dxi_descriptor_open(paths->data, block->writable ? O_RDWR : O_RDONLY, 0);
+	block->fd =
+		dxi_paths_are_of_file(paths)
+			? dxi_descriptor_open_named(paths->data, O_RDONLY)
+			: dxi_descriptor_open(paths->data, block->writable ? O_RDWR : O_RDONLY, 0);
 	if (block->fd == -1)
 		return fail_to_open(paths, errno);
 	return check(block, owner_uid_plus1, found);
@@ -363,5 +366,8 @@ bool dxi_segment_is_unlinked(const dxi_block *block)
 {
 	struct stat found;
 
-	return !block->paths.is_memory && fstat(block->fd, &found) == 0 && found.st_nlink == 0;
+	if (block->paths.is_memory || fstat(block->fd, &found) == -1 || found.st_nlink > 0)
+		return false;
+	/* Memory that was found by a path of /proc never had a name. */
+	return (fcntl(block->fd, F_GET_SEALS) & F_SEAL_SHRINK) == 0;
 }

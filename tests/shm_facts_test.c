@@ -251,6 +251,42 @@ Test(facts, a_copy_tells_the_same_but_who_lives_and_reads)
 	must(dxh_producer_close(&producer));
 }
 
+/* /proc leads to what has no name any more, and to what never had one. */
+Test(facts, the_links_of_the_kernel_are_followed)
+{
+	dxh_block_config config = full_config();
+	int fds[DXH_BLOCK_FDS];
+	dxh_producer *producer;
+	char link[64];
+	dxh_facts *facts;
+	size_t count;
+
+	producer = open_producer(name, config);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", producer->block.fd);
+	cr_assert_eq(unlink(file_of(name, ".dxh")), 0);
+	must(dxh_block_facts(NULL, &(dxh_inspect_config){.file = link}, &facts));
+	cr_expect_str_eq(facts->block.name, name);
+	cr_expect_eq(facts->block.producer, DXH_PRODUCER_ALIVE);
+	cr_expect_neq(facts->block.unlinked, 0);
+	dxh_facts_free(&facts);
+	must(dxh_producer_close(&producer));
+	config.memfd = 1;
+	producer = open_producer("memory", config);
+	publish_items(producer, 0, 2);
+	must(dxh_producer_fds(producer, fds, &count));
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fds[0]);
+	must(dxh_block_facts(NULL, &(dxh_inspect_config){.file = link}, &facts));
+	cr_expect_str_eq(facts->block.name, "memory");
+	cr_expect_eq(facts->block.unlinked, 0, "it never had a name");
+	cr_expect_eq(facts->items, 2);
+	dxh_facts_free(&facts);
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	must(dxh_producer_close(&producer));
+	producer = open_producer(name, full_config()); /* for the teardown */
+	must(dxh_producer_close(&producer));
+}
+
 Test(facts, a_dead_producer_and_its_repairs_are_told)
 {
 	dxh_report *report = NULL;

@@ -68,7 +68,7 @@ static void strike_follower(struct demo *demo)
 	}
 	demo->chaos.follower_away_ns = (uint64_t)(dxh_now_ns() - begun_ns);
 	demo_tell(demo, "chaos", "a new follower reads on at ticket %" PRIu64 ", after %s",
-	          demo->chaos.follower_ticket, demo_text_ns(demo->chaos.follower_away_ns).s);
+	          demo->chaos.follower_ticket, tool_text_ns(demo->chaos.follower_away_ns).s);
 }
 
 /* ---- the broker ---------------------------------------------------------------------------- */
@@ -100,7 +100,7 @@ static void strike_broker(struct demo *demo)
 	demo->chaos.broker_away_ns = (uint64_t)(started_ns - begun_ns);
 	demo->chaos.registered_ns = (uint64_t)(dxh_now_ns() - started_ns);
 	demo_tell(demo, "chaos", "a new broker knows the channel, %s after its start",
-	          demo_text_ns(demo->chaos.registered_ns).s);
+	          tool_text_ns(demo->chaos.registered_ns).s);
 }
 
 /* ---- the producer -------------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static void strike_producer(struct demo *demo)
 	demo->chaos.producer_gap_ns =
 		demo_get(&after->first_time_ns) - demo_get(&before->last_time_ns);
 	demo_tell(demo, "chaos", "the standby produces, %s after the last sample, epoch %" PRIu64,
-	          demo_text_ns(demo->chaos.producer_gap_ns).s, demo_get(&after->epoch));
+	          tool_text_ns(demo->chaos.producer_gap_ns).s, demo_get(&after->epoch));
 }
 
 void demo_chaos_step(struct demo *demo, double part)

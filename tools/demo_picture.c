@@ -65,17 +65,17 @@ machine(struct demo_picture *picture, const struct sample *now, const struct sam
 
 	line(picture, "machine    cpu %3.0f %%  %s switches/s  %s interrupts/s  %s free",
 	     cpu_percent(now, before),
-	     demo_text_count(per_second(now->context_switches, before->context_switches, seconds))
+	     tool_text_count(per_second(now->context_switches, before->context_switches, seconds))
 	             .s,
-	     demo_text_count(per_second(now->interrupts, before->interrupts, seconds)).s,
-	     demo_text_bytes((double)now->memory_available_kib * 1024).s);
+	     tool_text_count(per_second(now->interrupts, before->interrupts, seconds)).s,
+	     tool_text_bytes((double)now->memory_available_kib * 1024).s);
 	line(picture, "           net in %s/s out %s/s   disk read %s/s write %s/s",
-	     demo_text_bytes(per_second(now->net_rx_bytes, before->net_rx_bytes, seconds)).s,
-	     demo_text_bytes(per_second(now->net_tx_bytes, before->net_tx_bytes, seconds)).s,
-	     demo_text_bytes(512 *
+	     tool_text_bytes(per_second(now->net_rx_bytes, before->net_rx_bytes, seconds)).s,
+	     tool_text_bytes(per_second(now->net_tx_bytes, before->net_tx_bytes, seconds)).s,
+	     tool_text_bytes(512 *
 	                     per_second(now->disk_read_sectors, before->disk_read_sectors, seconds))
 	             .s,
-	     demo_text_bytes(512 * per_second(now->disk_written_sectors,
+	     tool_text_bytes(512 * per_second(now->disk_written_sectors,
 	                                      before->disk_written_sectors, seconds))
 	             .s);
 }
@@ -99,12 +99,12 @@ requests(struct demo_picture *picture, const struct demo_client *client, double 
 	line(picture,
 	     "requests   %s/s   done %" PRIu64 "   expired %" PRIu64 "   cancelled %" PRIu64
 	     "   failed %" PRIu64 "   lost %" PRIu64,
-	     demo_text_count(rate).s, demo_get(&client->done), demo_get(&client->expired),
+	     tool_text_count(rate).s, demo_get(&client->done), demo_get(&client->expired),
 	     demo_get(&client->canceled), demo_get(&client->failed), demo_get(&client->lost));
 	line(picture, "           round trip p50 %s p99 %s   post p50 %s   notifications %s/s",
-	     demo_text_ns(histogram_at(&client->round_trip, 0.5)).s,
-	     demo_text_ns(histogram_at(&client->round_trip, 0.99)).s,
-	     demo_text_ns(histogram_at(&client->post, 0.5)).s, demo_text_count(marks).s);
+	     tool_text_ns(histogram_at(&client->round_trip, 0.5)).s,
+	     tool_text_ns(histogram_at(&client->round_trip, 0.99)).s,
+	     tool_text_ns(histogram_at(&client->post, 0.5)).s, tool_text_count(marks).s);
 }
 
 static void plain(struct demo_picture *picture, struct demo *demo, const struct sample *now,
@@ -119,9 +119,9 @@ static void plain(struct demo_picture *picture, struct demo *demo, const struct 
 	         "cpu %3.0f %%  %u Hz  follower %" PRIu64 " read %" PRIu64 " lost  slow %" PRIu64
 	         " read %" PRIu64 " lost  %s requests/s p50 %s p99 %s",
 	         cpu_percent(now, before), now->rate_hz, follower.read, follower.lost, slow.read,
-	         slow.lost, demo_text_count(rate).s,
-	         demo_text_ns(histogram_at(&demo->facts->client.round_trip, 0.5)).s,
-	         demo_text_ns(histogram_at(&demo->facts->client.round_trip, 0.99)).s);
+	         slow.lost, tool_text_count(rate).s,
+	         tool_text_ns(histogram_at(&demo->facts->client.round_trip, 0.5)).s,
+	         tool_text_ns(histogram_at(&demo->facts->client.round_trip, 0.99)).s);
 }
 
 void demo_picture_make(struct demo *demo, struct demo_picture *picture)
@@ -153,8 +153,8 @@ void demo_picture_make(struct demo *demo, struct demo_picture *picture)
 	     "samples    %" PRIu64 " at %u Hz   %" PRIu64
 	     " ticks missed   seen after %s   /proc took %s",
 	     samples, now.sample.rate_hz, overruns,
-	     demo_text_ns((uint64_t)(seen_ns - now.sample.time_ns)).s,
-	     demo_text_ns(now.sample.read_ns).s);
+	     tool_text_ns((uint64_t)(seen_ns - now.sample.time_ns)).s,
+	     tool_text_ns(now.sample.read_ns).s);
 	readers(picture, demo);
 	requests(picture, client, rate,
 	         before.time_ns != 0 ? per_second(now.marks, before.marks, seconds) : 0);

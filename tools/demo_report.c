@@ -18,15 +18,15 @@ static void report_samples(FILE *out, const struct demo *demo)
 	fprintf(out,
 	        "samples    %s published in %.1f s, %s aborted on purpose, %" PRIu64
 	        " ticks missed\n",
-	        demo_text_plain(head - aborted).s, demo->run_seconds, demo_text_plain(aborted).s,
+	        tool_text_plain(head - aborted).s, demo->run_seconds, tool_text_plain(aborted).s,
 	        demo_get(&facts->producer[0].overruns) + demo_get(&facts->producer[1].overruns));
 	fprintf(out,
 	        "           ring of %u x %" PRIu64 " B; at worst late by %s, /proc took %s, "
 	        "a write %s\n",
 	        demo->block.slot_count, demo->block.slot_bytes,
-	        demo_text_ns(demo_get(&facts->producer[0].late_most_ns)).s,
-	        demo_text_ns(demo_get(&facts->producer[0].read_most_ns)).s,
-	        demo_text_ns(demo_get(&facts->producer[0].write_most_ns)).s);
+	        tool_text_ns(demo_get(&facts->producer[0].late_most_ns)).s,
+	        tool_text_ns(demo_get(&facts->producer[0].read_most_ns)).s,
+	        tool_text_ns(demo_get(&facts->producer[0].write_most_ns)).s);
 	for (unsigned i = 0; i < PROC_FILES; i++) {
 		if (present & 1u << i)
 			continue;
@@ -81,11 +81,11 @@ static void report_readers(FILE *out, const struct demo *demo)
 static void report_percentiles(FILE *out, const char *what, const struct histogram *histogram)
 {
 	fprintf(out, "%-10s p50 %s   p90 %s   p99 %s   p99.9 %s   max %s\n", what,
-	        demo_text_ns(histogram_at(histogram, 0.5)).s,
-	        demo_text_ns(histogram_at(histogram, 0.9)).s,
-	        demo_text_ns(histogram_at(histogram, 0.99)).s,
-	        demo_text_ns(histogram_at(histogram, 0.999)).s,
-	        demo_text_ns(histogram_at(histogram, 1)).s);
+	        tool_text_ns(histogram_at(histogram, 0.5)).s,
+	        tool_text_ns(histogram_at(histogram, 0.9)).s,
+	        tool_text_ns(histogram_at(histogram, 0.99)).s,
+	        tool_text_ns(histogram_at(histogram, 0.999)).s,
+	        tool_text_ns(histogram_at(histogram, 1)).s);
 }
 
 static void report_requests(FILE *out, const struct demo *demo)
@@ -93,15 +93,15 @@ static void report_requests(FILE *out, const struct demo *demo)
 	const struct demo_client *own = &demo->facts->client;
 
 	fprintf(out, "\nrequests   %s posted by %d threads =\n",
-	        demo_text_plain(demo_get(&own->posted)).s, DEMO_THREADS);
+	        tool_text_plain(demo_get(&own->posted)).s, DEMO_THREADS);
 	fprintf(out,
 	        "           %s done + %s expired + %s cancelled + %s failed + %s lost + %s closed "
 	        "+ %s other\n",
-	        demo_text_plain(demo_get(&own->done)).s, demo_text_plain(demo_get(&own->expired)).s,
-	        demo_text_plain(demo_get(&own->canceled)).s,
-	        demo_text_plain(demo_get(&own->failed)).s, demo_text_plain(demo_get(&own->lost)).s,
-	        demo_text_plain(demo_get(&own->closed)).s,
-	        demo_text_plain(demo_get(&own->other)).s);
+	        tool_text_plain(demo_get(&own->done)).s, tool_text_plain(demo_get(&own->expired)).s,
+	        tool_text_plain(demo_get(&own->canceled)).s,
+	        tool_text_plain(demo_get(&own->failed)).s, tool_text_plain(demo_get(&own->lost)).s,
+	        tool_text_plain(demo_get(&own->closed)).s,
+	        tool_text_plain(demo_get(&own->other)).s);
 	fprintf(out,
 	        "           rejected on purpose %" PRIu64
 	        ", expired in spite of time enough %" PRIu64
@@ -120,13 +120,13 @@ static void report_marks(FILE *out, const struct demo *demo)
 	uint64_t received =
 		demo_get(&facts->producer[0].marks) + demo_get(&facts->producer[1].marks);
 
-	fprintf(out, "notified   %s sent, %s received", demo_text_plain(sent).s,
-	        demo_text_plain(received).s);
+	fprintf(out, "notified   %s sent, %s received", tool_text_plain(sent).s,
+	        tool_text_plain(received).s);
 	if (demo_get(&facts->client.marks_refused) > 0)
 		fprintf(out, ", %s refused for want of room",
-		        demo_text_plain(demo_get(&facts->client.marks_refused)).s);
+		        tool_text_plain(demo_get(&facts->client.marks_refused)).s);
 	if (facts->config.chaos && sent >= received)
-		fprintf(out, ", %s lost with the producer", demo_text_plain(sent - received).s);
+		fprintf(out, ", %s lost with the producer", tool_text_plain(sent - received).s);
 	fputc('\n', out);
 }
 
@@ -148,13 +148,13 @@ static void report_traffic(FILE *out, const struct demo *demo)
 	        "wake-ups   %s of the I/O thread, %s doorbells, %s futex wakes; %" PRIu64
 	        " reconnects\n"
 	        "memory     block %s, hub %s, largest process %s\n",
-	        demo_text_plain(hub->frames_sent).s, ratio(hub->records_sent, hub->frames_sent),
-	        demo_text_plain(hub->frames_received).s,
-	        ratio(hub->records_received, hub->frames_received), demo_text_plain(hub->wakeups).s,
-	        demo_text_plain(hub->doorbells).s, demo_text_plain(hub->futex_wakes).s,
-	        hub->reconnects, demo_text_bytes((double)demo->block.block_bytes).s,
-	        demo_text_bytes((double)hub->memory_bytes).s,
-	        demo_text_bytes((double)memory_kib * 1024).s);
+	        tool_text_plain(hub->frames_sent).s, ratio(hub->records_sent, hub->frames_sent),
+	        tool_text_plain(hub->frames_received).s,
+	        ratio(hub->records_received, hub->frames_received), tool_text_plain(hub->wakeups).s,
+	        tool_text_plain(hub->doorbells).s, tool_text_plain(hub->futex_wakes).s,
+	        hub->reconnects, tool_text_bytes((double)demo->block.block_bytes).s,
+	        tool_text_bytes((double)hub->memory_bytes).s,
+	        tool_text_bytes((double)memory_kib * 1024).s);
 }
 
 static void report_chaos(FILE *out, const struct demo *demo)
@@ -166,16 +166,16 @@ static void report_chaos(FILE *out, const struct demo *demo)
 	fputc('\n', out);
 	if (chaos->follower_away_ns != 0)
 		fprintf(out, "killed     follower: replaced after %s, at ticket %" PRIu64 "\n",
-		        demo_text_ns(chaos->follower_away_ns).s, chaos->follower_ticket);
+		        tool_text_ns(chaos->follower_away_ns).s, chaos->follower_ticket);
 	if (chaos->registered_ns != 0)
 		fprintf(out, "killed     broker: away for %s, the channel known again %s after\n",
-		        demo_text_ns(chaos->broker_away_ns).s,
-		        demo_text_ns(chaos->registered_ns).s);
+		        tool_text_ns(chaos->broker_away_ns).s,
+		        tool_text_ns(chaos->registered_ns).s);
 	if (chaos->producer_gap_ns != 0)
 		fprintf(out,
 		        "killed     producer: standby took over at ticket %" PRIu64
 		        " with a gap of %s, epoch %" PRIu64 "\n",
-		        chaos->takeover_ticket, demo_text_ns(chaos->producer_gap_ns).s,
+		        chaos->takeover_ticket, tool_text_ns(chaos->producer_gap_ns).s,
 		        demo->block.epoch);
 }
 

@@ -224,7 +224,7 @@ static void end_step(struct demo *demo, demo_condition *condition, const char *w
 	took_ns = dxh_now_ns() - begun_ns;
 	if (took_ns > SLOW_END_MS * (int64_t)1000000)
 		demo_tell(demo, "demo", "%s took %s to end", who,
-		          demo_text_ns((uint64_t)took_ns).s);
+		          tool_text_ns((uint64_t)took_ns).s);
 }
 
 /* Those who ask first, then those who answer; readers see the end by themselves. */

@@ -5,20 +5,10 @@
 
 #include "demo.h"
 #include "demo_reader.h"
+#include "text.h"
 
 #include <pthread.h>
 #include <stdio.h>
-
-/* ---- demo_text.c: numbers for people ------------------------------------------- */
-
-struct demo_text {
-	char s[24];
-};
-
-struct demo_text demo_text_ns(uint64_t ns);       /* "12.3 us" */
-struct demo_text demo_text_bytes(double bytes);   /* "1.2 MiB" */
-struct demo_text demo_text_count(double count);   /* "6.81 k" */
-struct demo_text demo_text_plain(uint64_t count); /* "6 810" */
 
 /* ---- demo_latest.c: the reader behind the live table ----------------------------- */
 

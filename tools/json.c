@@ -5,16 +5,44 @@
 #include <inttypes.h>
 #include <math.h>
 
+/* The bytes of the UTF-8 character that begins here; 0: none does. */
+static unsigned character_bytes(const unsigned char *at)
+{
+	unsigned bytes = at[0] < 0x80   ? 1
+	                 : at[0] < 0xc2 ? 0
+	                 : at[0] < 0xe0 ? 2
+	                 : at[0] < 0xf0 ? 3
+	                 : at[0] < 0xf5 ? 4
+	                                : 0;
+
+	for (unsigned i = 1; i < bytes; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than needed, surrogates, and beyond the last one. */
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return bytes;
+}
+
+/* What is no UTF-8 becomes the sign for that, so that the whole can still be read. */
 static void quote(FILE *out, const char *text)
 {
+	const unsigned char *at = (const unsigned char *)text;
+
 	fputc('"', out);
-	for (const unsigned char *at = (const unsigned char *)text; *at != 0; at++) {
-		if (*at == '"' || *at == '\\')
+	while (*at != 0) {
+		unsigned bytes = character_bytes(at);
+
+		if (bytes == 0)
+			fputs("\\ufffd", out);
+		else if (*at == '"' || *at == '\\')
 			fprintf(out, "\\%c", *at);
 		else if (*at < 0x20 || *at == 0x7f)
 			fprintf(out, "\\u%04x", *at);
 		else
-			fputc(*at, out);
+			fwrite(at, 1, bytes, out);
+		at += bytes > 0 ? bytes : 1;
 	}
 	fputc('"', out);
 }
@@ -86,6 +114,12 @@ void json_number(struct json *json, const char *key, uint64_t number)
 {
 	begin(json, key);
 	fprintf(json->out, "%" PRIu64, number);
+}
+
+void json_integer(struct json *json, const char *key, int64_t number)
+{
+	begin(json, key);
+	fprintf(json->out, "%" PRId64, number);
 }
 
 void json_real(struct json *json, const char *key, double number)

@@ -20,6 +20,7 @@ void json_end_object(struct json *json);
 void json_end_array(struct json *json);
 void json_text(struct json *json, const char *key, const char *text);
 void json_number(struct json *json, const char *key, uint64_t number);
+void json_integer(struct json *json, const char *key, int64_t number);
 void json_real(struct json *json, const char *key, double number);
 void json_bool(struct json *json, const char *key, bool yes);
 

@@ -19,6 +19,10 @@ static const struct command {
 	{"broker", "run a broker in the foreground", tool_broker},
 	{"keygen", "make a key pair for encrypted connections", tool_keygen},
 	{"ls", "list the channels that a broker knows", tool_ls},
+	{"stat", "tell what a block is, who uses it, what was counted", tool_stat},
+	{"check", "look whether a block is in order", tool_check},
+	{"recover", "put in order what a crash left in a block", tool_recover},
+	{"gc", "remove blocks that nobody uses", tool_gc},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Exit codes of every subcommand; told by `dxh --help`. */
+/* Exit codes of every subcommand; told by `dxh --help`. Those over blocks: block.h. */
 enum {
 	TOOL_OK = 0,     /* the job was done */
 	TOOL_FAILED = 1, /* the job failed; standard error says why */
@@ -20,9 +20,13 @@ enum {
 
 /* One file each; argv[0] is the name of the subcommand. */
 int tool_broker(int argc, char **argv);
+int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
+int tool_gc(int argc, char **argv);
 int tool_keygen(int argc, char **argv);
 int tool_ls(int argc, char **argv);
+int tool_recover(int argc, char **argv);
+int tool_stat(int argc, char **argv);
 
 /* "dxh COMMAND: ..." and where help is, on standard error; returns TOOL_USAGE. */
 int tool_usage(const char *command, const char *format, ...) DXH_PRINTF(2, 3);

@@ -367,7 +367,8 @@ typedef struct dxh_consumer_config {
 	const unsigned char *checksum_key; /* of a block with keyed checksums; copied */
 	/* Attach to exactly this data file instead, for example a copy: name and
 	 * directory must then be NULL, no control and no lock file are looked at, and
-	 * the block has the name it was made with. */
+	 * the block has the name it was made with. Links are followed below /proc alone:
+	 * /proc/PID/fd/N is how to look at a block whose name is gone, or never was. */
 	const char *file;
 	int write_zones; /* not 0: dxh_zone_writable() works, on a block with zones_writable whose
 	                  * NAME.zones this user may write; else DXH_ESTATE, DXH_EACCESS */

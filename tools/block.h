@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What the subcommands over blocks have in common: which block is meant, what may be
+ * done to it, what to say when that is impossible. */
+#ifndef BLOCK_H
+#define BLOCK_H
+
+#include "tool.h"
+
+#include <dxh/block.h>
+
+/* Their exit codes: TOOL_OK, what was looked at is in order or was put in order; */
+enum {
+	TOOL_FOUND = 1, /* something was found that somebody should act on; */
+	TOOL_UNABLE = 3 /* nothing could be told or done: standard error says why. And 2 */
+};
+
+/* Which arguments a subcommand takes. */
+enum {
+	BLOCK_NAME = 1,   /* a name, always */
+	BLOCK_FILE = 2,   /* or a data file */
+	BLOCK_LIST = 4,   /* or nothing: all of the directory */
+	BLOCK_KEY = 8,    /* --key */
+	BLOCK_APPLY = 16, /* --apply */
+	BLOCK_KEEP = 32   /* --keep-closed */
+};
+
+struct block_arguments {
+	const char *command;
+	const char *given; /* as the user wrote it; NULL: nothing */
+	const char *name;  /* one of these two is set, or none */
+	const char *file;
+	const char *directory; /* NULL: the default one */
+	uint32_t owner_uid_plus1;
+	const unsigned char *key; /* NULL: none */
+	bool as_json, apply, keep_closed;
+	unsigned char key_bytes[DXH_CHECKSUM_KEY_BYTES];
+};
+
+/* Understand the command line of a subcommand, which takes what `takes` says. False: the
+ * exit code is in *code, and everything is said. */
+bool block_arguments(int argc, char **argv, unsigned takes, int (*help)(void),
+                     struct block_arguments *arguments, int *code);
+
+/* The directory that is meant, as it was given. */
+const char *block_directory(const struct block_arguments *arguments);
+
+/* Say why a block cannot be looked at, and what to do about it; TOOL_UNABLE. */
+int block_unable(const struct block_arguments *arguments, dxh_status status);
+
+/* The end of each: TOOL_UNABLE when standard output could not take everything. */
+int block_end(const struct block_arguments *arguments, int code);
+
+const char *block_liveness(dxh_liveness producer);
+
+#endif
