@@ -14,6 +14,7 @@
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make install    to PREFIX=/usr/local, under DESTDIR=; make uninstall removes it
+# make deb        Debian packages, tried in an overlay of this system
 # make examples   the programs of docs/examples
 # make python     the binding, as build/python: PYTHONPATH=build/python python3
 # make clean
@@ -88,7 +89,7 @@ VERSION_MAJOR := $(call version,MAJOR)
 VERSION := $(VERSION_MAJOR).$(call version,MINOR).$(call version,PATCH)
 
 .PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean \
-	install uninstall man python python-module
+	install uninstall man deb python python-module
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -246,7 +247,7 @@ BINDIR := $(PREFIX)/bin
 MANDIR := $(PREFIX)/share/man
 CMAKEDIR := $(LIBDIR)/cmake/dxh
 COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
-UNITDIR := $(PREFIX)/lib/systemd/system
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 SECTIONS := $(wildcard docs/man/*.7)
 # From the folder of the CMake files.
 INCLUDE_FROM_HERE = $(shell realpath -ms --relative-to=$(CMAKEDIR) $(PREFIX)/include)
@@ -283,6 +284,11 @@ uninstall: man
 	rm -rf $(DESTDIR)$(CMAKEDIR)
 	-rmdir $(DESTDIR)$(PREFIX)/include/dxh
 	cd $(B)/man && find . -type f | (cd $(abspath $(DESTDIR)$(MANDIR)) && xargs rm -f)
+
+# Debian packages, in build/deb.
+deb:
+	@tools/packages.sh build/packages-deb $(PACKAGES) make debhelper dpkg-dev lintian fakeroot
+	@tests/deb.sh $(VERSION) build/deb
 
 # ---- the Python binding ------------------------------------------------------------------
 # The module of Debian's Python, over the public headers; beside it the Python files, so

@@ -17,6 +17,10 @@
 #endif
 
 #ifdef STAP_PROBEV
+/* Its variadic macros are not those of C11, about which clang complains here. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
 #define DXI_PROBE(name, ...) STAP_PROBEV(dxh, name, __VA_ARGS__)
 #else
 /* Never called: its arguments count as used. */
