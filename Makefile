@@ -66,7 +66,9 @@ else ifeq ($(SAN),fuzzer)
 OWN_CFLAGS += -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(SAN),thread)
-OWN_CFLAGS += -fsanitize=thread -include tests/support/tsan_ck.h -Wno-pedantic
+# What the compiler copies in its own way the sanitizer does not see.
+OWN_CFLAGS += -fsanitize=thread -include tests/support/tsan_ck.h -Wno-pedantic \
+	-fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset
 LDFLAGS += -fsanitize=thread
 else
 $(error SAN=$(SAN) is not known: use SAN=address, thread or fuzzer)

@@ -49,14 +49,17 @@ seen() {
     fi
     # shellcheck disable=SC2086
     if ! gcc -std=c11 -O1 -g -D_GNU_SOURCE -I. -Iinclude -pthread -fsanitize=thread \
-        -include tests/support/tsan_ck.h $flags -c "$twin/twin.c" -o "$twin/twin.o" 2>"$log"; then
+        -include tests/support/tsan_ck.h -fno-builtin-memcpy $flags -c "$twin/twin.c" -o "$twin/twin.o" 2>"$log"; then
         say "twin of $source compiles" 1 0
         return
     fi
     $make -s --no-print-directory SAN=thread -B -o "$build/libdxh.a" \
         -o "$build/obj/tests/$program.o" TWIN="$twin/twin.o" "$build/tests/$program" >"$log" 2>&1
     timeout 300 "$build/tests/$program" 50000 7 >"$log" 2>&1
-    say "$program shows a race: $what" $? 66
+    code=$?
+    # The program itself may have noticed too, and ended with that.
+    grep -q '^WARNING: ThreadSanitizer: data race' "$log" && code=66
+    say "$program shows a race: $what" $code 66
     rm -f "$build/tests/$program"
 }
 
@@ -71,6 +74,10 @@ seen ring_stress shm/copy.c 'payloads copied out by plain words' \
 seen queue_stress queue/queue.c 'Concurrency Kit unseen' '' -DTSAN_BLIND
 seen completion_stress queue/completion.c 'flags of the state word set relaxed' \
     '/return atomic_fetch_or_explicit/s/memory_order_acq_rel/memory_order_relaxed/' ''
+seen result_stress queue/completion.c 'a text that was read let go relaxed' \
+    '/fetch_sub_explicit(&slot->state, DXI_STATE_PIN/s/memory_order_acq_rel/memory_order_relaxed/' ''
+seen result_stress queue/completion.c 'a text read without a pin' \
+    's/if (!dxi_completion_pin(slot, done))/if (0)/; s/^\tdxi_completion_unpin(slot);$//' ''
 seen completion_stress queue/pool.c 'a free slot given back relaxed' \
     's/memory_order_release, memory_order_relaxed)/memory_order_relaxed, memory_order_relaxed)/' ''
 seen hub_stress runtime/batch.c 'a record of an open frame published relaxed' \
@@ -79,4 +86,4 @@ seen hub_stress runtime/batch.c 'a record of an open frame published relaxed' \
 $make -s --no-print-directory -j2 SAN=thread stress-programs >/dev/null 2>&1
 
 echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -ge 12 ]
+[ "$failed" -eq 0 ] && [ "$passed" -ge 15 ]
