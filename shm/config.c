@@ -138,6 +138,9 @@ static dxh_status check_zone(const dxh_block_config *config, uint32_t index, uin
 		return dxi_fail(DXH_EINVAL,
 		                "zone \"%s\": alignment %zu, but its struct has %" PRIu32,
 		                zone->name, zone->align, zone->schema->align);
+	if (zone->digest > DXH_CHECKSUM_BLAKE2B)
+		return dxi_fail(DXH_EINVAL, "zone \"%s\": digest %" PRIu32 " is no dxh_checksum",
+		                zone->name, zone->digest);
 	return zone->schema ? check_schema(zone->name, zone->schema, zone->bytes, members) : DXH_OK;
 }
 
@@ -161,9 +164,9 @@ static dxh_status check_slots(const dxh_block_config *config, uint32_t *members)
 	return slot->schema ? check_schema("the slot", slot->schema, slot->bytes, members) : DXH_OK;
 }
 
-uint8_t dxi_checksum_kind(const dxh_block_config *config)
+static uint8_t stored_kind(uint32_t checksum, bool has_key)
 {
-	switch ((dxh_checksum)config->checksum) {
+	switch ((dxh_checksum)checksum) {
 	case DXH_CHECKSUM_NONE:
 		break;
 	case DXH_CHECKSUM_XXH3:
@@ -171,9 +174,19 @@ uint8_t dxi_checksum_kind(const dxh_block_config *config)
 	case DXH_CHECKSUM_CRC32C:
 		return DXI_CHECKSUM_CRC32C;
 	case DXH_CHECKSUM_BLAKE2B:
-		return config->checksum_key ? DXI_CHECKSUM_BLAKE2B_KEYED : DXI_CHECKSUM_BLAKE2B;
+		return has_key ? DXI_CHECKSUM_BLAKE2B_KEYED : DXI_CHECKSUM_BLAKE2B;
 	}
 	return DXI_CHECKSUM_NONE;
+}
+
+uint8_t dxi_checksum_kind(const dxh_block_config *config)
+{
+	return stored_kind(config->checksum, config->checksum_key != NULL);
+}
+
+uint32_t dxi_digest_kind(const dxh_block_config *config, const dxh_zone_spec *zone)
+{
+	return stored_kind(zone->digest, config->checksum_key != NULL);
 }
 
 static dxh_status check_checksum(const dxh_block_config *config)

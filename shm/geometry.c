@@ -41,11 +41,26 @@ uint8_t dxi_policy_of(uint32_t slot_count)
 	}
 }
 
-static uint64_t zone_span(const struct dxi_layout_zone *zone)
+/* The bytes and, of a latch, what belongs to it. */
+static uint64_t content_span(const struct dxi_layout_zone *zone)
 {
 	if (zone->kind == DXI_ZONE_LATCH)
 		return sizeof(struct dxi_layout_latch) + 2 * dxi_latch_stride(zone->bytes);
 	return zone->bytes;
+}
+
+uint64_t dxi_digest_offset(const struct dxi_layout_zone *zone)
+{
+	return dxi_round_up(content_span(zone), DXI_LAYOUT_ALIGN);
+}
+
+static uint64_t zone_span(const struct dxi_layout_zone *zone)
+{
+	uint64_t copies = zone->kind == DXI_ZONE_LATCH ? 2 : 1;
+
+	if (zone->digest == DXI_CHECKSUM_NONE)
+		return content_span(zone);
+	return dxi_digest_offset(zone) + copies * sizeof(struct dxi_layout_digest);
 }
 
 /* ---- planning ---- */
@@ -62,6 +77,7 @@ static void plan_zone(const dxh_block_config *config, const dxh_zone_spec *spec,
 	zone->bytes = spec->bytes;
 	zone->align = spec->align ? (uint32_t)spec->align : DXI_LAYOUT_ALIGN;
 	zone->kind = spec->latch ? DXI_ZONE_LATCH : is_shared ? DXI_ZONE_SHARED : DXI_ZONE_PLAIN;
+	zone->digest = dxi_digest_kind(config, spec);
 	*end = zone->offset + zone_span(zone);
 }
 
@@ -323,8 +339,21 @@ uint64_t dxi_geometry_zones_bytes(const struct dxi_layout_header *header,
 
 	for (uint32_t i = 0; i < header->zone_count; i++)
 		if (zones[i].kind == DXI_ZONE_SHARED)
-			end = zones[i].offset + zones[i].bytes;
+			end = zones[i].offset + zone_span(&zones[i]);
 	return dxi_round_up(end, DXI_LAYOUT_ALIGN);
+}
+
+/* Of a kind that can be computed: there is one key, that of the items. */
+static dxh_status check_digest(const struct dxi_layout_header *header,
+                               const struct dxi_layout_zone *zone, uint64_t offset)
+{
+	offset += offsetof(struct dxi_layout_zone, digest);
+	if (zone->digest > DXI_CHECKSUM_BLAKE2B_KEYED)
+		return refuse(offset, "no digest of format 1.0");
+	if (zone->digest == DXI_CHECKSUM_BLAKE2B_KEYED &&
+	    header->checksum_kind != DXI_CHECKSUM_BLAKE2B_KEYED)
+		return refuse(offset, "a digest with a key in a block without");
+	return DXH_OK;
 }
 
 /* One entry against its twin in the schema, and its place. */
@@ -345,7 +374,7 @@ static dxh_status check_zone(const struct dxi_layout_zone *zone, const dxi_schem
 	if (zone->align != part->align)
 		return refuse(offset + offsetof(struct dxi_layout_zone, align),
 		              "the zone has another alignment in the schema");
-	if (is_shared ? !fits(zone->offset, zone->bytes, BYTES_MAX, zones_floor)
+	if (is_shared ? !fits(zone->offset, zone_span(zone), BYTES_MAX, zones_floor)
 	              : !fits(zone->offset, zone_span(zone), total, floor))
 		return refuse(offset + offsetof(struct dxi_layout_zone, offset),
 		              "the zone does not lie in the file, behind what comes before");
@@ -366,8 +395,10 @@ dxh_status dxi_geometry_check_tables(const struct dxi_layout_header *header,
 	if (header->zone_count != schema->zone_count)
 		return refuse(AT(zone_count), "the schema has another number of zones");
 	for (uint32_t i = 0; i < header->zone_count; i++, offset += DXI_LAYOUT_ZONE_BYTES) {
-		status = check_zone(&zones[i], &schema->zones[i], offset, total, &floor,
-		                    &zones_floor);
+		status = check_digest(header, &zones[i], offset);
+		if (status == DXH_OK)
+			status = check_zone(&zones[i], &schema->zones[i], offset, total, &floor,
+			                    &zones_floor);
 		if (status != DXH_OK)
 			return status;
 		for (uint32_t j = 0; j < i; j++)

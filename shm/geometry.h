@@ -49,6 +49,9 @@ uint8_t dxi_policy_of(uint32_t slot_count);
 /* Bytes from one copy of a latch zone to the next. */
 uint64_t dxi_latch_stride(uint64_t zone_bytes);
 
+/* From the begin of a zone to its (first) digest, if it has one. */
+uint64_t dxi_digest_offset(const struct dxi_layout_zone *zone);
+
 uint64_t dxi_round_up(uint64_t bytes, uint64_t multiple);
 
 #endif

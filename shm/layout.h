@@ -213,10 +213,12 @@ struct dxi_layout_zone {
 	uint64_t bytes;                   /* 72: of one copy */
 	uint32_t align;                   /* 80: of one copy: 1 .. 64 */
 	uint32_t kind;                    /* 84: dxi_layout_zone_kind */
-	uint8_t reserved[40];             /* 88: zero */
+	uint32_t digest;                  /* 88: dxi_layout_checksum of dxi_layout_digest */
+	uint8_t reserved[36];             /* 92: zero */
 };
 static_assert(offsetof(struct dxi_layout_zone, offset) == 64, "format 1");
 static_assert(offsetof(struct dxi_layout_zone, align) == 80, "format 1");
+static_assert(offsetof(struct dxi_layout_zone, digest) == 88, "format 1");
 static_assert(sizeof(struct dxi_layout_zone) == DXI_LAYOUT_ZONE_BYTES, "format 1");
 
 /* A latch zone. Copy 0 begins behind this head, copy 1 at the next multiple of
@@ -230,6 +232,21 @@ struct dxi_layout_latch {
 	uint8_t reserved[120]; /*  8 */
 };
 static_assert(sizeof(struct dxi_layout_latch) == DXI_LAYOUT_LINE_BYTES, "format 1");
+
+/* Behind a zone with a digest, at the next multiple of 64; a latch has two in a row, one
+ * for each copy. A seqlock of its own.
+ *
+ *   field     written by      read by   order
+ *   mark      digest set      verify    odd: relaxed + release fence; release / acquire
+ *   the rest  digest set      verify    relaxed, validated by mark */
+struct dxi_layout_digest {
+	_Atomic uint64_t mark;   /*  0: 0 none, odd: being set, even: set */
+	_Atomic uint64_t of;     /*  8: the latch's seq then; 0 of other zones */
+	_Atomic uint64_t sum[4]; /* 16: as of an item, with the ticket 2^64 - 1 - index */
+	uint8_t reserved[16];    /* 48 */
+};
+static_assert(offsetof(struct dxi_layout_digest, sum) == 16, "format 1");
+static_assert(sizeof(struct dxi_layout_digest) == DXI_LAYOUT_ALIGN, "format 1");
 
 /* slot.flags. An unknown bit of the low half makes a slot unreadable, one of
  * the high half is ignored. */

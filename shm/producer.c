@@ -15,6 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The zones are the same. Are their digests, too? */
+static dxh_status compare_digests(const dxh_block_config *config, const dxi_block *block)
+{
+	for (uint32_t i = 0; i < block->fixed.zone_count; i++) {
+		uint32_t kind = dxi_digest_kind(config, &config->zones[i]);
+
+		if (kind != block->zones[i].digest)
+			return dxi_fail(DXH_ESCHEMA,
+			                "zone \"%s\": digest: here kind %" PRIu32
+			                ", in the block kind %" PRIu32,
+			                block->zones[i].name, kind, block->zones[i].digest);
+	}
+	return DXH_OK;
+}
+
 /* Same tables, same capacities, same way of waking? */
 static dxh_status compare(const dxh_block_config *config, const dxi_block *block)
 {
@@ -22,6 +37,8 @@ static dxh_status compare(const dxh_block_config *config, const dxi_block *block
 	uint32_t wake_mode = config->no_wait ? DXI_WAKE_NONE : DXI_WAKE_ALWAYS;
 	dxh_status status = dxi_schema_compare_config(config, &block->schema);
 
+	if (status == DXH_OK)
+		status = compare_digests(config, block);
 	if (status != DXH_OK)
 		return status;
 	if (config->slot_count != block->ring.kept)

@@ -182,8 +182,7 @@ dxh_status dxh_consumer_zone_at(dxh_consumer *consumer, uint32_t index, const dx
 	return status == DXH_OK ? view(&consumer->block, index, schema, bytes, zone) : status;
 }
 
-/* May this consumer write this zone? */
-static dxh_status check_writable(const dxi_block *block, uint32_t index)
+dxh_status dxi_zone_check_writable(const dxi_block *block, uint32_t index)
 {
 	if (block->zones[index].kind != DXI_ZONE_SHARED)
 		return dxi_fail(DXH_ESTATE,
@@ -209,7 +208,7 @@ dxh_status dxh_consumer_zone_writable(dxh_consumer *consumer, const char *name,
 	if (status == DXH_OK)
 		status = dxi_zone_check(&consumer->block, index, &wanted);
 	if (status == DXH_OK)
-		status = check_writable(&consumer->block, index);
+		status = dxi_zone_check_writable(&consumer->block, index);
 	if (status == DXH_OK)
 		*zone = dxi_zone_at(&consumer->block, index);
 	return status;

@@ -31,6 +31,9 @@ void *dxi_zone_at(const dxi_block *block, uint32_t index);
  * Returns: DXH_EUNSUPPORTED. */
 dxh_status dxi_zone_check_at_hand(const dxi_block *block, uint32_t index);
 
+/* May a consumer write this zone? Returns: DXH_ESTATE. */
+dxh_status dxi_zone_check_writable(const dxi_block *block, uint32_t index);
+
 /* ---- latches ---- */
 
 enum { DXI_LATCH_TRIES_MAX = 8 };

@@ -14,6 +14,13 @@ static_assert((int)DXH_ZONE_IS_PLAIN == (int)DXI_ZONE_PLAIN, "one numbering");
 static_assert((int)DXH_ZONE_IS_LATCH == (int)DXI_ZONE_LATCH, "one numbering");
 static_assert((int)DXH_ZONE_IS_WRITABLE == (int)DXI_ZONE_SHARED, "one numbering");
 
+/* Keyed or not is the block's affair: there is one key. */
+static dxh_checksum digest_of(const struct dxi_layout_zone *zone)
+{
+	return zone->digest == DXI_CHECKSUM_BLAKE2B_KEYED ? DXH_CHECKSUM_BLAKE2B
+	                                                  : (dxh_checksum)zone->digest;
+}
+
 static dxh_status describe(const dxi_block *block, uint32_t index, dxh_zone_entry *entry)
 {
 	dxh_status status;
@@ -31,6 +38,7 @@ static dxh_status describe(const dxi_block *block, uint32_t index, dxh_zone_entr
 		.index = index,
 		.align = block->zones[index].align,
 		.kind = (dxh_zone_kind)block->zones[index].kind,
+		.digest = digest_of(&block->zones[index]),
 	};
 	return DXH_OK;
 }

@@ -55,13 +55,16 @@ static char name[DXH_BLOCK_NAME_MAX + 1];
 static dxh_producer *producer;
 static dxh_consumer *consumer;
 
-#define ZONE(name, tag)                                                                            \
+#define NAMED(zone, tag)                                                                           \
+	.name = zone, .schema = DXH_SCHEMA_OF(tag), .bytes = sizeof(struct tag),                   \
+	.align = _Alignof(struct tag)
+#define ZONE(zone, tag)                                                                            \
 	{                                                                                          \
-		name, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 0              \
+		NAMED(zone, tag)                                                                   \
 	}
-#define LATCH(name, tag)                                                                           \
+#define LATCH(zone, tag)                                                                           \
 	{                                                                                          \
-		name, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 1              \
+		NAMED(zone, tag), .latch = 1                                                       \
 	}
 
 static void setup(void)

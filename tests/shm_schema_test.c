@@ -133,7 +133,7 @@ Test(schema, the_largest_schema_fits, .timeout = 5)
 	}
 	for (uint32_t i = 0; i < DXH_ZONES_MAX; i++) {
 		memset(zone_names[i], 'a' + (int)i, DXH_SCHEMA_NAME_MAX);
-		config.zones[i] = (dxh_zone_spec){zone_names[i], &schema, schema.bytes, 8, 0};
+		config.zones[i] = (dxh_zone_spec){zone_names[i], &schema, schema.bytes, 8, 0, 0};
 	}
 	write_and_parse(&config);
 	cr_expect_eq(parsed.zone_count, DXH_ZONES_MAX);

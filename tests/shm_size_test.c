@@ -61,6 +61,7 @@ static void draw_zones(dxh_block_config *config, uint32_t count)
 			zone.align = draw(2) * (size_t)(1 << draw(7));
 		if (draw(4) == 0)
 			zone.latch = !zone.latch;
+		zone.digest = draw(2) * draw(DXH_CHECKSUM_BLAKE2B + 1);
 		snprintf(names[i], sizeof names[i], "%.*s%u", (int)draw(8), "zzzzzzzz", i);
 		zone.name = names[i];
 		config->zones[i] = zone;

@@ -177,11 +177,12 @@ DXH_SCHEMA(wide, DXH_FIELD(value));
 /* Declared by name and size alone, used as a struct: size and alignment are all there is. */
 Test(zone_table, raw_zones_take_any_struct_that_fits)
 {
-	dxh_block_config config = {.zones = {DXH_ZONE_RAW("telemetry", sizeof(struct telemetry)),
-	                                     DXH_ZONE_RAW("small", sizeof(struct telemetry) - 8),
-	                                     {"wide", NULL, sizeof(struct wide), 32, 0},
-	                                     DXH_ZONE_RAW("fits", sizeof(struct wide))},
-	                           .unlink_on_close = 1};
+	dxh_block_config config = {
+		.zones = {DXH_ZONE_RAW("telemetry", sizeof(struct telemetry)),
+	                  DXH_ZONE_RAW("small", sizeof(struct telemetry) - 8),
+	                  {.name = "wide", .bytes = sizeof(struct wide), .align = 32},
+	                  DXH_ZONE_RAW("fits", sizeof(struct wide))},
+		.unlink_on_close = 1};
 	dxh_producer *raw = open_producer(new_name(), config);
 	struct telemetry *zone;
 	struct wide *wide;

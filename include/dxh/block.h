@@ -47,6 +47,9 @@ typedef struct dxh_zone_spec {
 	size_t bytes;
 	size_t align; /* 0: 64; never more than 64 */
 	int latch;    /* not 0: two copies, see dxh_latch_begin() */
+	/* dxh_checksum: not 0: it can be given a digest by hand, see dxh_zone_digest_set(), and
+	 * takes 64 bytes more, a latch 128. BLAKE2b is keyed where the block has a key */
+	uint32_t digest;
 } dxh_zone_spec;
 
 /* What a slot carries. Fill it with DXH_SLOT(tag) or DXH_SLOT_BYTES(n). */
@@ -56,9 +59,14 @@ typedef struct dxh_slot_spec {
 } dxh_slot_spec;
 
 /* clang-format off */
-#define DXH_ZONE(tag) {#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 0}
-#define DXH_LATCH(tag) {#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 1}
-#define DXH_ZONE_RAW(name, bytes) {name, NULL, bytes, 0, 0}
+#define DXH_ZONE(tag) {#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 0, 0}
+#define DXH_LATCH(tag) {#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 1, 0}
+#define DXH_ZONE_RAW(name, bytes) {name, NULL, bytes, 0, 0, 0}
+/* The same with a digest: DXH_ZONE_DIGEST(telemetry, DXH_CHECKSUM_XXH3). */
+#define DXH_ZONE_DIGEST(tag, kind)                                                                 \
+	{#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 0, kind}
+#define DXH_LATCH_DIGEST(tag, kind)                                                                \
+	{#tag, DXH_SCHEMA_OF(tag), sizeof(struct tag), _Alignof(struct tag), 1, kind}
 #define DXH_SLOT(tag) {DXH_SCHEMA_OF(tag), sizeof(struct tag)}
 #define DXH_SLOT_BYTES(n) {NULL, n}
 /* clang-format on */

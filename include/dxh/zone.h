@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Zones as a table: listed with all that is known of them, found by index, copied whole.
+/* Zones as a table: listed with all that is known of them, found by index, copied whole,
+ * proven by digests.
  * dxh/block.h has zones by name and by struct; programs that know the structs need no more.
  *
  *	dxh_zone_entry zone;
@@ -34,6 +35,7 @@ typedef struct dxh_zone_entry {
 	uint32_t index;
 	uint32_t align; /* of its first byte */
 	dxh_zone_kind kind;
+	dxh_checksum digest; /* what digest it can have */
 } dxh_zone_entry;
 
 /* Zone `index`, from 0 on. Facts only: a zone is listed also where it cannot be read, as
@@ -85,6 +87,40 @@ DXH_API DXH_NODISCARD dxh_status dxh_zone_copy_at(dxh_consumer *consumer, uint32
 #define dxh_zone_snapshot(consumer, tag, copy)                                                     \
 	dxh_zone_copy(consumer, #tag, DXH_SCHEMA_OF(tag), (1 ? (copy) : (struct tag *)0),          \
 	              sizeof(struct tag))
+
+/* ---- digests ------------------------------------------------------------ */
+
+/* Zones have no checksums by themselves: their members are written at any time, by atomics.
+ * Where a zone holds something that is written rarely and has to be right (a calibration,
+ * a plan), it can be declared with a kind of digest (dxh_zone_spec.digest), which who has
+ * written it sets by hand, and others, also a successor after a crash or who reads a copy
+ * of the file, verify. It proves what the zone held when the digest was set: a zone that
+ * was written since, even with right values, differs until the digest is set again. Of a
+ * latch it belongs to the value that was current then; a later value has none. */
+
+/* Compute the digest of what the zone holds now, and keep it with it. A consumer may do so
+ * in a zone that it may write. One at a time per zone.
+ * Thread:  owner. Blocks: no; reads the whole zone.
+ * Returns: DXH_EZONE; DXH_ESTATE: the zone was declared without a digest, or is not this
+ *          consumer's to write; DXH_EINVAL; DXH_EFORKED. */
+DXH_API DXH_NODISCARD dxh_status dxh_producer_zone_digest_set(dxh_producer *producer,
+                                                              const char *name);
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone_digest_set(dxh_consumer *consumer,
+                                                              const char *name);
+
+/* Is the zone what it was when its digest was set? With `copy` not NULL, into which `bytes`,
+ * the size of the zone, are copied first, the copy is what was verified; else bytes is 0.
+ * Thread:  owner. Blocks: no; reads the whole zone.
+ * Returns: DXH_OK: it is; DXH_ECORRUPT: it differs; DXH_EEMPTY: no digest is set, or the
+ *          latch holds another value since; DXH_EBUSY: value or digest changed eight times
+ *          in a row meanwhile; DXH_EZONE; DXH_ESIZE; DXH_ESTATE: the zone was declared
+ *          without a digest; DXH_EUNSUPPORTED as dxh_zone_copy(); DXH_EINVAL; DXH_EFORKED. */
+DXH_API DXH_NODISCARD dxh_status dxh_producer_zone_digest_verify(dxh_producer *producer,
+                                                                 const char *name, void *copy,
+                                                                 size_t bytes);
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone_digest_verify(dxh_consumer *consumer,
+                                                                 const char *name, void *copy,
+                                                                 size_t bytes);
 
 #ifdef __cplusplus
 }
