@@ -105,7 +105,7 @@ static void record(void)
 	new_directory();
 	victim = bring_to_begin();
 	stepper_record(victim, address(current->end ? current->end : scenario_end),
-	               getenv("DXH_SHM_DIR"), &shared->trace);
+	               current->unwatched ? NULL : getenv("DXH_SHM_DIR"), &shared->trace);
 	kill(victim, SIGKILL);
 	waitpid(victim, NULL, 0);
 	/* The end is a point like any other. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One victim and its witness for each thing that is done to a block. */
 #include "tests/kill/scenarios.h"
+#include "tests/kill/repairs.h"
 #include "tests/kill/witness.h"
 
 #include "shm/consumer.h"
@@ -14,10 +15,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* The ring has come round when the operation begins, and the writer looks at the rows
- * again: it has not since ticket 8. */
-enum { FIRST = 12, BULK = 3 };
 
 __attribute__((noinline)) void scenario_begin(void)
 {
@@ -61,8 +58,7 @@ static void check_one_behind(void)
 	succession(reader, 1, 1, 1);
 }
 
-/* What went before is done by a process that is gone when the victim begins. */
-static void predecessor(void (*act)(void))
+void predecessor(void (*act)(void))
 {
 	pid_t child = fork();
 	int status;
@@ -356,8 +352,7 @@ static void die_half_written(void)
 	memcpy(slot.data, &item, sizeof item / 2);
 }
 
-/* In the middle of many: head is behind, the last one half written. */
-static void die_in_bulk(void)
+void die_in_bulk(void)
 {
 	const dxh_producer *producer = producer_in_use(usual_config());
 	const dxi_ring *ring = &producer->block.ring;
@@ -429,7 +424,7 @@ static void check_removed(void)
 	check_created();
 }
 
-static void close_in_order(void)
+void close_in_order(void)
 {
 	dxh_producer *producer = producer_in_use(usual_config());
 
@@ -527,6 +522,13 @@ const scenario SCENARIOS[] = {
 	{"consumer-lossless", before_living, victim_lossless_consumer, attend_waited_for, check_rows, NULL, NULL, true, 10},
 	{"unlink", before_closed, victim_unlink, attend_with_reader, check_unlinked, NULL, NULL, true, 5},
 	{"unlink-create", before_closed, victim_unlink, attend_with_reader, check_created_over_rest, NULL, NULL, true, 5},
+	{"recover", before_left_in_block, victim_recover, NULL, check_recovered, NULL, NULL, true, 60},
+	{"recover-files", before_left_in_files, victim_recover, NULL, check_recovered, NULL, NULL, true, 60},
+	{"recover-succession", before_left_in_block, victim_recover, NULL, check_succeeded, NULL, NULL, true, 60},
+	{"gc", before_closed, victim_gc, NULL, check_collected, NULL, NULL, true, 20, true},
+	{"gc-create", before_closed, victim_gc, NULL, check_created_instead, NULL, NULL, true, 20, true},
+	{"gc-leftover", before_left_over, victim_gc, NULL, check_collected, NULL, NULL, true, 15, true},
+	{"gc-used", before_closed, victim_gc, attend_with_user, check_still_used, NULL, NULL, true, 10, true},
 	{"close-unlink", NULL, victim_close_and_unlink, attend_with_reader, check_unlinked, NULL, NULL, true, 10},
 };
 /* clang-format on */

@@ -135,6 +135,8 @@ static void see_files(pid_t victim, const char *directory)
 	ssize_t length;
 	DIR *open_files;
 
+	if (!directory)
+		return;
 	snprintf(path, sizeof path, "/proc/%d/fd", (int)victim);
 	open_files = opendir(path);
 	if (!open_files)
@@ -205,6 +207,8 @@ void stepper_record(pid_t victim, uint64_t end, const char *directory, trace_rec
 		trace->via[n] = is_new || n == 0 ? (uint32_t)n : trace->via[n - 1];
 		trace->distinct[n] = files_changed() || was_call;
 		trace->system_calls += was_call && n > 0;
+		trace->calls[n] = (uint32_t)trace->system_calls;
+		trace->called[n] = was_call ? (uint32_t)n : trace->called[n - 1];
 		if (trace->ip[n] == end) {
 			trace->complete = true;
 			trace->count++;
@@ -218,10 +222,22 @@ void stepper_record(pid_t victim, uint64_t end, const char *directory, trace_rec
 	}
 }
 
+/* It stops where each begins and where it ends. */
+static bool run_over_calls(pid_t victim, size_t calls)
+{
+	bool there = true;
+
+	for (size_t i = 0; there && i < 2 * calls; i++)
+		there = trace_call(PTRACE_SYSCALL, victim, 0, 0) != -1 && wait_for_trap(victim);
+	return there;
+}
+
 bool stepper_kill_at(pid_t victim, const trace_record *trace, size_t n)
 {
-	size_t via = trace->via[n];
-	bool there = via == 0 || stepper_run_to(victim, trace->ip[via]);
+	bool by_calls = trace->called[n] > trace->via[n];
+	size_t via = by_calls ? trace->called[n] : trace->via[n];
+	bool there = via == 0 || (by_calls ? run_over_calls(victim, trace->calls[n])
+	                                   : stepper_run_to(victim, trace->ip[via]));
 	int status;
 
 	for (size_t i = via; there && i < n; i++)
