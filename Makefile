@@ -30,6 +30,9 @@ PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils 
 	cmake g++ groff-base
 PACKAGES_LINT := clang-format g++ shellcheck
 PACKAGES_PYTHON := python3-dev python3-numpy python3-msgpack python3-zmq mypy
+# What `make bench` compares with, and draws with.
+PACKAGES_BENCH := g++ libnng-dev libnanomsg-dev libczmq-dev libnats-dev nats-server libboost-dev \
+	libiceoryx-binding-c-dev iceoryx gnuplot-nox fonts-dejavu-core
 PACKAGES_CLANG := clang libclang-rt-14-dev
 
 # ---- what is built -------------------------------------------------------------
@@ -38,7 +41,9 @@ SOURCES := $(sort $(foreach room,$(ROOMS),$(wildcard $(room)/*.c)))
 TOOLS := $(sort $(wildcard tools/*.c))
 TESTS := $(sort $(wildcard tests/*_test.c))
 SUPPORT := $(sort $(wildcard tests/support/*.c))
-BENCH := $(sort $(wildcard bench/*.c))
+BENCH := $(sort $(wildcard bench/*.c bench/peers/*.c))
+# Rivals that are built when what they need is installed: NAME and its header.
+peer = $(if $(and $(wildcard $(2)),$(if $(SAN),,plain)),$(B)/peers/$(1).so)
 EXAMPLES := $(sort $(wildcard docs/examples/*.c))
 HEADERS := $(sort $(wildcard include/*.h include/dxh/*.h))
 
@@ -80,6 +85,10 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 COMPILE = $(CC) $(CPPFLAGS) $(LIBS_CFLAGS) $(CFLAGS) $(OWN_CFLAGS) -MMD -MP -c $< -o $@
 
+PEERS := $(call peer,nng,/usr/include/nng/nng.h) $(call peer,nanomsg,/usr/include/nanomsg/nn.h) \
+	$(call peer,czmq,/usr/include/czmq.h) $(call peer,nats,/usr/include/nats/nats.h) \
+	$(call peer,iceoryx,/usr/include/iceoryx/v*/iceoryx_binding_c/api.h) \
+	$(call peer,boost,/usr/include/boost/interprocess/ipc/message_queue.hpp)
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STRESS_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/*_stress.c)))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
@@ -153,9 +162,9 @@ fuzz:
 	@tests/fuzz.sh build/clang-fuzzer $(SECONDS)
 
 bench:
-	@tools/packages.sh build/packages-demo $(PACKAGES)
-	@+$(MAKE) $(JOBS) $(B)/bench
-	@$(B)/bench $(ARGS)
+	@tools/packages.sh build/packages-bench $(PACKAGES) $(PACKAGES_BENCH)
+	@+$(MAKE) $(JOBS) all $(B)/bench
+	@$(B)/dxh bench $(ARGS)
 
 # ---- compiling and linking ----------------------------------------------------------
 $(B)/obj/%.o: %.c Makefile
@@ -180,10 +189,30 @@ $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
-# Workloads see what a user sees, and ZeroMQ for their rivals.
-$(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a
+# Workloads see what a user sees, and ZeroMQ for their rivals; bench/micro_*.c see rooms
+# from inside. Rivals that are installed are modules, which use the frame of the program.
+$(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a | $(PEERS)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) -pie -rdynamic $(LDFLAGS) $^ $(LIBS) -o $@
+
+PEER_LIBS_nng := -lnng
+PEER_LIBS_nanomsg := -lnanomsg
+PEER_LIBS_czmq := -lczmq -lzmq
+PEER_LIBS_nats := -lnats
+PEER_LIBS_iceoryx := -liceoryx_binding_c
+PEER_LIBS_boost := -lstdc++ -lrt
+$(B)/peers/%.so: $(B)/obj/bench/peers/optional/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) $^ $(PEER_LIBS_$*) -o $@
+
+$(B)/peers/boost.so: $(B)/obj/bench/peers/optional/boost_queue.o
+$(B)/obj/bench/peers/optional/iceoryx.o: CPPFLAGS += -isystem $(lastword $(wildcard /usr/include/iceoryx/v*))
+$(B)/obj/bench/peers/optional/%.o: bench/peers/optional/%.cc Makefile
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)
+	$(Q)g++ -std=c++17 $(CPPFLAGS) $(CFLAGS) -Wall -Wextra $(if $(WERROR),-Werror) -fPIC \
+		-fvisibility=hidden -pthread -MMD -MP -c $< -o $@
 
 # Processes that only public headers tell of each other.
 $(B)/net: $(call objects,$(sort $(wildcard tests/net/*.c))) $(B)/libdxh.a

@@ -1,130 +1,211 @@
 /* SPDX-License-Identifier: MIT */
-/* The workloads by name, the conditions, and the rows. */
-#include "bench/bench.h"
+/* The options, the workloads by name, and how the time is shared among them. */
+#include "bench/frame.h"
+#include "bench/peers/peers.h"
 
-#include <stdbool.h>
-#include <stdio.h>
+#include <errno.h>
+#include <ftw.h>
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static const struct {
+typedef struct workload {
 	const char *name;
-	void (*run)(const bench_options *options);
-} workloads[] = {
-	{"requests", bench_requests}, {"notify", bench_notify}, {"publish", bench_publish}};
+	const char *what;
+	void (*lay_out)(bench *found);
+} workload;
+
+static const workload workloads[] = {
+#define BENCH_WORKLOAD_ROW_(name, what) {#name, what, bench_workload_##name},
+	BENCH_WORKLOADS(BENCH_WORKLOAD_ROW_)
+#undef BENCH_WORKLOAD_ROW_
+};
 
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 
-void bench_must(dxh_status status, const char *what)
+/* What one workload may take, and a round of a side at the most and at the least. What
+ * a round costs beside its measured time: processes, connections. */
+static const double budget_s = 40, longest_s = 0.5, shortest_s = 0.02, overhead_s = 0.05;
+
+static int usage(FILE *out)
 {
-	if (status == DXH_OK)
-		return;
-	fprintf(stderr, "%s: %s\n", what, dxh_last_error());
-	exit(1);
+	fprintf(out, "usage: dxh bench [OPTION]... [WORKLOAD]...\n\n"
+	             "Compare with what could be used instead, in alternating rounds.\n\n"
+	             "  --rounds N    rounds of each side, 1..99 (5)\n"
+	             "  --seconds S   of a round of a side; default: so that a workload takes\n"
+	             "                less than a minute\n"
+	             "  --json FILE   write all that was found\n"
+	             "  --plot DIR    draw latencies and growth as SVG and PNG (needs gnuplot)\n"
+	             "  --no-pin      leave it to the system which CPU runs what\n"
+	             "  --list        name the workloads\n\n"
+	             "workloads (default: all):\n");
+	for (int i = 0; i < WORKLOADS; i++)
+		fprintf(out, "  %-14s %s\n", workloads[i].name, workloads[i].what);
+	fprintf(out, "\nexit status: 0 measured, whatever came out; 1 something failed or did not\n"
+	             "verify; 2 wrong usage\n"
+	             "example:     dxh bench rtt --plot /tmp/plots\n");
+	return out == stdout ? 0 : 2;
 }
 
-const char *bench_endpoint(void)
+static const workload *find(const char *name)
 {
-	static char buffers[8][64];
-	static unsigned count;
-	char *buffer = buffers[count % 8];
-
-	snprintf(buffer, sizeof buffers[0], "ipc://@dxh-bench-%d-%u", (int)getpid(), count++);
-	return buffer;
+	for (int i = 0; i < WORKLOADS; i++)
+		if (strcmp(workloads[i].name, name) == 0)
+			return &workloads[i];
+	return NULL;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
+/* ---- the folder of all blocks of this run ----------------------------------------------- */
 
-	return (left > right) - (left < right);
+static char folder[64];
+
+static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *place)
+{
+	(void)facts, (void)kind, (void)place;
+	return remove(path);
 }
 
-static void print_spread(double *values, int count)
+static void remove_folder(void)
 {
-	qsort(values, (size_t)count, sizeof *values, by_value);
-	printf("  %10.4g [%.4g..%.4g]", values[count / 2], values[0], values[count - 1]);
+	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-void bench_compare(const bench_options *options, const char *name, const char *unit,
-                   bench_measure ours, const char *rival_name, bench_measure rival, void *context)
+static bool make_folder(void)
 {
-	double own[BENCH_ROUNDS_MAX], other[BENCH_ROUNDS_MAX], ratio[BENCH_ROUNDS_MAX];
+	const char *given = getenv("DXH_SHM_DIR");
 
-	for (int i = 0; i < options->rounds; i++) {
-		/* Who goes first changes, for the second one finds warm caches. */
-		if (i % 2 == 0)
-			own[i] = ours(options->seconds, context);
-		other[i] = rival(options->seconds, context);
-		if (i % 2 == 1)
-			own[i] = ours(options->seconds, context);
-		ratio[i] = own[i] / other[i];
+	snprintf(folder, sizeof folder, "%.40s/dxh-bench-XXXXXX",
+	         given && given[0] != '\0' && strlen(given) < 40 ? given : "/dev/shm");
+	if (!mkdtemp(folder)) {
+		fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+		return false;
 	}
-	printf("%-24s %-5s", name, unit);
-	print_spread(own, options->rounds);
-	print_spread(other, options->rounds);
-	printf("  %-28s ratio", rival_name);
-	print_spread(ratio, options->rounds);
-	printf("\n");
-	fflush(stdout);
+	return setenv("DXH_SHM_DIR", folder, 1) == 0;
 }
 
-static void print_conditions(const bench_options *options)
-{
-	struct utsname system;
-	double load = 0;
+/* ---- running ----------------------------------------------------------------------------- */
 
-	uname(&system);
-	if (getloadavg(&load, 1) != 1)
-		load = -1;
-	printf("dxhub %s, %s %s, %ld processors, load %.1f, %d rounds of %.2g s a side, no "
-	       "pinning\n",
-	       dxh_version(), system.sysname, system.release, sysconf(_SC_NPROCESSORS_ONLN), load,
-	       options->rounds, options->seconds);
-	printf("median [min..max] of ours, of the rival, and of their ratio a round\n\n");
+static void run(bench *found, const workload *which)
+{
+	double rounds = found->options.rounds, fair;
+
+	found->workload = which->name;
+	found->sides_counted = 0;
+	found->counting = true;
+	which->lay_out(found);
+	found->counting = false;
+	fair = budget_s / (rounds * (found->sides_counted > 0 ? found->sides_counted : 1));
+	fair = fair - overhead_s < longest_s ? fair - overhead_s : longest_s;
+	fair = fair > shortest_s ? fair : shortest_s;
+	found->seconds = found->options.seconds > 0 ? found->options.seconds : fair;
+	which->lay_out(found);
 }
 
-static int usage(void)
+static int finish(const bench *found)
 {
-	printf("usage: bench [--rounds N] [--seconds S] [WORKLOAD]...\nworkloads:");
-	for (int i = 0; i < WORKLOADS; i++)
-		printf(" %s", workloads[i].name);
-	printf("\n");
-	return 2;
+	bool good = found->failures == 0;
+
+	bench_report_table(found);
+	if (found->options.json)
+		good &= bench_json_write(found, found->options.json);
+	if (found->options.plots)
+		good &= bench_plot_write(found, found->options.plots);
+	if (found->failures > 0)
+		fprintf(stderr, "%d sides FAILED, see above\n", found->failures);
+	if (bench_interrupted())
+		return 130;
+	return good ? 0 : 1;
 }
 
-static bool run_named(const char *name, const bench_options *options)
+static int measure(bench *found, char **names, int count)
 {
-	for (int i = 0; i < WORKLOADS; i++)
-		if (strcmp(workloads[i].name, name) == 0) {
-			workloads[i].run(options);
-			return true;
-		}
-	return false;
+	int code;
+
+	bench_run_init();
+	bench_pin_allow(found->options.pin);
+	if (!make_folder())
+		return 1;
+	bench_report_conditions(found, stdout);
+	for (int i = 0; i < count; i++)
+		run(found, find(names[i]));
+	for (int i = 0; count == 0 && i < WORKLOADS; i++)
+		run(found, &workloads[i]);
+	code = finish(found);
+	bench_peers_end();
+	remove_folder();
+	return code;
+}
+
+static bool number(const char *text, double least, double most, double *value)
+{
+	char *end;
+
+	*value = strtod(text, &end);
+	return end != text && *end == '\0' && *value >= least && *value <= most;
+}
+
+enum { OPTION_LIST = 256, OPTION_NO_PIN };
+
+/* -1: go on; else the exit status. */
+static int understand(int option, bench_options *options)
+{
+	double value;
+
+	switch (option) {
+	case 'r':
+		if (!number(optarg, 1, BENCH_ROUNDS_MAX, &value))
+			return usage(stderr);
+		options->rounds = (int)value;
+		return -1;
+	case 's':
+		if (!number(optarg, 0.001, 60, &options->seconds))
+			return usage(stderr);
+		return -1;
+	case 'j':
+		options->json = optarg;
+		return -1;
+	case 'p':
+		options->plots = optarg;
+		return -1;
+	case OPTION_NO_PIN:
+		options->pin = false;
+		return -1;
+	case OPTION_LIST:
+		for (int i = 0; i < WORKLOADS; i++)
+			printf("%s\n", workloads[i].name);
+		return 0;
+	case 'h':
+		return usage(stdout);
+	default:
+		return usage(stderr);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	bench_options options = {.rounds = 5, .seconds = 0.5};
-	int first = 1;
+	static const struct option long_options[] = {{"rounds", required_argument, NULL, 'r'},
+	                                             {"seconds", required_argument, NULL, 's'},
+	                                             {"json", required_argument, NULL, 'j'},
+	                                             {"plot", required_argument, NULL, 'p'},
+	                                             {"no-pin", no_argument, NULL, OPTION_NO_PIN},
+	                                             {"list", no_argument, NULL, OPTION_LIST},
+	                                             {"help", no_argument, NULL, 'h'},
+	                                             {NULL, 0, NULL, 0}};
+	bench found = {.options = {.rounds = 5, .pin = true}};
+	int option;
 
-	for (; first + 1 < argc && argv[first][0] == '-'; first += 2) {
-		if (strcmp(argv[first], "--rounds") == 0)
-			options.rounds = atoi(argv[first + 1]);
-		else if (strcmp(argv[first], "--seconds") == 0)
-			options.seconds = atof(argv[first + 1]);
-		else
-			return usage();
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		int code = understand(option, &found.options);
+
+		if (code >= 0)
+			return code;
 	}
-	if (options.rounds < 1 || options.rounds > BENCH_ROUNDS_MAX || !(options.seconds > 0))
-		return usage();
-	print_conditions(&options);
-	for (int i = first; i < argc; i++)
-		if (!run_named(argv[i], &options))
-			return usage();
-	for (int i = 0; first == argc && i < WORKLOADS; i++)
-		workloads[i].run(&options);
-	return 0;
+	for (int i = optind; i < argc; i++)
+		if (!find(argv[i])) {
+			fprintf(stderr, "there is no workload \"%s\"\n", argv[i]);
+			return usage(stderr);
+		}
+	return measure(&found, argv + optind, argc - optind);
 }

@@ -1,158 +1,99 @@
 /* SPDX-License-Identifier: MIT */
-/* Publishing to a ring that nobody reads, and reading it: against memcpy into and
- * out of memory of the same size. */
-#include "bench/bench.h"
+/* What a publish costs its writer: beside memcpy, with stamps and wake word, with
+ * readers, lossless, in bulk, with checksums; and what reading costs in place. */
+#include "bench/block.h"
+#include "bench/peers/peers.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-enum { RING_BYTES = 32 << 20, SLOTS_MAX = 4096, BYTES_MAX = 1 << 20 };
-
-static unsigned char item[BYTES_MAX];
-
-static uint32_t slots_for(size_t bytes)
+static void memcpy_block(bench *found, size_t bytes, const char *size, double floor, double goal)
 {
-	size_t slots = RING_BYTES / bytes;
+	const bench_load load = {.threads = 1, .bytes = bytes};
+	int plain, full, copy;
 
-	return slots > SLOTS_MAX ? SLOTS_MAX : (uint32_t)slots;
+	bench_block(found, BENCH_MEAN, "publish %s, no reader", size);
+	plain = bench_side(found, "dxh, no wake word", bench_publish_plain, &load);
+	copy = bench_side(found, "memcpy into the same ring", bench_memcpy, &load);
+	full = bench_side(found, "dxh, all on", bench_publish_full, &load);
+	bench_ratio_at(found, "publish.memcpy", bytes, plain, copy, BENCH_AT_MOST, floor, goal);
+	if (bytes == 64)
+		bench_ratio(found, "publish.full", full, copy, BENCH_AT_MOST, 6, 4);
+	bench_note(found, "time stamps cannot be turned off: one reading of the clock is in both");
+	bench_block_run(found);
 }
 
-/* Nanoseconds of one call of `step`, in batches so that the clock costs little. */
-static double ns_a_step(double seconds, void (*step)(void *context, uint64_t i), void *context)
+static void readers_block(bench *found)
 {
-	int64_t start_ns = dxh_now_ns(), end_ns = start_ns + (int64_t)(seconds * 1e9);
-	uint64_t count = 0;
+	bench_load load = {.threads = 1, .bytes = 64, .count = 4};
+	int four, one;
 
-	do
-		for (int i = 0; i < 16; i++)
-			step(context, count++);
-	while (dxh_now_ns() < end_ns);
-	return (double)(dxh_now_ns() - start_ns) / (double)count;
+	bench_block(found, BENCH_MEAN, "publish 64 B as fast as it goes, readers looking");
+	four = bench_side(found, "dxh, 4 readers", bench_publish_readers, &load);
+	load.count = 1;
+	one = bench_side(found, "dxh, 1 reader", bench_publish_readers, &load);
+	bench_ratio(found, "publish.readers", four, one, BENCH_AT_MOST, 1.3, 1.1);
+	bench_block_run(found);
 }
 
-typedef struct ring {
-	size_t bytes;
-	dxh_producer *producer;
-	dxh_consumer *consumer;
-	unsigned char *plain;
-} ring;
-
-static void open_block(ring *own)
+static void lossless_block(bench *found)
 {
-	const dxh_block_config config = {.slot = {.bytes = own->bytes},
-	                                 .slot_count = slots_for(own->bytes),
-	                                 .no_wait = 1,
-	                                 .unlink_on_close = 1};
-	char name[40];
+	bench_load load = {.threads = 1, .bytes = 64, .count = 4, .variant = 1};
+	int lossless, lossy;
 
-	snprintf(name, sizeof name, "bench-%d", (int)getpid());
-	bench_must(dxh_producer_open(name, &config, &own->producer), "block");
-	bench_must(dxh_consumer_open(name, NULL, &own->consumer), "attach");
+	bench_block(found, BENCH_MEAN, "publish 64 B in bursts of half a ring, 4 readers");
+	lossless = bench_side(found, "dxh, lossless", bench_publish_bursts, &load);
+	load.variant = 0;
+	lossy = bench_side(found, "dxh, lossy", bench_publish_bursts, &load);
+	bench_ratio(found, "publish.lossless", lossless, lossy, BENCH_AT_MOST, 1.5, 1.2);
+	bench_block_run(found);
 }
 
-static void close_block(ring *own)
+static void bulk_block(bench *found)
 {
-	bench_must(dxh_consumer_close(&own->consumer), "close");
-	bench_must(dxh_producer_close(&own->producer), "close");
+	const bench_load load = {.threads = 1, .bytes = 64};
+	int bulk, each;
+
+	bench_block(found, BENCH_MEAN, "publish 64 B, 32 in one call, per item");
+	bulk = bench_side(found, "dxh, 32 in one call", bench_publish_bulk, &load);
+	each = bench_side(found, "dxh, one by one", bench_publish_full, &load);
+	bench_ratio(found, "publish.bulk", bulk, each, BENCH_AT_MOST, 0.6, 0.3);
+	bench_block_run(found);
 }
 
-static void publish_one(void *context, uint64_t i)
+void bench_workload_publish(bench *found)
 {
-	ring *own = context;
-
-	(void)i;
-	bench_must(dxh_publish(own->producer, item, own->bytes, DXH_NOW), "publish");
+	memcpy_block(found, 64, "64 B", 1.5, 1.2);
+	memcpy_block(found, 4096, "4 KiB", 1.35, 1.1);
+	memcpy_block(found, 1 << 20, "1 MiB", 1.1, 1.0);
+	readers_block(found);
+	lossless_block(found);
+	bulk_block(found);
 }
 
-static double publish(double seconds, void *context)
+void bench_workload_read(bench *found)
 {
-	ring own = {.bytes = *(const size_t *)context};
-	double ns;
+	bench_load load = {.threads = 1, .bytes = 4096, .variant = 1};
+	int look, copy;
 
-	open_block(&own);
-	ns = ns_a_step(seconds, publish_one, &own);
-	close_block(&own);
-	return ns;
+	bench_block(found, BENCH_MEAN, "read 4 KiB from a ring of 32 MiB");
+	look = bench_side(found, "dxh, in place", bench_read, &load);
+	load.variant = 0;
+	copy = bench_side(found, "dxh, copied out", bench_read, &load);
+	bench_ratio(found, "read.validate", look, copy, BENCH_AT_MOST, 0.1, 0.05);
+	bench_block_run(found);
 }
 
-static void publish_and_read_one(void *context, uint64_t i)
+void bench_workload_checksum(bench *found)
 {
-	ring *own = context;
-	dxh_item got;
+	bench_load load = {.threads = 1, .bytes = 4096};
+	int checked, plain;
 
-	publish_one(context, i);
-	bench_must(dxh_read_next(own->consumer, item, own->bytes, DXH_NOW, &got), "read");
-}
-
-static double publish_and_read(double seconds, void *context)
-{
-	ring own = {.bytes = *(const size_t *)context};
-	double ns;
-
-	open_block(&own);
-	ns = ns_a_step(seconds, publish_and_read_one, &own);
-	close_block(&own);
-	return ns;
-}
-
-static unsigned char *plain_at(const ring *own, uint64_t i)
-{
-	return own->plain + i % slots_for(own->bytes) * own->bytes;
-}
-
-static void copy_in(void *context, uint64_t i)
-{
-	const ring *own = context;
-
-	memcpy(plain_at(own, i), item, own->bytes);
-	__asm__ volatile("" ::: "memory"); /* the copy is wanted */
-}
-
-static void copy_in_and_out(void *context, uint64_t i)
-{
-	const ring *own = context;
-
-	copy_in(context, i);
-	memcpy(item, plain_at(own, i), own->bytes);
-	__asm__ volatile("" ::: "memory");
-}
-
-static double copies(double seconds, void *context, void (*step)(void *context, uint64_t i))
-{
-	ring own = {.bytes = *(const size_t *)context};
-	double ns;
-
-	own.plain = malloc(slots_for(own.bytes) * own.bytes);
-	memset(own.plain, 1, slots_for(own.bytes) * own.bytes);
-	ns = ns_a_step(seconds, step, &own);
-	free(own.plain);
-	return ns;
-}
-
-static double plain_in(double seconds, void *context)
-{
-	return copies(seconds, context, copy_in);
-}
-
-static double plain_in_and_out(double seconds, void *context)
-{
-	return copies(seconds, context, copy_in_and_out);
-}
-
-void bench_publish(const bench_options *options)
-{
-	const size_t sizes[] = {64, 4096, BYTES_MAX};
-
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		size_t bytes = sizes[i];
-		char name[40];
-
-		snprintf(name, sizeof name, "publish %zu B", bytes);
-		bench_compare(options, name, "ns", publish, "memcpy", plain_in, &bytes);
-		snprintf(name, sizeof name, "publish + read %zu B", bytes);
-		bench_compare(options, name, "ns", publish_and_read, "memcpy in and out",
-		              plain_in_and_out, &bytes);
-	}
+	bench_block(found, BENCH_MEAN, "publish 4 KiB with a checksum");
+	plain = bench_side(found, "dxh, none", bench_publish_checked, &load);
+	load.variant = DXH_CHECKSUM_XXH3;
+	checked = bench_side(found, "dxh, XXH3", bench_publish_checked, &load);
+	load.variant = DXH_CHECKSUM_CRC32C;
+	bench_side(found, "dxh, CRC-32C", bench_publish_checked, &load);
+	load.variant = DXH_CHECKSUM_BLAKE2B;
+	bench_side(found, "dxh, BLAKE2b", bench_publish_checked, &load);
+	bench_ratio(found, "checksum.xxh3", checked, plain, BENCH_AT_MOST, 3.5, 2);
+	bench_block_run(found);
 }

@@ -23,6 +23,7 @@ static const struct command {
 	{"check", "look whether a block is in order", tool_check},
 	{"recover", "put in order what a crash left in a block", tool_recover},
 	{"gc", "remove blocks that nobody uses", tool_gc},
+	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -19,6 +19,7 @@ enum {
 };
 
 /* One file each; argv[0] is the name of the subcommand. */
+int tool_bench(int argc, char **argv);
 int tool_broker(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
