@@ -81,6 +81,7 @@ void dxi_request_free(dxh_request *request)
 	dxh_service *service = request->service;
 
 	release_answer(request);
+	dxi_kept_let_go(request);
 	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
 		request->next = service->spare;
 		service->spare = request;
@@ -110,6 +111,7 @@ dxh_request *dxi_request_shrink(dxh_request *request)
 	if (needed > 0)
 		memcpy(smaller->storage, request->answer, needed);
 	request->answer_body = NULL;
+	dxi_kept_moved(request, smaller);
 	dxi_request_free(request);
 	return smaller;
 }

@@ -3,6 +3,7 @@
 #include "runtime/answer_transfer.h"
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
+#include "runtime/repeat.h"
 #include "runtime/request_assembly.h"
 
 #include "base/futex.h"
@@ -58,8 +59,9 @@ void dxi_client_drop(dxi_client *client)
 	dxi_count(&service->hub->metrics->replies_dropped, client->replies + client->open.count);
 	for (dxh_request *request = client->open.first; request; request = request->next) {
 		request->client = NULL;
-		/* relaxed: a hint to the worker. */
-		atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
+		/* relaxed: a hint to the worker. What is kept may be asked for again. */
+		if (!request->kept)
+			atomic_store_explicit(&request->canceled, 1, memory_order_relaxed);
 	}
 	while (client->answers.first) {
 		dxh_request *request = client->answers.first;
@@ -71,6 +73,7 @@ void dxi_client_drop(dxi_client *client)
 	dxi_request_parts_drop(client);
 	dxi_answer_parts_drop(client);
 	dxi_notes_drop(client);
+	dxi_client_went(client);
 	service->client_count--;
 	free(client);
 	dxi_service_tell_if_deserted(service);
@@ -164,9 +167,11 @@ static void welcome(dxi_client *client)
 	                   .incarnation = service->hub->incarnation,
 	                   .frame_bytes = service->hub->config.frame_bytes,
 	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT |
-	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS,
+	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS |
+	                               (client->memory ? DXI_FEATURE_KEEP : 0),
 	                   .window_bytes = service->config.client_bytes,
 	                   .notify_bytes = client->notify_window,
+	                   .memory = client->memory_token,
 	                   .window_records = service->config.client_window};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 
@@ -217,5 +222,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 	client->frame_bytes = service->hub->config.frame_bytes;
 	if (hello.features & DXI_FEATURE_CREDIT)
 		client->notify_window = service->config.notify_bytes;
+	if (hello.features & DXI_FEATURE_KEEP)
+		dxi_client_remember(client);
 	welcome(client);
 }

@@ -29,7 +29,9 @@ struct dxi_client {
 	dxi_queued queued;
 	bool retried; /* since it became full */
 	uint64_t incarnation;
-	char name[64]; /* of its hub, for people */
+	dxi_memory *memory;    /* see repeat.h; NULL: nothing is kept for it */
+	uint64_t memory_token; /* as it was told */
+	char name[64];         /* of its hub, for people */
 	int64_t heard_ns;
 	dxi_backlog backlog;      /* received, not yet in the inbox */
 	dxi_request_list open;    /* in the backlog, the inbox or with the user */

@@ -131,9 +131,16 @@ void dxi_window_refuse(dxh_peer *peer, dxi_operation *operation)
 	dxi_operation_end(operation, DXH_ETOOBIG, DXH_NOT_SENT, text, (size_t)bytes);
 }
 
+/* What may come again, and the service is to keep the answer of. */
+static uint8_t request_flags(const dxi_operation *operation)
+{
+	return operation->peer->memory != 0 && operation->idempotent ? DXI_FLAG_KEEP : 0;
+}
+
 dxi_record dxi_request_record(dxi_operation *operation, const dxh_hub *hub)
 {
 	return (dxi_record){.kind = DXI_REQUEST,
+	                    .flags = request_flags(operation),
 	                    .id = dxi_operation_id(operation),
 	                    .attempt = operation->attempt,
 	                    .budget_us =
@@ -176,7 +183,7 @@ static size_t encode_requests(dxh_peer *peer, dxi_frame_writer *writer, dxi_outg
 		bool is_behind = peer->takes_parts && record.body_bytes >= DXI_BODY_IN_PLACE_MIN;
 
 		if (is_behind)
-			record.flags = DXI_FLAG_BODY_IN_NEXT_PART;
+			record.flags |= DXI_FLAG_BODY_IN_NEXT_PART;
 		/* A large request gets a frame of its own size, alone. */
 		if (writer->records == 0)
 			writer->capacity = DXI_MESSAGE_BYTES_MAX;
@@ -240,6 +247,9 @@ static bool send_requests(dxh_peer *peer)
 	dxi_control_lane_encode(&peer->control, &writer);
 	flushes = encode_flushes(peer, &writer);
 	dxi_subscriptions_encode(peer, &writer);
+	/* Before the requests: the service makes room for their answers. */
+	dxi_acks_encode(peer, &writer,
+	                peer->lane.first && dxi_window_has_room(peer, 0, 0, peer->lane.first));
 	requests = encode_requests(peer, &writer, &message);
 	message.frame_bytes = dxi_frame_end(&writer);
 	if (message.frame_bytes == 0 || dxi_socket_send(peer->socket, &message) != DXI_SENT_ALL)
@@ -247,6 +257,7 @@ static bool send_requests(dxh_peer *peer)
 	peer->pulse.beat_due = false;
 	dxi_control_lane_sent(&peer->control);
 	dxi_subscriptions_sent(peer);
+	dxi_acks_sent(peer);
 	move_to(&peer->lane, &peer->sent, requests);
 	move_to(&peer->flushes, &peer->flushing, flushes);
 	dxi_peer_settle_flushes(peer);

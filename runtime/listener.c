@@ -6,6 +6,7 @@
 #include "runtime/answer_transfer.h"
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
+#include "runtime/repeat.h"
 #include "runtime/request_assembly.h"
 
 #include "base/status.h"
@@ -43,6 +44,7 @@ dxi_request_announced(dxh_service *service, const dxi_record *record, size_t bod
 	request->body_bytes = body_bytes;
 	request->id = record->id;
 	request->attempt = record->attempt;
+	request->is_to_be_kept = record->flags & DXI_FLAG_KEEP;
 	request->deadline_ns = dxi_budget_decode(record->budget_us, service->hub->now_ns);
 	return request;
 }
@@ -154,15 +156,21 @@ void dxi_request_accept(dxi_client *client, dxh_request *request)
 	request->client = client;
 	client->bytes += request->body_bytes;
 	dxi_request_append(&client->open, request);
+	if (request->is_to_be_kept && client->memory)
+		dxi_kept_begin(client->memory, request);
 }
 
 static void take_request(dxi_client *client, const dxi_record *record)
 {
 	dxh_service *service = client->service;
+	dxh_request *request;
+	dxh_status status;
 	const char *text;
-	dxh_status status = dxi_request_admit(client, record->body_bytes, &text);
-	dxh_request *request = status == DXH_OK ? copy_record(service, record) : NULL;
 
+	if (dxi_repeat_taken(client, record))
+		return;
+	status = dxi_request_admit(client, record->body_bytes, &text);
+	request = status == DXH_OK ? copy_record(service, record) : NULL;
 	dxi_count(&service->hub->metrics->requests_received, 1);
 	if (request)
 		dxi_request_accept(client, request);
@@ -283,7 +291,11 @@ static bool take_record(dxi_client *client, const dxi_record *record)
 	case DXI_BEAT:
 		dxi_answer_now(client, DXI_BEAT, 0, DXH_OK, NULL, 0);
 		return true;
+	case DXI_ACK:
+		dxi_acks_taken(client, record);
+		return true;
 	case DXI_GOODBYE:
+		dxi_client_said_goodbye(client);
 		dxi_client_drop(client);
 		return false;
 	default:
@@ -417,6 +429,8 @@ void dxi_service_take_answer(dxh_request *request)
 	came_back(service, request);
 	if (request->answer_body)
 		dxi_count(&service->hub->metrics->memory_bytes, request->answer_bytes);
+	if (request->kept)
+		dxi_kept_answer(request->kept, request);
 	if (client) {
 		dxi_request_remove(&client->open, request);
 		client->bytes -= request->body_bytes;
@@ -449,6 +463,7 @@ static void answer_closed(dxi_client *client)
 void dxi_service_say_farewell(dxh_service *service)
 {
 	service->leaving = true;
+	dxi_repeats_stop(service);
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		for (dxi_client *client = service->buckets[i]; client;
 		     client = client->next_in_bucket)
@@ -476,6 +491,7 @@ static void free_inbox_rest(dxh_service *service)
 
 void dxi_service_free(dxh_service *service, int linger_ms)
 {
+	dxi_repeats_stop(service);
 	free_inbox_rest(service);
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		while (service->buckets[i])

@@ -40,7 +40,12 @@
 	X(replies_sent)                                                                            \
 	X(replies_dropped)                                                                         \
 	X(clients_refused)                                                                         \
-	X(control_refused)
+	X(control_refused)                                                                         \
+	X(repeats_answered)                                                                        \
+	X(repeats_joined)                                                                          \
+	X(repeats_refused)                                                                         \
+	X(replies_evicted)                                                                         \
+	X(replies_forgotten)
 #define DXI_NOTE_COUNTERS(X)                                                                       \
 	X(notes_published)                                                                         \
 	X(notes_sent)                                                                              \

@@ -497,11 +497,21 @@ typedef struct result {
 	bool own;
 } result;
 
+/* The service keeps its answer, or what became of it, for the case that it comes again. */
+static bool is_kept_by_service(const dxi_operation *operation)
+{
+	return operation->kind == DXI_OP_REQUEST && operation->idempotent &&
+	       operation->peer->memory != 0 &&
+	       (operation->place == DXI_IN_SENT || operation->attempt > 0);
+}
+
 /* What the operation held goes; the slot is the completion's then. */
 static void let_go(dxi_operation *operation, dxh_certainty certainty)
 {
 	dxh_peer *peer = operation->peer;
 
+	if (is_kept_by_service(operation))
+		dxi_acks_add(peer, dxi_operation_id(operation));
 	dxi_operation_remove(operation);
 	note_end(peer->hub, operation, certainty);
 	dxi_wheel_disarm(&peer->hub->deadlines, &operation->timer);

@@ -153,6 +153,7 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 	                                              requests_bytes(&peer->config, hub)});
 	dxi_retries_init(peer);
 	dxi_pulse_init(peer);
+	dxi_acks_init(peer);
 	status = dxi_curve_of_peer(config, &peer->curve);
 	if (status == DXH_OK)
 		status = init_batches(peer);
@@ -202,6 +203,7 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms)
 {
 	dxi_connection_stop(peer, linger_ms);
 	dxi_retries_stop(peer);
+	dxi_acks_stop(peer);
 	dxi_subscriptions_free(peer);
 	dxi_control_lane_fini(&peer->control);
 	dxi_count_down(&peer->hub->metrics->memory_bytes, peer->notes.bytes);

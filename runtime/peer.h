@@ -8,6 +8,7 @@
 #define DXI_PEER_H
 
 #include "queue/credit.h"
+#include "runtime/acks.h"
 #include "runtime/batch.h"
 #include "runtime/control_lane.h"
 #include "runtime/endpoint.h"
@@ -56,10 +57,12 @@ struct dxh_peer {
 	dxi_operation_list sent; /* requests that wait for their reply */
 	dxi_retries retries;
 	dxi_pulse pulse;
-	uint32_t window;         /* how many the service lets us have open */
-	uint64_t window_bytes;   /* of their bodies; UINT64_MAX: not counted */
-	uint64_t open_bytes;     /* of bodies sent, or being sent, and not answered */
-	bool takes_parts;        /* the service does */
+	uint32_t window;       /* how many the service lets us have open */
+	uint64_t window_bytes; /* of their bodies; UINT64_MAX: not counted */
+	uint64_t open_bytes;   /* of bodies sent, or being sent, and not answered */
+	bool takes_parts;      /* the service does */
+	uint64_t memory;       /* what the service knows of us, as a number; 0: it keeps nothing */
+	dxi_acks acks;
 	bool parts_were_last;    /* of parts and notifications */
 	dxi_assemblies arriving; /* replies in parts */
 	uint32_t frame_bytes;    /* at this size a frame is closed */

@@ -181,7 +181,7 @@ static bool say_hello(dxh_peer *peer)
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = peer->incarnation,
 	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT |
-	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS,
+	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS | DXI_FEATURE_KEEP,
 	                   .frame_bytes = hub->config.frame_bytes};
 	unsigned char body[DXI_HELLO_BYTES_MAX];
 	dxi_frame_writer writer = dxi_frame_begin(hub->scratch, DXI_FRAME_BYTES_MAX);
@@ -226,6 +226,8 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	peer->window = hello.window_records;
 	peer->window_bytes = hello.window_bytes > 0 ? hello.window_bytes : UINT64_MAX;
 	peer->takes_parts = (hello.features & DXI_FEATURE_PARTS) != 0;
+	peer->memory = hello.features & DXI_FEATURE_KEEP ? hello.memory : 0;
+	dxi_acks_welcomed(peer);
 	peer->frame_bytes = hub->config.frame_bytes;
 	peer->backoff_ns = 0;
 	peer->refusal_logged = false;

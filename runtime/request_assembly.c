@@ -3,6 +3,8 @@
  * service's inbox; a request goes on to the workers when its last part has come. */
 #include "runtime/request_assembly.h"
 
+#include "runtime/repeat.h"
+
 #include "base/clock.h"
 #include "base/status.h"
 
@@ -124,9 +126,12 @@ static void take(dxi_client *client, dxi_assembly *assembly, const dxi_record *p
 static void take_first(dxi_client *client, const dxi_record *part)
 {
 	const char *text = dxi_part_fault(part, part->total_bytes, 0);
-	dxh_status status = text ? DXH_EPROTO : dxi_request_admit(client, part->total_bytes, &text);
 	dxi_assembly *assembly = NULL;
+	dxh_status status;
 
+	if (!text && dxi_repeat_taken(client, part))
+		return;
+	status = text ? DXH_EPROTO : dxi_request_admit(client, part->total_bytes, &text);
 	dxi_count(&client->service->hub->metrics->requests_received, 1);
 	if (status == DXH_OK) {
 		assembly = begin(client, part, &text);

@@ -91,7 +91,7 @@ static dxi_record next_part(const dxh_peer *peer, dxi_operation *operation)
 
 	if (!peer->takes_parts)
 		return part;
-	part.flags = DXI_FLAG_PART | DXI_FLAG_BODY_IN_NEXT_PART;
+	part.flags |= DXI_FLAG_PART | DXI_FLAG_BODY_IN_NEXT_PART;
 	part.total_bytes = operation->body_bytes;
 	part.offset = operation->large.sent_bytes;
 	part.body = dxi_operation_body(operation) + part.offset;
@@ -101,6 +101,7 @@ static dxi_record next_part(const dxh_peer *peer, dxi_operation *operation)
 		part.body_bytes = DXI_BODY_PART_BYTES_MAX;
 	}
 	if (part.offset > 0) { /* the first part has said it */
+		part.flags &= (uint8_t) ~(DXI_FLAG_KEEP | DXI_FLAG_ONCE);
 		part.subject_bytes = 0;
 		part.budget_us = 0;
 		part.attempt = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Binding, receiving and answering, as user threads see it. */
 #include "runtime/parcel.h"
+#include "runtime/repeat.h"
 
 #include "base/clock.h"
 #include "base/futex.h"
@@ -23,10 +24,14 @@ enum {
 	PUBLISH_BYTES_DEFAULT = 4 << 20,
 	SUBSCRIPTIONS_DEFAULT = 64,
 	SUBSCRIPTIONS_MAX = 4096,
+	REPLIES_DEFAULT = 16384,
+	REPLIES_BYTES_DEFAULT = 16 << 20,
 	ERROR_TEXT_MAX = 32768, /* what is longer is cut */
 	BUSY_STEP_NS = 2 * DXI_NS_PER_MS,
 	BUSY_WAIT_NS = 250 * DXI_NS_PER_MS
 };
+
+static const int64_t ABSENT_NS_DEFAULT = 60 * (int64_t)DXI_NS_PER_S;
 
 /* Room for two of the largest bodies, so that one that wants all of the window need not
  * wait for every other to be gone. */
@@ -75,6 +80,24 @@ static dxh_status check_config(dxh_service_config *config)
 	return DXH_OK;
 }
 
+static dxh_status check_repeats(dxh_service_config *config)
+{
+	if (config->replies_max == 0)
+		config->replies_max = REPLIES_DEFAULT;
+	if (config->replies_bytes == 0)
+		config->replies_bytes = REPLIES_BYTES_DEFAULT;
+	if (config->replies_absent_ns == 0)
+		config->replies_absent_ns = ABSENT_NS_DEFAULT;
+	if ((unsigned)config->repeats > DXH_REPEATS_EXECUTE)
+		return dxi_fail(DXH_EINVAL, "repeats is %d, which is no dxh_repeats",
+		                (int)config->repeats);
+	if (config->replies_max > INBOX_MAX || config->replies_absent_ns < 0)
+		return dxi_fail(DXH_EINVAL,
+		                "replies_max is at most %d, and replies_absent_ns not negative",
+		                INBOX_MAX);
+	return DXH_OK;
+}
+
 static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, dxh_service **made)
 {
 	dxh_service *service = calloc(1, sizeof *service);
@@ -95,6 +118,8 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 	service->allow_file = config->allow_file ? strdup(config->allow_file) : NULL;
 	service->config.key_file = service->config.allow_file = NULL; /* the caller's */
 	status = dxi_curve_of_service(config, &service->curve);
+	if (status == DXH_OK)
+		status = dxi_repeats_init(service);
 	if (status == DXH_OK &&
 	    (!service->inbox || !service->buckets || (config->allow_file && !service->allow_file)))
 		status = dxi_fail(DXH_ENOMEM, "no memory for a service of %u clients",
@@ -108,6 +133,7 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 
 void dxi_service_destroy(dxh_service *service)
 {
+	dxi_reply_cache_fini(&service->cache);
 	dxi_inbox_free(service->inbox);
 	dxi_curve_wipe(&service->curve);
 	dxi_handlers_free(&service->handlers);
@@ -168,6 +194,8 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 
 	if (status == DXH_OK)
 		status = check_config(&config);
+	if (status == DXH_OK)
+		status = check_repeats(&config);
 	if (status == DXH_OK && (!hub || !service))
 		status = dxi_fail(DXH_EINVAL,
 		                  "dxh_service_bind needs a hub and room for the service");

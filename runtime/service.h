@@ -13,6 +13,7 @@
 #include "runtime/endpoint.h"
 #include "runtime/handlers.h"
 #include "runtime/hub.h"
+#include "runtime/reply_cache.h"
 #include "runtime/security.h"
 #include "runtime/topics.h"
 #include "runtime/turns.h"
@@ -34,6 +35,8 @@ struct dxh_request {
 	int64_t deadline_ns;
 	_Atomic int canceled; /* relaxed: a hint */
 	uint16_t attempt;     /* 0 the first time */
+	bool is_to_be_kept;   /* what becomes of it, see reply_cache.h */
+	dxi_kept *kept;       /* I/O thread; NULL: it is not, or no more */
 
 	/* received; the user's until answered */
 	unsigned char *body;
@@ -93,6 +96,8 @@ struct dxh_service {
 	dxi_backlog leavings;       /* of clients that are gone */
 	dxi_client_queue answering; /* clients whose answers can be tried now */
 	dxi_client_queue parked;    /* those that were full; tried at the next edge */
+	dxi_reply_cache cache;      /* not after its farewell */
+	dxi_tick absence;           /* who has been away too long is forgotten */
 	uint64_t requests_out;      /* waiting, in the inbox or with the user */
 	uint64_t bytes_out;         /* what those hold */
 	bool leaving;               /* takes nothing more, has said farewell */

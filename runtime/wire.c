@@ -16,7 +16,8 @@ static const uint32_t FRAME_MAGIC = 0x31485844; /* "DXH1" */
 static const uint32_t BUDGET_LONG = UINT32_MAX;
 
 enum { PART_HEADER_BYTES = 16 }; /* total and offset */
-static const uint8_t ALL_FLAGS = DXI_FLAG_PART | DXI_FLAG_MORE | DXI_FLAG_BODY_IN_NEXT_PART;
+static const uint8_t BODY_FLAGS = DXI_FLAG_PART | DXI_FLAG_MORE | DXI_FLAG_BODY_IN_NEXT_PART;
+static const uint8_t REQUEST_FLAGS = DXI_FLAG_KEEP | DXI_FLAG_ONCE;
 
 /* A frame of the smallest records cannot exceed the 16-bit count. */
 static_assert(DXI_MESSAGE_BYTES_MAX / DXI_RECORD_HEADER_BYTES <= UINT16_MAX, "protocol 1");
@@ -61,9 +62,16 @@ static size_t padded(size_t bytes)
 	return (bytes + DXI_RECORD_ALIGN - 1) & ~(size_t)(DXI_RECORD_ALIGN - 1);
 }
 
-static bool takes_flags(uint8_t kind)
+static uint8_t flags_of_kind(uint8_t kind)
 {
-	return kind == DXI_REQUEST || kind == DXI_REPLY;
+	switch (kind) {
+	case DXI_REQUEST:
+		return BODY_FLAGS | REQUEST_FLAGS;
+	case DXI_REPLY:
+		return BODY_FLAGS;
+	default:
+		return 0;
+	}
 }
 
 /* ---- writing ---- */
@@ -73,9 +81,9 @@ const char *dxi_record_kind_name(unsigned kind)
 	static const char *const names[] = {"?",         "HELLO",       "WELCOME", "BEAT",
 	                                    "REQUEST",   "REPLY",       "ERROR",   "NOTIFY",
 	                                    "SUBSCRIBE", "UNSUBSCRIBE", "CANCEL",  "CREDIT",
-	                                    "FLUSH",     "FLUSHED",     "GOODBYE"};
+	                                    "FLUSH",     "FLUSHED",     "GOODBYE", "ACK"};
 
-	return kind <= DXI_GOODBYE ? names[kind] : names[0];
+	return kind <= DXI_KIND_LAST ? names[kind] : names[0];
 }
 
 size_t dxi_record_bytes(size_t subject_bytes, size_t body_bytes)
@@ -98,9 +106,9 @@ void dxi_record_encode(void *at, const dxi_record *record)
 	size_t used =
 		DXI_RECORD_HEADER_BYTES + record->subject_bytes + bytes_behind_subject(record);
 
-	assert(record->kind >= DXI_HELLO && record->kind <= DXI_GOODBYE);
-	assert(record->flags == 0 || takes_flags(record->kind));
-	assert(record->flags == 0 || record->body_bytes <= DXI_BODY_PART_BYTES_MAX);
+	assert(record->kind >= DXI_HELLO && record->kind <= DXI_KIND_LAST);
+	assert(!(record->flags & ~flags_of_kind(record->kind)));
+	assert(!(record->flags & BODY_FLAGS) || record->body_bytes <= DXI_BODY_PART_BYTES_MAX);
 	assert(record->subject_bytes <= DXH_SUBJECT_MAX && used <= DXI_MESSAGE_BYTES_MAX);
 
 	put_u32(bytes, (uint32_t)used);
@@ -223,10 +231,12 @@ static fault check_flags(const unsigned char *at, size_t body_at, size_t body_by
 	uint8_t flags = at[5];
 	size_t header_bytes = flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0;
 
-	if (flags & ~ALL_FLAGS)
+	if (flags & ~(BODY_FLAGS | REQUEST_FLAGS))
 		return (fault){"unknown record flags", 5};
-	if (flags && !takes_flags(at[4]))
-		return (fault){"flags on a kind that has none", 5};
+	if (flags & ~flags_of_kind(at[4]))
+		return (fault){"flags that its kind does not have", 5};
+	if ((flags & DXI_FLAG_ONCE) && !(flags & DXI_FLAG_KEEP))
+		return (fault){"to be executed once, and not to be kept", 5};
 	if ((flags & DXI_FLAG_MORE) && !(flags & DXI_FLAG_PART))
 		return (fault){"more parts of what is no part", 5};
 	if (body_bytes < header_bytes)
@@ -313,7 +323,7 @@ static fault take_record(const unsigned char *at, size_t left, const dxi_frame_r
 	*record = (dxi_record){.kind = at[4]};
 	if (record->kind == 0)
 		return (fault){"record kind is 0", 4};
-	if (record->kind > DXI_GOODBYE)
+	if (record->kind > DXI_KIND_LAST)
 		return (fault){NULL, 0}; /* only a newer minor knows what it holds */
 	found = check_record(at, bytes, behind);
 	if (found.rule)
@@ -384,7 +394,7 @@ dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record)
 			              found.rule);
 		reader->at += occupied;
 		reader->records_left--;
-		if (record->kind <= DXI_GOODBYE)
+		if (record->kind <= DXI_KIND_LAST)
 			return DXH_OK;
 		reader->skipped++;
 	}
@@ -394,7 +404,7 @@ dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record)
 /* ---- handshake ---- */
 
 /* The greatest number of values a HELLO may hold: room for keys of newer minors. */
-enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 9 };
+enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 10 };
 
 size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
 {
@@ -409,6 +419,8 @@ size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
 	dxi_write_uint(&writer, hello->incarnation);
 	dxi_write_text(&writer, "major");
 	dxi_write_uint(&writer, hello->major);
+	dxi_write_text(&writer, "memory");
+	dxi_write_uint(&writer, hello->memory);
 	dxi_write_text(&writer, "minor");
 	dxi_write_uint(&writer, hello->minor);
 	dxi_write_text(&writer, "name");
@@ -443,9 +455,28 @@ dxh_status dxi_hello_read(const void *bytes, size_t length, dxi_hello *hello)
 	dxi_fields_u64(&fields, "window_bytes", UINT64_MAX, &read.window_bytes);
 	if (dxi_fields_has(&fields, "notify_bytes"))
 		dxi_fields_u64(&fields, "notify_bytes", UINT64_MAX, &read.notify_bytes);
+	if (dxi_fields_has(&fields, "memory"))
+		dxi_fields_u64(&fields, "memory", UINT64_MAX, &read.memory);
 	if (fields.status == DXH_OK)
 		*hello = read;
 	return fields.status;
+}
+
+/* ---- ids ---- */
+
+void dxi_ids_write(const uint64_t *ids, size_t count, void *bytes)
+{
+	unsigned char *at = bytes;
+
+	for (size_t i = 0; i < count; i++)
+		put_u64(at + i * DXI_ID_BYTES, ids[i]);
+}
+
+uint64_t dxi_ids_read(const void *bytes, size_t index)
+{
+	const unsigned char *at = bytes;
+
+	return get_u64(at + index * DXI_ID_BYTES);
 }
 
 /* ---- time ---- */

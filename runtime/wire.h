@@ -16,14 +16,15 @@
 
 /* A major is refused unless equal; a higher minor adds record kinds, HELLO keys
  * and feature bits, all of which an older side ignores. */
-enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 2 };
+enum { DXI_PROTOCOL_MAJOR = 1, DXI_PROTOCOL_MINOR = 3 };
 
 /* Bits of HELLO and WELCOME. */
 enum {
 	DXI_FEATURE_SUBSCRIBE = 1,
-	DXI_FEATURE_BEAT = 2,  /* a service that answers BEAT with BEAT */
-	DXI_FEATURE_PARTS = 4, /* takes records with DXI_FLAG_* */
-	DXI_FEATURE_CREDIT = 8 /* notifications within notify_bytes, returned by CREDIT */
+	DXI_FEATURE_BEAT = 2,   /* a service that answers BEAT with BEAT */
+	DXI_FEATURE_PARTS = 4,  /* takes records with DXI_FLAG_* */
+	DXI_FEATURE_CREDIT = 8, /* notifications within notify_bytes, returned by CREDIT */
+	DXI_FEATURE_KEEP = 16   /* answers that are kept until ACK, see reply_cache.h */
 };
 
 enum {
@@ -49,6 +50,13 @@ enum {
 	DXI_FLAG_BODY_IN_NEXT_PART = 4
 };
 
+/* Flags of REQUEST, to who has said DXI_FEATURE_KEEP. Of a body in parts, of its first. */
+enum {
+	DXI_FLAG_KEEP = 8, /* it may come again: keep the answer until ACK */
+	/* Only with KEEP: a repetition of what is not known for certain is refused. */
+	DXI_FLAG_ONCE = 16
+};
+
 /* Codes are part of the protocol; 0 is never one. A code beyond the last comes
  * from a newer minor: the reader steps over such a record. */
 enum dxi_record_kind {
@@ -65,7 +73,9 @@ enum dxi_record_kind {
 	DXI_CREDIT,
 	DXI_FLUSH,
 	DXI_FLUSHED,
-	DXI_GOODBYE
+	DXI_GOODBYE,
+	DXI_ACK,
+	DXI_KIND_LAST = DXI_ACK
 };
 
 /* The name of a kind, for logs; "?" for none. */
@@ -158,6 +168,7 @@ typedef struct dxi_hello {
 	uint64_t window_bytes;
 	/* WELCOME: bytes of NOTIFY records that may be under way; 0: not counted. */
 	uint64_t notify_bytes;
+	uint64_t memory; /* WELCOME: see dxi_memory_token(); 0: no answers are kept */
 } dxi_hello;
 
 /* Returns the bytes written, 0 when they do not fit. */
@@ -166,6 +177,13 @@ size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity);
 /* Returns: DXH_EVERSION naming both majors; DXH_EPROTO naming the key that is
  * missing or of the wrong type. Unknown keys are ignored. */
 dxh_status dxi_hello_read(const void *bytes, size_t length, dxi_hello *hello);
+
+/* ---- the body of ACK: ids, one behind the other ---- */
+
+enum { DXI_ID_BYTES = 8 };
+
+void dxi_ids_write(const uint64_t *ids, size_t count, void *bytes);
+uint64_t dxi_ids_read(const void *bytes, size_t index);
 
 /* ---- time ---- */
 

@@ -32,7 +32,8 @@ static const dxi_hello example = {.major = DXI_PROTOCOL_MAJOR,
                                   .features = 0x80000001,
                                   .window_records = 4096,
                                   .window_bytes = UINT64_C(1) << 40,
-                                  .notify_bytes = UINT64_C(1) << 41};
+                                  .notify_bytes = UINT64_C(1) << 41,
+                                  .memory = UINT64_MAX - 6};
 
 Test(hello, a_hello_is_read_as_it_was_written, .timeout = 30)
 {
@@ -50,6 +51,7 @@ Test(hello, a_hello_is_read_as_it_was_written, .timeout = 30)
 	cr_expect_eq(hello.window_records, example.window_records);
 	cr_expect_eq(hello.window_bytes, example.window_bytes);
 	cr_expect_eq(hello.notify_bytes, example.notify_bytes);
+	cr_expect_eq(hello.memory, example.memory);
 }
 
 Test(hello, a_hello_is_canonical_messagepack_and_fits_the_promised_bytes, .timeout = 30)
@@ -61,7 +63,7 @@ Test(hello, a_hello_is_canonical_messagepack_and_fits_the_promised_bytes, .timeo
 	memset(full.name, 'n', sizeof full.name - 1);
 	full.minor = UINT16_MAX;
 	full.features = full.frame_bytes = full.window_records = UINT32_MAX;
-	full.window_bytes = full.notify_bytes = UINT64_MAX;
+	full.window_bytes = full.notify_bytes = full.memory = UINT64_MAX;
 	length = dxi_hello_write(&full, buffer, DXI_HELLO_BYTES_MAX);
 	cr_assert_gt(length, 0);
 	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK, "%s", dxh_last_error());
@@ -83,7 +85,7 @@ Test(hello, every_shorter_piece_of_a_hello_is_refused, .timeout = 30)
 	}
 }
 
-/* HELLO once more, but for notify_bytes, which may be left out; key by key, with one of them left out or of another type. */
+/* HELLO once more, but for notify_bytes and memory, which may be left out; key by key, with one of them left out or of another type. */
 enum change { AS_IS, LEFT_OUT, NIL, TEXT, NEGATIVE, TOO_LARGE };
 
 static const char *const keys[] = {"features", "frame_bytes", "incarnation",  "major",
@@ -175,7 +177,7 @@ Test(hello, unknown_keys_of_a_hello_are_ignored, .timeout = 30)
 	dxi_writer more = dxi_writer_of(buffer + length, sizeof buffer - length);
 	dxi_hello hello;
 
-	cr_assert_eq(buffer[0], 0x80 | (KEYS + 1));
+	cr_assert_eq(buffer[0], 0x80 | (KEYS + 2));
 	buffer[0]++;
 	dxi_write_text(&more, "zone_of_the_future");
 	dxi_write_array(&more, 2);

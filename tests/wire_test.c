@@ -144,9 +144,9 @@ Test(wire, every_kind_has_a_name, .timeout = 30)
 {
 	cr_expect_str_eq(dxi_record_kind_name(DXI_HELLO), "HELLO");
 	cr_expect_str_eq(dxi_record_kind_name(DXI_REQUEST), "REQUEST");
-	cr_expect_str_eq(dxi_record_kind_name(DXI_GOODBYE), "GOODBYE");
+	cr_expect_str_eq(dxi_record_kind_name(DXI_ACK), "ACK");
 	cr_expect_str_eq(dxi_record_kind_name(0), "?");
-	cr_expect_str_eq(dxi_record_kind_name(DXI_GOODBYE + 1), "?");
+	cr_expect_str_eq(dxi_record_kind_name(DXI_KIND_LAST + 1), "?");
 }
 
 /* ---- reading ---- */
@@ -217,12 +217,14 @@ static const struct {
 	{16, 81, "offset 16: record reaches beyond the frame"},
 	{19, 0xff, "offset 16: record reaches beyond the frame"},
 	{20, 0, "offset 20: record kind is 0"},
-	{21, 8, "offset 21: unknown record flags"},
+	{21, 32, "offset 21: unknown record flags"},
+	{21, DXI_FLAG_ONCE, "offset 21: to be executed once, and not to be kept"},
+	{69, DXI_FLAG_KEEP, "offset 69: flags that its kind does not have"},
 	{21, 0x81, "offset 21: unknown record flags"},
 	{21, DXI_FLAG_MORE, "offset 21: more parts of what is no part"},
 	{21, DXI_FLAG_PART, "offset 59: a part without its total and offset"},
 	{21, DXI_FLAG_BODY_IN_NEXT_PART, "offset 59: a body in its record and behind the frame"},
-	{69, DXI_FLAG_PART, "offset 69: flags on a kind that has none"},
+	{69, DXI_FLAG_PART, "offset 69: flags that its kind does not have"},
 	{22, 0, "offset 22: a request or notification without subject"},
 	{22, 15, "offset 22: subject reaches beyond its record"},
 	{23, 0xff, "offset 22: subject reaches beyond its record"},
@@ -297,7 +299,7 @@ Test(wire, one_bad_record_withholds_the_good_ones_before_it, .timeout = 30)
 	size_t length = write_two();
 	dxi_frame_reader reader;
 
-	buffer[64 + 5] = 8; /* flags of the second record */
+	buffer[64 + 5] = 32; /* flags of the second record */
 	cr_expect_eq(dxi_frame_open(&reader, buffer, length), DXH_EPROTO);
 	cr_expect(strstr(dxh_last_error(), "offset 69: unknown record flags"));
 }
@@ -323,7 +325,7 @@ Test(wire, every_shorter_piece_of_a_frame_is_refused, .timeout = 30)
 
 Test(wire, a_record_of_an_unknown_kind_is_stepped_over_and_counted, .timeout = 30)
 {
-	for (unsigned kind = DXI_GOODBYE + 1; kind <= 255; kind++) {
+	for (unsigned kind = DXI_KIND_LAST + 1; kind <= 255; kind++) {
 		size_t length = write_two();
 		dxi_frame_reader reader;
 		dxi_record record;
@@ -470,7 +472,7 @@ static void read_all(const unsigned char *bytes, size_t length)
 		const unsigned char *subject = (const unsigned char *)record.subject;
 		const unsigned char *body = record.body;
 
-		cr_assert(record.kind >= DXI_HELLO && record.kind <= DXI_GOODBYE);
+		cr_assert(record.kind >= DXI_HELLO && record.kind <= DXI_KIND_LAST);
 		cr_assert(subject >= bytes && subject + record.subject_bytes <= bytes + length);
 		cr_assert(body >= bytes && body + record.body_bytes <= bytes + length);
 		cr_assert(record.body_bytes <= length);

@@ -150,6 +150,15 @@ typedef struct dxh_hub_stats {
 	uint64_t notes_unread; /* of those received, when their subscription was closed */
 
 	uint64_t parts_dropped; /* of bodies that were refused, had ended, or were not asked for */
+
+	/* Requests that came again to a service that keeps answers, see dxh_service_config.
+	 * With those that were executed once more they are all that did. */
+	uint64_t repeats_answered; /* with the answer of before */
+	uint64_t repeats_joined;   /* still in work: one answer for both */
+	uint64_t repeats_refused;  /* as DXH_EREPEATED or DXH_ELOST */
+	/* Of answers that no client had acknowledged: */
+	uint64_t replies_evicted;   /* given up for want of room, or as their client was away */
+	uint64_t replies_forgotten; /* nor is it known any more that they were given */
 } dxh_hub_stats;
 
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL, DXH_EFORKED. */

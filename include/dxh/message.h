@@ -146,7 +146,7 @@ typedef struct dxh_request_item {
 enum {
 	/* To execute it twice does no harm: it may be sent again when its connection ended
 	 * before the answer, or when the service had no room. It keeps its deadline. The
-	 * service sees dxh_request_attempt(). */
+	 * service sees dxh_request_attempt(), unless it has the answer still, and gives that. */
 	DXH_IDEMPOTENT = 1,
 	/* Whose the body is. Without a flag it is copied before the call returns.
 	 * Borrowed: it stays the caller's, who must leave it as it is until the terminal
@@ -209,6 +209,19 @@ DXH_API DXH_NODISCARD dxh_status dxh_flush_post(dxh_peer *peer, dxh_flush_level 
 typedef struct dxh_service dxh_service;
 typedef struct dxh_request dxh_request;
 
+/* What happens to a request that its client sends once more, because the connection ended
+ * before the answer. */
+typedef enum dxh_repeats {
+	/* It is executed once: what is still in work is answered on the new connection, and
+	 * what was answered gets the same answer again, out of a cache. */
+	DXH_REPEATS_ANSWER = 0,
+	/* It is executed once: what is still in work is answered on the new connection, and
+	 * what was answered is refused as DXH_EREPEATED. Costs no memory for answers. */
+	DXH_REPEATS_REFUSE = 1,
+	DXH_REPEATS_EXECUTE = 2 /* it is executed again; clients know, and repeat only what is
+	                         * marked DXH_IDEMPOTENT */
+} dxh_repeats;
+
 typedef struct dxh_service_config {
 	uint32_t inbox_max;     /* requests waiting, of clients in turn; 0: 8192. Also notifications
 	                       * of clients that do not keep to notify_bytes */
@@ -238,6 +251,21 @@ typedef struct dxh_service_config {
 	 * those that the network does not take, until workers have released some: none is
 	 * lost for want of room. 0: 512 KiB; at least 256 KiB. */
 	uint64_t notify_bytes;
+	/* The cache of answers to what may come again. An answer is kept until its client has
+	 * told that it has it, hence for about as long as it travels; the bounds are for those
+	 * that do not tell. Each client has client_window and client_bytes of it at the most,
+	 * and when all of it is used up, the oldest answer goes of one that has much. Of a
+	 * request whose answer went it is still known that it was executed, as long as
+	 * replies_max allows: it is refused as DXH_EREPEATED, or executed again if it is marked
+	 * DXH_IDEMPOTENT. What is not even known any more is refused as DXH_ELOST,
+	 * DXH_MAYBE_EXECUTED; or executed again. Counted in replies_evicted, replies_forgotten. */
+	dxh_repeats repeats;
+	uint32_t replies_max;   /* answers, of all clients together; 0: 16384 */
+	uint64_t replies_bytes; /* of these; one that takes more than a quarter is not kept.
+	                         * 0: 16 MiB */
+	/* A client that is gone is remembered for so long, by its peer, whatever connection it
+	 * comes back on; of such at most clients_max, the longest absent are forgotten. 0: 60 s */
+	int64_t replies_absent_ns;
 } dxh_service_config;
 
 /* Listen on an endpoint. Returns once it listens; waits up to 250 ms for an address
@@ -290,9 +318,11 @@ DXH_API const void *dxh_request_body(const dxh_request *request, size_t *body_by
 DXH_API int dxh_request_is_notification(const dxh_request *request);
 /* Time left, in ns, DXH_FOREVER without deadline; 0 or less: too late. */
 DXH_API int64_t dxh_request_budget_ns(const dxh_request *request);
-/* 0 the first time; +1 each time the client has sent it again. */
+/* 0 the first time; +1 each time the client has sent it again, up to 255. What is answered
+ * from the cache, or joins one that is in work, is not received; see dxh_repeats. */
 DXH_API uint32_t dxh_request_attempt(const dxh_request *request);
-/* Not 0: the client cancelled it, or is gone; no answer will be read. */
+/* Not 0: the client cancelled it, or is gone; no answer will be read. What its client may
+ * send again counts as wanted, as long as that client is remembered. */
 DXH_API int dxh_request_canceled(const dxh_request *request);
 
 /* Answer. The request is gone afterwards, whatever is returned.
@@ -302,7 +332,8 @@ DXH_API int dxh_request_canceled(const dxh_request *request);
 DXH_API dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body_bytes);
 
 /* The same without a copy: the body is handed over. It is sent from where it lies if it
- * has 32 KiB or more, and given back by `free_fn`, see dxh_free_fn.
+ * has 32 KiB or more, and given back by `free_fn`, see dxh_free_fn; of a request that may
+ * come again, when the client has told that it has the answer, or it is given up.
  * Thread: any, once per request. Owner: the library from DXH_OK on, otherwise the body
  * is still the caller's; the request is gone in either case, but for DXH_EINVAL.
  * Returns: as dxh_request_reply(); DXH_EINVAL: there is no free_fn. */

@@ -42,6 +42,7 @@ __all__ = [
     "ProducerDeadError",
     "ProtocolError",
     "RejectedError",
+    "RepeatedError",
     "SchemaError",
     "SizeError",
     "SpaceError",
@@ -318,6 +319,12 @@ class UnknownSubjectError(Error, LookupError):
     """The service does not know this subject."""
 
     of = Status.UNKNOWN
+
+
+class RepeatedError(Error):
+    """Executed before, and the answer is not kept: see what it did."""
+
+    of = Status.REPEATED
 
 
 BY_STATUS: dict[int, type[Error]] = {

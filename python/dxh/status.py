@@ -51,6 +51,7 @@ class Status(enum.IntEnum):
     STATE = 37
     UNLINKED = 38
     UNKNOWN = 39
+    REPEATED = 40
 
 
 class Certainty(enum.IntEnum):

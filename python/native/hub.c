@@ -175,7 +175,12 @@ static const struct stat_field stat_fields[] = {STAT(posted),
                                                 STAT(notes_refused),
                                                 STAT(notes_stray),
                                                 STAT(notes_unread),
-                                                STAT(parts_dropped)};
+                                                STAT(parts_dropped),
+                                                STAT(repeats_answered),
+                                                STAT(repeats_joined),
+                                                STAT(repeats_refused),
+                                                STAT(replies_evicted),
+                                                STAT(replies_forgotten)};
 
 static PyObject *hub_stats(PyObject *object, PyObject *unused)
 {
