@@ -43,9 +43,11 @@ static void show(const struct block_arguments *arguments, const dxh_report *repo
 	printf("; %u errors, %u warnings, %u notes\n", report->errors, report->warnings,
 	       report->notes);
 	if (report->items_verified + report->items_unverified > 0)
-		printf("%" PRIu64 " items verified by checksum, %" PRIu64 " without one%s\n",
+		printf("%" PRIu64 " items verified by checksum, %" PRIu64 " not%s\n",
 		       report->items_verified, report->items_unverified,
-		       arguments->key == NULL ? ", or --key was not given" : "");
+		       report->items_unverified == 0 ? ""
+		       : arguments->key == NULL      ? ": they have none, or it is keyed (--key)"
+		                                     : ": they have none");
 	if (findings_count(report, DXH_REPAIR_RECOVER) > 0)
 		printf("next: `dxh recover %s` shows what it would repair, or start its producer\n",
 		       tool_shown(arguments->given).s);

@@ -35,16 +35,16 @@ typedef enum dxh_severity {
 	  "use the matching version, or remove the block with dxh_block_unlink()")                 \
 	X(DXH_RULE_FILE_SIZE, "file-size", DXH_ERROR,                                              \
 	  "the file is not as long as its header says, so nobody can attach",                      \
-	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	  "copy the file if it is worth it, then remove the block: dxh_block_unlink(), dxh gc")    \
 	X(DXH_RULE_HEADER_CHECKSUM, "header-checksum", DXH_ERROR,                                  \
 	  "the part of the header that never changes has changed, so nobody can attach",           \
-	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	  "copy the file if it is worth it, then remove the block: dxh_block_unlink(), dxh gc")    \
 	X(DXH_RULE_HEADER, "header", DXH_ERROR,                                                    \
 	  "a number in the header breaks a rule, so nobody can attach",                            \
-	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	  "copy the file if it is worth it, then remove the block: dxh_block_unlink(), dxh gc")    \
 	X(DXH_RULE_TABLES, "tables", DXH_ERROR,                                                    \
 	  "zone table or schema are not what the header says, so nobody can attach",               \
-	  "copy the file if it is worth it, then remove the block with dxh_block_unlink()")        \
+	  "copy the file if it is worth it, then remove the block: dxh_block_unlink(), dxh gc")    \
 	X(DXH_RULE_SLOT_SEQ, "slot-seq", DXH_ERROR,                                                \
 	  "a slot says that it holds a ticket which cannot be there",                              \
 	  "readers step over it; no producer can take over: remove the block in the end")          \

@@ -8,13 +8,12 @@
 #include "shm/copy.h"
 #include "shm/producer.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct telemetry {
@@ -77,14 +76,19 @@ static void die(void)
 	kill(getpid(), SIGKILL);
 }
 
-static void stay(void)
+static void wait_for_end(void)
 {
 	char byte;
 
-	puts("ready");
-	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
+}
+
+static void stay(void)
+{
+	puts("ready");
+	fflush(stdout);
+	wait_for_end();
 }
 
 /* ---- the situations ---- */
@@ -143,6 +147,48 @@ static void alive(const char *name)
 	check(dxh_producer_close(&producer));
 }
 
+/* Publishes as much as it keeps when it is told to. */
+static void alive_empty(const char *name)
+{
+	dxh_producer *producer = produce(name, 0);
+	char byte;
+
+	puts("ready");
+	fflush(stdout);
+	if (read(STDIN_FILENO, &byte, 1) == 1) {
+		publish(producer, KEPT);
+		puts("done");
+		fflush(stdout);
+		wait_for_end();
+	}
+	check(dxh_producer_close(&producer));
+}
+
+static void reader(const char *name)
+{
+	dxh_consumer *lossless = consume(name, DXH_LOSSLESS);
+
+	stay();
+	check(dxh_consumer_close(&lossless));
+}
+
+/* A lock on the byte by which a producer shows that it lives. */
+static void squatter(const char *name)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_len = 1};
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s.dxh", getenv("DXH_SHM_DIR"), name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 || fcntl(fd, F_OFD_SETLK, &lock) == -1) {
+		perror(path);
+		exit(1);
+	}
+	stay();
+	close(fd);
+}
+
 static void alive_for_a_lagging_reader(const char *name)
 {
 	dxh_producer *producer = produce(name, 0);
@@ -188,6 +234,9 @@ static const struct situation {
 	{"died-announcing", died_announcing},
 	{"reader-died", reader_died},
 	{"alive", alive},
+	{"alive-empty", alive_empty},
+	{"reader", reader},
+	{"squatter", squatter},
 	{"lagging", alive_for_a_lagging_reader},
 	{"followers", followers},
 	{"too-large", too_large},

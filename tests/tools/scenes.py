@@ -35,13 +35,12 @@ class Scenes:
         return os.path.join(self.directory, file)
 
     def make(self, situation, name):
-        """One that ends by itself; its exit code, negative for a signal."""
-        run = subprocess.run(
-            [SCENE, situation, name], env=self.environment, stderr=subprocess.PIPE,
-            timeout=LIMIT, text=True, stdin=subprocess.DEVNULL, check=False,
+        """One that ends by itself; its exit code, negative for a signal. Its pid: made."""
+        process = subprocess.Popen(
+            [SCENE, situation, name], env=self.environment, stdin=subprocess.DEVNULL
         )
-        self.said = run.stderr
-        return run.returncode
+        self.made = process.pid
+        return process.wait(timeout=LIMIT)
 
     def begin(self, situation, name, label=None):
         """One that lives until end(); its pid."""
@@ -53,6 +52,14 @@ class Scenes:
         if process.stdout.readline() != "ready\n":
             sys.exit(f"FAIL scene {situation} did not begin")
         return process.pid
+
+    def go_on(self, label):
+        """Let it do what it has left to do."""
+        process = self.living[label]
+        process.stdin.write("\n")
+        process.stdin.flush()
+        if process.stdout.readline() != "done\n":
+            sys.exit(f"FAIL scene {label} did not go on")
 
     def end(self, label):
         process = self.living.pop(label)
