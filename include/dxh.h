@@ -22,6 +22,7 @@
 #include <dxh/broker.h>
 #include <dxh/channel.h>
 #include <dxh/completion.h>
+#include <dxh/description.h>
 #include <dxh/dispatch.h>
 #include <dxh/drain.h>
 #include <dxh/group.h>
