@@ -99,13 +99,6 @@ static dxi_batch *pop_free(dxi_batches *batches)
 	return batch;
 }
 
-bool dxi_batches_have_free(const dxi_batches *batches)
-{
-	/* relaxed: whoever acts on it tries, and may fail. */
-	return (uint32_t)atomic_load_explicit(&batches->free, memory_order_relaxed) != 0 ||
-	       atomic_load_explicit(&batches->made, memory_order_relaxed) < batches->count;
-}
-
 static dxi_batch *make(dxi_batches *batches)
 {
 	uint32_t index = atomic_load_explicit(&batches->made, memory_order_relaxed);
@@ -169,14 +162,19 @@ static dxi_batch *claim_open(const dxi_batches *batches, uint64_t peer_id, size_
 	return batch;
 }
 
+dxi_batch *dxi_batches_reserve(dxi_batches *batches)
+{
+	dxi_batch *batch = pop_free(batches);
+
+	return batch ? batch : make(batches);
+}
+
 static dxi_appended open_new(dxi_batches *batches, uint64_t peer_id, const dxi_record *record,
                              size_t record_bytes, dxi_batch **pushed)
 {
-	dxi_batch *batch = pop_free(batches);
+	dxi_batch *batch = *pushed ? *pushed : dxi_batches_reserve(batches);
 	uint32_t generation;
 
-	if (!batch)
-		batch = make(batches);
 	if (!batch)
 		return DXI_APPEND_FULL;
 	if (batches->linger)
@@ -202,7 +200,7 @@ dxi_appended dxi_batches_append(dxi_batches *batches, uint64_t peer_id, const dx
 	uint64_t word, more = word_of(0, 1, record_bytes);
 
 	*filled = false;
-	batch = claim_open(batches, peer_id, record_bytes, &word, filled);
+	batch = *pushed ? NULL : claim_open(batches, peer_id, record_bytes, &word, filled);
 	if (!batch)
 		return open_new(batches, peer_id, record, record_bytes, pushed);
 	dxi_record_encode(batch->bytes + bytes_of(word), record);
@@ -247,6 +245,11 @@ void dxi_batch_recycle(dxi_batches *batches, dxi_batch *batch)
 	 * a writer that still holds the old generation only compares it. */
 	atomic_store_explicit(&batch->word, word_of(generation_of(word) + 1, 0, 0) | CLOSED,
 	                      memory_order_relaxed);
+	if (batches->wanted) {
+		batches->wanted->frame = batch;
+		batches->wanted = batches->wanted->next;
+		return;
+	}
 	push_free(batches, batch);
 	batches->untold++;
 }

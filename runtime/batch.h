@@ -41,6 +41,12 @@ typedef struct dxi_batch {
 	int64_t opened_ns; /* when its first record came, if frames linger; published by the push */
 } dxi_batch;
 
+/* Who gets the next frame that is recycled. */
+typedef struct dxi_batch_want {
+	struct dxi_batch_want *next;
+	dxi_batch *frame; /* NULL: not yet */
+} dxi_batch_want;
+
 /* The frames of one peer. */
 typedef struct dxi_batches {
 	_Atomic uint64_t free; /* tag << 32 | index + 1 */
@@ -55,6 +61,7 @@ typedef struct dxi_batches {
 	_Atomic uint32_t freed;   /* futex: counts recycled frames, in steps */
 	_Atomic uint32_t waiters; /* for it; seq_cst with `freed`, as in queue/credit.h */
 	uint32_t untold;          /* recycled, not yet in `freed`; I/O thread */
+	dxi_batch_want *wanted;   /* recycled frames go there first; I/O thread */
 } dxi_batches;
 
 /* After init close_bytes, close_records and linger may be set, until the first append. */
@@ -69,14 +76,14 @@ typedef enum dxi_appended {
 	DXI_APPEND_FULL      /* no frame is free */
 } dxi_appended;
 
-/* Add a record to this thread's open frame, or to a new one. Thread: any.
- * `*pushed` is the frame to push for DXI_APPENDED_TO_NEW; *filled: frames linger, and
- * one has been filled that the I/O thread may have. */
+/* Take a free frame, for the next append. NULL: none is free. Thread: any. */
+dxi_batch *dxi_batches_reserve(dxi_batches *batches);
+
+/* Add a record to this thread's open frame, or to a new one: *pushed if it was reserved,
+ * otherwise NULL. Thread: any. `*pushed` is the frame to push for DXI_APPENDED_TO_NEW;
+ * *filled: frames linger, and one has been filled that the I/O thread may have. */
 dxi_appended dxi_batches_append(dxi_batches *batches, uint64_t peer_id, const dxi_record *record,
                                 dxi_batch **pushed, bool *filled);
-
-/* A frame is free, or can still be made. A snapshot. Thread: any. */
-bool dxi_batches_have_free(const dxi_batches *batches);
 
 /* I/O thread: nothing more will come into it, so it need not linger. */
 bool dxi_batch_is_filled(const dxi_batch *batch);
@@ -89,7 +96,7 @@ bool dxi_batches_wait(dxi_batches *batches, uint32_t freed, int64_t deadline_ns)
  * Otherwise *bytes is what to send, header included, and *records how many. */
 bool dxi_batch_close(dxi_batch *batch, size_t *bytes, uint32_t *records);
 
-/* I/O thread: it was sent or dropped; it is free again. */
+/* I/O thread: it was sent or dropped; it is free again, or goes where it is wanted. */
 void dxi_batch_recycle(dxi_batches *batches, dxi_batch *batch);
 
 /* I/O thread: wake who waits for frames, if enough of them are free again to be worth

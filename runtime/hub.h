@@ -27,6 +27,7 @@ typedef enum dxi_task_kind {
 	DXI_TASK_PARCEL,        /* notifications that workers are done with, see parcel.h */
 	DXI_TASK_REFILL,        /* workers have taken: see listener.c */
 	DXI_TASK_PUBLISH,       /* see publish.c */
+	DXI_TASK_ROOM,          /* a poster that wants the oldest frame, see room.h */
 	DXI_TASK_RIPE,          /* a lane of notifications to look at, see notify_lane.h */
 	DXI_TASK_CALL           /* a function to run on the I/O thread */
 } dxi_task_kind;
@@ -72,6 +73,7 @@ struct dxh_hub {
 	uint32_t lingering; /* of the peers: those with a linger time */
 	struct dxh_service *services;
 	dxi_socket *doorkeeper;     /* answers libzmq; NULL: not asked yet */
+	struct dxh_peer *wanting;   /* peers of which posters want frames, see room.h */
 	uint64_t cancels_under_way; /* of operations that have ended */
 	uint64_t random_state;
 	unsigned char *scratch; /* DXI_MESSAGE_BYTES_MAX, for encoding */

@@ -14,6 +14,7 @@
 #include "runtime/metrics_block.h"
 #include "runtime/peer.h"
 #include "runtime/publish.h"
+#include "runtime/room.h"
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -36,6 +37,9 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 		break;
 	case DXI_TASK_BATCH:
 		dxi_peer_take_batch(((dxi_batch *)(void *)task)->peer, (dxi_batch *)(void *)task);
+		break;
+	case DXI_TASK_ROOM:
+		dxi_room_asked(task);
 		break;
 	case DXI_TASK_RIPE:
 		dxi_notify_lane_take_kick(task);
@@ -70,6 +74,7 @@ static size_t take_all(dxh_hub *hub)
 		node = next;
 		count++;
 	}
+	dxi_rooms_make(hub);
 	return count;
 }
 

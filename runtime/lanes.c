@@ -91,11 +91,19 @@ void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 
 void dxi_peer_make_room(dxh_peer *peer)
 {
+	dxi_batches *batches = &peer->batches;
+	dxi_batch *frame;
+
+	while (batches->wanted && (frame = dxi_batches_reserve(batches))) {
+		batches->wanted->frame = frame;
+		batches->wanted = batches->wanted->next;
+	}
 	/* What can be sent is not dropped. */
-	if (peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
+	if (batches->wanted && peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
 		send_all(peer);
-	if (!dxi_batches_have_free(&peer->batches) && dxi_notify_lane_drop_oldest(peer))
-		dxi_peer_settle_flushes(peer);
+	while (batches->wanted && dxi_notify_lane_drop_oldest(peer))
+		;
+	dxi_peer_settle_flushes(peer);
 }
 
 bool dxi_peer_is_idle(const dxh_peer *peer)

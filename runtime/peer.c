@@ -6,6 +6,7 @@
 #include "base/probe.h"
 #include "base/status.h"
 #include "runtime/descriptors.h"
+#include "runtime/room.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ enum {
 	BATCHES_DEFAULT = 64,
 	BATCHES_MAX = 32768,
 	LINGER_US_MAX = 60000000,
-	/* Each try frees a frame; another poster may take it every time. */
+	/* Each try frees a frame, unless all that are full stand in an append, or on the
+	 * queue. */
 	DROP_TRIES_MAX = 64,
 	RETRIES_DEFAULT = 3,
 	RETRIES_MAX = 100,
@@ -252,37 +254,10 @@ static dxh_status fail_no_frame(const dxh_peer *peer)
 	                peer->config.notify_frames, peer->endpoint);
 }
 
-static dxh_status make_room_there(void *peer)
+/* To the frame that was reserved, if one was. false: no frame is free. */
+static bool try_append(dxh_peer *peer, const dxi_record *record, dxi_batch *reserved)
 {
-	dxi_peer_make_room(peer);
-	return DXH_OK;
-}
-
-/* A callback on the I/O thread may stand in the midst of sending: there it only drops,
- * and what follows from that comes by the queue. */
-static dxh_status make_room_here(void *context)
-{
-	dxh_peer *peer = context;
-
-	if (!dxi_notify_lane_drop_oldest(peer))
-		return DXH_EFULL;
-	dxi_notify_lane_kick(peer, DXI_KICK_LOOK);
-	return DXH_OK;
-}
-
-/* true: it may be worth another try. Frames that were on their way to the lane are in
- * it at the next one, but for a call from the I/O thread itself. */
-static bool make_room(dxh_peer *peer)
-{
-	if (dxi_may_not_wait)
-		return dxi_hub_call(peer->hub, make_room_here, peer) == DXH_OK;
-	return dxi_hub_call(peer->hub, make_room_there, peer) == DXH_OK;
-}
-
-/* false: no frame is free. */
-static bool try_append(dxh_peer *peer, const dxi_record *record)
-{
-	dxi_batch *pushed;
+	dxi_batch *pushed = reserved;
 	bool filled;
 	dxi_appended appended =
 		dxi_batches_append(&peer->batches, peer->id, record, &pushed, &filled);
@@ -300,19 +275,22 @@ static dxh_status append_when_free(dxh_peer *peer, const dxi_record *record)
 	int64_t wait_ns = dxi_may_not_wait ? 0 : peer->config.full_wait_ns;
 	int64_t deadline_ns = wait_ns > 0 ? dxh_in_ns(wait_ns) : 0;
 	bool drops = peer->config.notify_full == DXH_NOTIFY_DROP_OLDEST;
+	dxi_batch *reserved = NULL;
 	int tries = 0;
 
 	for (;;) {
 		uint32_t freed = atomic_load(&peer->batches.freed);
 
-		if (try_append(peer, record))
+		if (try_append(peer, record, reserved))
 			return DXH_OK;
 		if (peer->batches.linger) /* what lingers takes up the frames */
 			dxi_notify_lane_kick(peer, DXI_KICK_HURRY);
-		if (drops ? tries++ == DROP_TRIES_MAX || !make_room(peer) : deadline_ns == 0)
+		if (drops ? tries++ == DROP_TRIES_MAX : deadline_ns == 0)
 			return fail_no_frame(peer);
-		if (!drops && !dxi_batches_wait(&peer->batches, freed, deadline_ns))
-			return try_append(peer, record) ? DXH_OK : fail_no_frame(peer);
+		if (drops)
+			reserved = dxi_room_ask(peer);
+		else if (!dxi_batches_wait(&peer->batches, freed, deadline_ns))
+			return try_append(peer, record, NULL) ? DXH_OK : fail_no_frame(peer);
 	}
 }
 
@@ -338,7 +316,7 @@ dxh_status dxh_notify(dxh_peer *peer, const char *subject, const void *body, siz
 	record.subject_bytes = (uint16_t)subject_bytes;
 	record.body_bytes = body_bytes;
 	DXI_PROBE(notify, peer->endpoint, body_bytes);
-	return try_append(peer, &record) ? DXH_OK : append_when_free(peer, &record);
+	return try_append(peer, &record, NULL) ? DXH_OK : append_when_free(peer, &record);
 }
 
 struct watch_call {

@@ -42,8 +42,9 @@ struct dxh_peer {
 
 	/* the I/O thread alone */
 	struct dxh_peer *next;
-	dxi_socket *socket; /* NULL between two connections */
-	dxi_tick alarm;     /* next try, or end of patience with a handshake */
+	struct dxh_peer *next_wanting; /* see room.h */
+	dxi_socket *socket;            /* NULL between two connections */
+	dxi_tick alarm;                /* next try, or end of patience with a handshake */
 	int64_t backoff_ns;
 	bool hello_sent;
 	bool refusal_logged; /* since it was ready last */
@@ -96,8 +97,8 @@ void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id);
  * full (counted as control_refused), it is not kept and false is returned. */
 bool dxi_peer_control(dxh_peer *peer, const dxi_record *record);
 
-/* A poster finds no frame and wants the oldest dropped: send what the socket takes,
- * else drop it. */
+/* Posters want frames, see room.h: give them what is free, send what the link takes, and
+ * drop the oldest for the rest. */
 void dxi_peer_make_room(dxh_peer *peer);
 
 /* End the flushes that wanted no more than what has left by now. */
