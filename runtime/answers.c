@@ -374,8 +374,8 @@ static bool send_answers(dxi_client *client, size_t *frames)
 {
 	dxh_service *service = client->service;
 	departure leaving = {.client = client};
-	dxi_sent sent = dxi_socket_send_to(service->socket, client->id, client->id_bytes,
-	                                   encode_departure, &leaving);
+	dxi_sent sent = dxi_link_send_to(service->link, client->id, client->id_bytes,
+	                                 encode_departure, &leaving);
 
 	*frames += leaving.is_part ? FRAMES_PER_PART : 1;
 	if (leaving.carried)
@@ -444,5 +444,5 @@ dxi_answer_past_queue(dxh_service *service, const void *id, size_t id_bytes, dxi
 {
 	struct single single = {service->hub, record};
 
-	return dxi_socket_send_to(service->socket, id, id_bytes, encode_single, &single);
+	return dxi_link_send_to(service->link, id, id_bytes, encode_single, &single);
 }

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "runtime/service.h"
+#include "runtime/socket.h"
 
 #include <string.h>
 
@@ -45,24 +46,16 @@ static size_t on_ready(void *owner, bool can_receive, bool can_send, bool fired)
 
 dxh_status dxi_doorkeeper_open(dxh_hub *hub)
 {
-	dxi_socket_config config = {.type = DXI_ZAP, .ready = on_ready, .owner = hub};
-	char bound[64];
-	dxh_status status;
+	dxi_link_config config = {.ready = on_ready, .owner = hub};
 
 	if (hub->doorkeeper)
 		return DXH_OK;
-	status = dxi_socket_open(hub->sockets, &config, &hub->doorkeeper);
-	if (status == DXH_OK)
-		status = dxi_socket_bind(hub->doorkeeper, "inproc://zeromq.zap.01", bound,
-		                         sizeof bound);
-	if (status != DXH_OK)
-		dxi_doorkeeper_close(hub);
-	return status;
+	return dxi_socket_bind_zap(hub->links.sockets, &config, &hub->doorkeeper);
 }
 
 void dxi_doorkeeper_close(dxh_hub *hub)
 {
 	if (hub->doorkeeper)
-		dxi_socket_close(hub->doorkeeper, 0);
+		dxi_link_close(hub->doorkeeper, 0);
 	hub->doorkeeper = NULL;
 }

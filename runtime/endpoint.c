@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* "ipc://path", "ipc://@abstract", "tcp://host:port". */
+/* "ipc://path", "ipc://@abstract", "tcp://host:port", "inproc://name". */
 #include "runtime/endpoint.h"
 
 #include "base/status.h"
@@ -65,6 +65,18 @@ static dxh_status check_tcp(const char *endpoint, const char *address, bool bind
 	return DXH_OK;
 }
 
+static dxh_status check_inproc(const char *endpoint, const char *name)
+{
+	if (*name == '\0' || strcmp(name, "*") == 0)
+		return dxi_fail(DXH_EINVAL, "'%s' names no service: write inproc://name", endpoint);
+	return DXH_OK;
+}
+
+bool dxi_endpoint_is_inproc(const char *endpoint)
+{
+	return after(endpoint, "inproc://") != NULL;
+}
+
 static dxh_status check(const char *endpoint, bool bind)
 {
 	const char *rest;
@@ -78,9 +90,11 @@ static dxh_status check(const char *endpoint, bool bind)
 		return check_ipc(endpoint, rest);
 	if ((rest = after(endpoint, "tcp://")))
 		return check_tcp(endpoint, rest, bind);
+	if ((rest = after(endpoint, "inproc://")))
+		return check_inproc(endpoint, rest);
 	return dxi_fail(DXH_EINVAL,
-	                "'%s' is no endpoint: write ipc:///path, ipc://@name or "
-	                "tcp://host:port",
+	                "'%s' is no endpoint: write ipc:///path, ipc://@name, "
+	                "tcp://host:port or inproc://name",
 	                endpoint);
 }
 

@@ -18,6 +18,9 @@ dxh_status dxi_endpoint_check_connect(const char *endpoint);
  * `insecure`. */
 dxh_status dxi_endpoint_check_bind(const char *endpoint, bool insecure);
 
+/* Within the hub: no socket takes part. */
+bool dxi_endpoint_is_inproc(const char *endpoint);
+
 /* Before binding, as ZeroMQ would remove whatever is at an ipc path: DXH_EEXIST
  * when that is no socket, DXH_EBUSY when somebody listens there. */
 dxh_status dxi_endpoint_check_free(const char *endpoint);

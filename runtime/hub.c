@@ -12,6 +12,7 @@
 #include "runtime/metrics_block.h"
 #include "runtime/peer.h"
 #include "runtime/service.h"
+#include "runtime/socket.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -213,7 +214,7 @@ static dxh_status open_loop(dxh_hub *hub)
 		                "epoll_pwait2: Linux 5.11 or later is needed");
 	status = dxi_context_open(&hub->context);
 	if (status == DXH_OK)
-		status = dxi_sockets_open(hub->context, hub->epoll, &hub->sockets);
+		status = dxi_links_open(&hub->links, hub->context, hub->epoll);
 	return status;
 }
 
@@ -242,8 +243,7 @@ static dxh_status start_thread(dxh_hub *hub)
 /* Free what open() made; also half of it. */
 static void free_hub(dxh_hub *hub)
 {
-	if (hub->sockets)
-		dxi_sockets_free(hub->sockets);
+	dxi_links_close(&hub->links);
 	if (hub->context)
 		dxi_context_close(hub->context);
 	if (hub->epoll != -1)

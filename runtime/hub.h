@@ -7,8 +7,8 @@
 #include "queue/queue.h"
 #include "runtime/drain.h"
 #include "runtime/latency.h"
+#include "runtime/link.h"
 #include "runtime/metrics.h"
-#include "runtime/socket.h"
 #include "runtime/timer.h"
 
 #include <dxh/block.h>
@@ -61,8 +61,8 @@ struct dxh_hub {
 
 	/* the I/O thread alone */
 	int epoll;
-	dxi_context *context;
-	dxi_sockets *sockets;
+	struct dxi_context *context; /* ZeroMQ's */
+	dxi_links links;
 	dxi_wheel deadlines; /* of operations */
 	dxi_wheel ticks;     /* of everything else */
 	dxi_wakes wakes;
@@ -72,7 +72,7 @@ struct dxh_hub {
 	struct dxh_peer *peers;
 	uint32_t lingering; /* of the peers: those with a linger time */
 	struct dxh_service *services;
-	dxi_socket *doorkeeper;     /* answers libzmq; NULL: not asked yet */
+	dxi_link *doorkeeper;       /* answers libzmq; NULL: not asked yet */
 	struct dxh_peer *wanting;   /* peers of which posters want frames, see room.h */
 	uint64_t cancels_under_way; /* of operations that have ended */
 	uint64_t random_state;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The one thread that touches sockets: turn after turn, and sleep in between.
  *
- *   take all ─> lanes ─> look at sockets (receive, send) ─> expire ─> complete
+ *   take all ─> lanes ─> look at links (receive, send) ─> expire ─> complete
  *
- * It sleeps only when a turn did nothing, no socket is touched, and the queue
+ * It sleeps only when a turn did nothing, no link is touched, and the queue
  * could be armed; so nothing that happened before the sleep is slept over.
  */
 #include "base/clock.h"
@@ -15,6 +15,7 @@
 #include "runtime/peer.h"
 #include "runtime/publish.h"
 #include "runtime/room.h"
+#include "runtime/socket.h"
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -38,9 +39,6 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 	case DXI_TASK_BATCH:
 		dxi_peer_take_batch(((dxi_batch *)(void *)task)->peer, (dxi_batch *)(void *)task);
 		break;
-	case DXI_TASK_ROOM:
-		dxi_room_asked(task);
-		break;
 	case DXI_TASK_RIPE:
 		dxi_notify_lane_take_kick(task);
 		break;
@@ -58,6 +56,9 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 		break;
 	case DXI_TASK_CALL:
 		dxi_hub_run_call(task);
+		break;
+	case DXI_TASK_ROOM:
+		dxi_room_asked(task);
 		break;
 	}
 }
@@ -101,7 +102,7 @@ size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
 	hub->now_ns = now_ns;
 	work = take_all(hub);
 	work += dxi_notify_lanes_expire(hub);
-	work += dxi_sockets_look(hub->sockets);
+	work += dxi_links_look(&hub->links);
 	for (dxh_service *service = hub->services; service; service = service->next)
 		work += dxi_service_answer(service);
 	work += dxi_operation_expire(hub);
@@ -138,7 +139,7 @@ static void sleep_until(dxh_hub *hub, int64_t wake_ns)
 	dxi_count(&hub->metrics->wakeups, 1);
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.ptr)
-			dxi_sockets_fired(hub->sockets, events[i].data.ptr);
+			dxi_sockets_fired(events[i].data.ptr);
 		else
 			dxi_doorbell_clear(hub->doorbell);
 	}
@@ -167,7 +168,7 @@ void *dxi_io_thread(void *context)
 	while (!hub->stop || hub->cancels_under_way > 0) {
 		if (dxi_io_turn(hub, dxh_now_ns()) > 0)
 			continue;
-		if (dxi_sockets_quiet(hub->sockets) && dxi_queue_arm(&hub->queue))
+		if (dxi_links_quiet(&hub->links) && dxi_queue_arm(&hub->queue))
 			sleep_until(hub, next_wake_ns(hub));
 	}
 	return NULL;

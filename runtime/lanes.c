@@ -27,8 +27,8 @@ static size_t send_all(dxh_peer *peer);
 /* Only a ready peer sends; before that its lanes just grow. */
 void dxi_peer_touch(dxh_peer *peer)
 {
-	if (peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
-		dxi_socket_touch(peer->socket);
+	if (peer->link && dxh_peer_state_get(peer) == DXH_PEER_READY)
+		dxi_link_touch(peer->link);
 }
 
 void dxi_peer_settle_flushes(dxh_peer *peer)
@@ -67,7 +67,7 @@ void dxi_peer_tell_canceled(dxh_peer *peer, uint64_t id)
 
 bool dxi_peer_control(dxh_peer *peer, const dxi_record *record)
 {
-	if (!peer->socket || dxh_peer_state_get(peer) != DXH_PEER_READY)
+	if (!peer->link || dxh_peer_state_get(peer) != DXH_PEER_READY)
 		return false;
 	dxi_peer_touch(peer);
 	if (dxi_control_lane_put(&peer->control, record))
@@ -99,7 +99,7 @@ void dxi_peer_make_room(dxh_peer *peer)
 		batches->wanted = batches->wanted->next;
 	}
 	/* What can be sent is not dropped. */
-	if (batches->wanted && peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
+	if (batches->wanted && peer->link && dxh_peer_state_get(peer) == DXH_PEER_READY)
 		send_all(peer);
 	while (batches->wanted && dxi_notify_lane_drop_oldest(peer))
 		;
@@ -260,7 +260,7 @@ static bool send_requests(dxh_peer *peer)
 	                peer->lane.first && dxi_window_has_room(peer, 0, 0, peer->lane.first));
 	requests = encode_requests(peer, &writer, &message);
 	message.frame_bytes = dxi_frame_end(&writer);
-	if (message.frame_bytes == 0 || dxi_socket_send(peer->socket, &message) != DXI_SENT_ALL)
+	if (message.frame_bytes == 0 || dxi_link_send(peer->link, &message) != DXI_SENT_ALL)
 		return false;
 	peer->pulse.beat_due = false;
 	dxi_control_lane_sent(&peer->control);
@@ -443,7 +443,7 @@ static void take_frame(dxh_peer *peer, const dxi_message *message)
 	}
 	/* A record may end the connection; that receives what is left into the memory
 	 * this frame lies in. */
-	while (peer->socket && dxi_frame_next(&reader, &record) == DXH_OK) {
+	while (peer->link && dxi_frame_next(&reader, &record) == DXH_OK) {
 		dxi_count(&metrics->records_received, 1);
 		take_record(peer, &record);
 	}
@@ -455,8 +455,8 @@ static size_t receive(dxh_peer *peer, size_t frames_max, size_t bytes_max)
 	size_t frames = 0, bytes = 0;
 
 	/* What is taken in may end the connection. */
-	while (frames < frames_max && bytes < bytes_max && peer->socket &&
-	       dxi_socket_receive(peer->socket, &message)) {
+	while (frames < frames_max && bytes < bytes_max && peer->link &&
+	       dxi_link_receive(peer->link, &message)) {
 		bytes += message.bytes + message.body_bytes;
 		take_frame(peer, &message);
 		frames++;
@@ -476,7 +476,7 @@ size_t dxi_peer_exchange(dxh_peer *peer, bool can_receive, bool can_send)
 	size_t work = can_receive ? receive(peer, FRAMES_PER_LOOK, DXI_RECEIVE_BYTES_PER_LOOK) : 0;
 
 	dxi_subscriptions_signal(peer);
-	if (can_send && peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
+	if (can_send && peer->link && dxh_peer_state_get(peer) == DXH_PEER_READY)
 		work += send_all(peer);
 	return work;
 }

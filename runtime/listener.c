@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The I/O thread's side of a service: its socket, what clients send until it is in
+/* The I/O thread's side of a service: its link, what clients send until it is in
  * the inbox, what workers give back, and the end. What a client makes us keep is
  * bounded here; what libzmq holds of an unfinished message is not (see
  * docs/wire-format.md, limits). */
@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "runtime/descriptors.h"
 #include "runtime/doorkeeper.h"
+#include "runtime/peer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -358,7 +359,7 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 	(void)can_send;
 	dxi_answer_unpark(service, fired);
 	while (can_receive && frames < FRAMES_PER_LOOK && bytes < DXI_RECEIVE_BYTES_PER_LOOK &&
-	       dxi_socket_receive(service->socket, &message)) {
+	       dxi_link_receive(service->link, &message)) {
 		bytes += message.bytes + message.body_bytes;
 		take_frame(service, &message);
 		dxi_service_refill(service);
@@ -367,27 +368,30 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 	return frames;
 }
 
-dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
+static dxh_status prepare_sockets(dxh_service *service)
 {
-	dxi_socket_config config = {
-		.type = DXI_ROUTER, .ready = on_ready, .owner = service, .curve = &service->curve};
 	dxh_status status;
 
 	dxi_descriptors_raise();
 	status = dxi_descriptors_reserve("a service with its clients", service->config.clients_max);
 	if (status == DXH_OK && service->curve.enabled)
 		status = dxi_doorkeeper_open(service->hub);
+	return status;
+}
+
+dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
+{
+	dxi_link_config config = {.ready = on_ready, .owner = service, .curve = &service->curve};
+	dxh_status status = dxi_endpoint_is_inproc(endpoint) ? DXH_OK : prepare_sockets(service);
+
 	if (status == DXH_OK)
-		status = dxi_socket_open(service->hub->sockets, &config, &service->socket);
+		status = dxi_link_bind(&service->hub->links, &config, endpoint, service->endpoint,
+		                       sizeof service->endpoint, &service->link);
 	if (status != DXH_OK)
 		return status;
-	status = dxi_socket_bind(service->socket, endpoint, service->endpoint,
-	                         sizeof service->endpoint);
-	if (status != DXH_OK)
-		dxi_socket_close(service->socket, 0);
-	else
-		service->file = dxi_endpoint_file_of(service->endpoint);
-	return status;
+	service->file = dxi_endpoint_file_of(service->endpoint);
+	dxi_connections_hurry(service->hub, service->endpoint);
+	return DXH_OK;
 }
 
 /* ---- back from the user ------------------------------------------------------------------- */
@@ -496,9 +500,9 @@ void dxi_service_free(dxh_service *service, int linger_ms)
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		while (service->buckets[i])
 			dxi_client_drop(service->buckets[i]);
-	dxi_socket_close(service->socket, linger_ms);
+	dxi_link_close(service->link, linger_ms);
 	dxi_endpoint_file_remove(service->endpoint, service->file);
-	service->socket = NULL;
+	service->link = NULL;
 	service->closed = true;
 	free_when_unused(service);
 }

@@ -164,8 +164,8 @@ bool dxi_notify_lane_send(dxh_peer *peer)
 		take_out(&peer->notes, batch, before); /* it will come again */
 		return true;
 	}
-	if (dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = batch->bytes,
-	                                                  .frame_bytes = bytes}) != DXI_SENT_ALL)
+	if (dxi_link_send(peer->link, &(dxi_outgoing){.frame = batch->bytes,
+	                                              .frame_bytes = bytes}) != DXI_SENT_ALL)
 		return false;
 	take_out(&peer->notes, batch, before);
 	peer->notes.sent_bytes += bytes - DXI_FRAME_HEADER_BYTES;

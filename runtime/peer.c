@@ -184,7 +184,7 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 		status = dxi_endpoint_check_connect(endpoint);
 	if (status == DXH_OK)
 		status = dxi_hub_check_open(hub);
-	if (status == DXH_OK)
+	if (status == DXH_OK && !dxi_endpoint_is_inproc(endpoint))
 		status = dxi_descriptors_reserve("a peer", DXI_DESCRIPTORS_OF_PEER);
 	if (status == DXH_OK)
 		status = make_peer(hub, endpoint, &config, &made);

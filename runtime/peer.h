@@ -43,13 +43,13 @@ struct dxh_peer {
 	/* the I/O thread alone */
 	struct dxh_peer *next;
 	struct dxh_peer *next_wanting; /* see room.h */
-	dxi_socket *socket;            /* NULL between two connections */
+	dxi_link *link;                /* NULL between two connections */
 	dxi_tick alarm;                /* next try, or end of patience with a handshake */
 	int64_t backoff_ns;
 	bool hello_sent;
 	bool refusal_logged; /* since it was ready last */
 	char reason[160];    /* why there is no connection; "" with one */
-	bool lost;           /* the connection ended while the socket was being looked at */
+	bool lost;           /* the connection ended while the link was being looked at */
 	dxi_peer_watch *watches;
 
 	dxi_control_lane control;
@@ -82,7 +82,7 @@ dxh_hub *dxi_peer_hub(dxh_peer *peer);
 void dxi_peer_watch_add(dxh_peer *peer, dxi_peer_watch *watch);
 void dxi_peer_watch_remove(dxh_peer *peer, dxi_peer_watch *watch);
 
-/* Close the socket and free the peer. I/O thread. */
+/* Close the link and free the peer. I/O thread. */
 void dxi_peer_free(dxh_peer *peer, int linger_ms);
 
 /* ---- lanes.c, all I/O thread ---- */
@@ -104,7 +104,7 @@ void dxi_peer_make_room(dxh_peer *peer);
 /* End the flushes that wanted no more than what has left by now. */
 void dxi_peer_settle_flushes(dxh_peer *peer);
 
-/* Have the socket looked at in this turn, if there is one to send on. */
+/* Have the link looked at in this turn, if there is one to send on. */
 void dxi_peer_touch(dxh_peer *peer);
 
 /* Everything that waits or is open ends so; counts what is dropped. */
@@ -139,7 +139,10 @@ void dxi_request_body_behind(dxi_outgoing *message, const dxi_operation *operati
 /* Begin to connect, and keep at it; or say why not even a first try is possible. */
 dxh_status dxi_connection_start(dxh_peer *peer);
 
-/* The socket has work (a dxi_socket_ready). */
+/* Somebody listens there now: peers of this hub that wait for it need wait no longer. */
+void dxi_connections_hurry(dxh_hub *hub, const char *endpoint);
+
+/* The link has work (a dxi_link_ready). */
 size_t dxi_connection_ready(void *peer, bool can_receive, bool can_send, bool fired);
 
 /* Nothing has come for too long. */
@@ -153,10 +156,10 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error);
 void dxi_connection_goodbye(dxh_peer *peer);
 
 /* An empty message: the service could not send what it had begun, see
- * dxi_socket_send_to(), and knows this client no more. */
+ * dxi_link_send_to(), and knows this client no more. */
 void dxi_connection_forgotten(dxh_peer *peer);
 
-/* Stop: no socket, no alarm any more. */
+/* Stop: no link, no alarm any more. */
 void dxi_connection_stop(dxh_peer *peer, int linger_ms);
 
 #endif

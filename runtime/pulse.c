@@ -28,7 +28,7 @@ static void look(void *context)
 	int64_t silent_ns = peer->hub->now_ns - peer->pulse.heard_ns;
 	char reason[80];
 
-	if (!peer->socket || !expects_something(peer))
+	if (!peer->link || !expects_something(peer))
 		return; /* armed again by dxi_pulse_expect() */
 	if (silent_ns >= peer->config.silence_ns) {
 		snprintf(reason, sizeof reason, "the service has said nothing for %lld ms",
@@ -38,7 +38,7 @@ static void look(void *context)
 	}
 	if (silent_ns >= peer->config.beat_ns) {
 		peer->pulse.beat_due = true;
-		dxi_socket_touch(peer->socket);
+		dxi_link_touch(peer->link);
 	}
 	rearm(peer);
 }

@@ -6,7 +6,7 @@
  *     pause over│   └────────── ended, no answer ────────┤
  *            WAITING (or REFUSED) <──────────────────────┘
  *
- * One socket is one connection. When it ends, what it still held is received
+ * One link is one connection. When it ends, what it still held is received
  * first; then every request that was sent on it ends as lost, for nobody can tell
  * whether it was executed. What was not sent waits for the next connection.
  */
@@ -61,8 +61,8 @@ static void schedule_retry(dxh_peer *peer)
 
 static void hang_up(dxh_peer *peer, int linger_ms)
 {
-	dxi_socket_close(peer->socket, linger_ms);
-	peer->socket = NULL;
+	dxi_link_close(peer->link, linger_ms);
+	peer->link = NULL;
 	peer->hello_sent = false;
 	dxi_control_lane_clear(&peer->control);
 	dxi_pulse_stop(peer);
@@ -73,7 +73,7 @@ static void connection_lost(dxh_peer *peer, dxh_peer_state state, const char *re
 {
 	char text[160];
 
-	if (!peer->socket || peer->lost)
+	if (!peer->link || peer->lost)
 		return;
 	/* It may lie in a received frame, or be the last error: both change now. */
 	snprintf(text, sizeof text, "%s", reason);
@@ -99,7 +99,7 @@ void dxi_connection_silent(dxh_peer *peer, const char *reason)
 /* Keys do not begin to fit by waiting: what waits is told at once. */
 static void keys_refused(dxh_peer *peer, const char *reason)
 {
-	if (!peer->socket || peer->lost)
+	if (!peer->link || peer->lost)
 		return;
 	if (!peer->refusal_logged)
 		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
@@ -117,26 +117,19 @@ static void on_event(void *context, dxi_connection_event event, const char *reas
 		connection_lost(peer, DXH_PEER_WAITING, reason);
 	else if (event == DXI_REFUSED)
 		keys_refused(peer, reason);
-	else if (peer->socket)
-		dxi_socket_touch(peer->socket); /* to say HELLO */
+	else if (peer->link)
+		dxi_link_touch(peer->link); /* to say HELLO */
 }
 
 static dxh_status connect_now(dxh_peer *peer)
 {
-	dxi_socket_config config = {.type = DXI_DEALER,
-	                            .ready = dxi_connection_ready,
-	                            .event = on_event,
-	                            .owner = peer,
-	                            .curve = &peer->curve};
-	dxh_status status = dxi_socket_open(peer->hub->sockets, &config, &peer->socket);
+	dxi_link_config config = {.ready = dxi_connection_ready,
+	                          .event = on_event,
+	                          .owner = peer,
+	                          .curve = &peer->curve};
+	dxh_status status =
+		dxi_link_connect(&peer->hub->links, &config, peer->endpoint, &peer->link);
 
-	if (status == DXH_OK) {
-		status = dxi_socket_connect(peer->socket, peer->endpoint);
-		if (status != DXH_OK) {
-			dxi_socket_close(peer->socket, 0);
-			peer->socket = NULL;
-		}
-	}
 	if (status != DXH_OK)
 		return status;
 	set_alarm(peer, peer->hub->config.connect_timeout_ns);
@@ -156,10 +149,17 @@ static void on_alarm(void *context)
 {
 	dxh_peer *peer = context;
 
-	if (!peer->socket)
+	if (!peer->link)
 		try_again(peer);
 	else if (dxh_peer_state_get(peer) != DXH_PEER_READY)
 		connection_lost(peer, DXH_PEER_WAITING, "no handshake within connect_timeout_ns");
+}
+
+void dxi_connections_hurry(dxh_hub *hub, const char *endpoint)
+{
+	for (dxh_peer *peer = hub->peers; peer; peer = peer->next)
+		if (!peer->link && strcmp(peer->endpoint, endpoint) == 0)
+			set_alarm(peer, 0);
 }
 
 dxh_status dxi_connection_start(dxh_peer *peer)
@@ -192,8 +192,8 @@ static bool say_hello(dxh_peer *peer)
 	dxi_frame_append(&writer,
 	                 &(dxi_record){.kind = DXI_HELLO, .body = body, .body_bytes = bytes});
 	bytes = dxi_frame_end(&writer);
-	if (dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = hub->scratch,
-	                                                  .frame_bytes = bytes}) != DXI_SENT_ALL)
+	if (dxi_link_send(peer->link, &(dxi_outgoing){.frame = hub->scratch,
+	                                              .frame_bytes = bytes}) != DXI_SENT_ALL)
 		return false;
 	dxi_count(&hub->metrics->frames_sent, 1);
 	dxi_count(&hub->metrics->records_sent, 1);
@@ -216,7 +216,7 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	dxi_hello hello;
 
 	/* Nothing that a connection held at its end can make it ready. */
-	if (!peer->socket || peer->lost || dxh_peer_state_get(peer) == DXH_PEER_READY)
+	if (!peer->link || peer->lost || dxh_peer_state_get(peer) == DXH_PEER_READY)
 		return;
 	if (dxi_hello_read(welcome->body, welcome->body_bytes, &hello) != DXH_OK) {
 		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, dxh_last_error());
@@ -237,15 +237,15 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	                         hello.features & DXI_FEATURE_CREDIT ? hello.notify_bytes : 0);
 	dxi_subscriptions_renew(peer, hello.features & DXI_FEATURE_SUBSCRIBE);
 	dxi_pulse_start(peer, hello.features & DXI_FEATURE_BEAT);
-	if (peer->socket)
-		dxi_socket_touch(peer->socket); /* what has waited */
+	if (peer->link)
+		dxi_link_touch(peer->link); /* what has waited */
 }
 
 void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
 {
 	char reason[160];
 
-	if (!peer->socket || peer->lost)
+	if (!peer->link || peer->lost)
 		return;
 	snprintf(reason, sizeof reason, "refused: %.*s",
 	         (int)(error->body_bytes < 128 ? error->body_bytes : 128),
@@ -262,13 +262,13 @@ static void say_goodbye(dxh_peer *peer)
 	dxi_frame_writer writer = dxi_frame_begin(peer->hub->scratch, DXI_FRAME_BYTES_MAX);
 
 	dxi_frame_append(&writer, &(dxi_record){.kind = DXI_GOODBYE});
-	dxi_socket_send(peer->socket, &(dxi_outgoing){.frame = peer->hub->scratch,
-	                                              .frame_bytes = dxi_frame_end(&writer)});
+	dxi_link_send(peer->link, &(dxi_outgoing){.frame = peer->hub->scratch,
+	                                          .frame_bytes = dxi_frame_end(&writer)});
 }
 
 void dxi_connection_goodbye(dxh_peer *peer)
 {
-	if (!peer->socket || peer->lost)
+	if (!peer->link || peer->lost)
 		return;
 	say_goodbye(peer); /* the service waits for it */
 	connection_lost(peer, DXH_PEER_WAITING, "the service closed");
@@ -284,10 +284,10 @@ void dxi_connection_stop(dxh_peer *peer, int linger_ms)
 {
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
 	dxi_pulse_stop(peer);
-	if (!peer->socket)
+	if (!peer->link)
 		return;
 	if (dxh_peer_state_get(peer) == DXH_PEER_READY)
 		say_goodbye(peer);
-	dxi_socket_close(peer->socket, linger_ms);
-	peer->socket = NULL;
+	dxi_link_close(peer->link, linger_ms);
+	peer->link = NULL;
 }

@@ -137,7 +137,7 @@ bool dxi_transfers_send(dxh_peer *peer)
 	message.frame_bytes = dxi_frame_end(&writer);
 	if (part.flags & DXI_FLAG_BODY_IN_NEXT_PART)
 		dxi_request_body_behind(&message, operation, &part);
-	if (dxi_socket_send(peer->socket, &message) != DXI_SENT_ALL)
+	if (dxi_link_send(peer->link, &message) != DXI_SENT_ALL)
 		return false;
 	dxi_count(&peer->hub->metrics->frames_sent, 1);
 	dxi_count(&peer->hub->metrics->records_sent, 1);

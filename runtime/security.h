@@ -5,7 +5,6 @@
 #define DXI_SECURITY_H
 
 #include "runtime/keys.h"
-#include "runtime/socket.h"
 
 #include <dxh/message.h>
 
@@ -34,7 +33,7 @@ dxh_status dxi_curve_apply(const dxi_curve *curve, void *zmq);
 typedef int (*dxi_admit)(void *owner, const char *domain, const char *address,
                          const char *public_key);
 
-/* Answer what libzmq has asked on a DXI_ZAP socket. Returns how many answers. */
+/* Answer what libzmq has asked on the socket of dxi_socket_bind_zap(). Returns how many answers. */
 size_t dxi_zap_answer(void *zmq, dxi_admit admit, void *owner);
 
 #endif

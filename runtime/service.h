@@ -85,7 +85,7 @@ struct dxh_service {
 
 	/* the I/O thread alone */
 	struct dxh_service *next;
-	dxi_socket *socket;
+	dxi_link *link;
 	dxi_endpoint_file file;
 	dxi_client **buckets; /* by routing id */
 	dxi_topics topics;    /* who subscribed to what */
@@ -121,7 +121,7 @@ void dxi_service_destroy(dxh_service *service);
 
 /* ---- the I/O thread's side: listener.c, answers.c ---- */
 
-/* Open the socket and listen. */
+/* Open the link and listen. */
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint);
 
 /* A worker gives a request back, answered; or the last notification of a parcel. */
@@ -145,7 +145,7 @@ bool dxi_service_is_idle(const dxh_service *service);
  * last answers off, for libzmq may drop what was received and not yet read. */
 void dxi_service_say_farewell(dxh_service *service);
 
-/* Close the socket; free the service now, or when the last request of a user has
+/* Close the link; free the service now, or when the last request of a user has
  * come back. */
 void dxi_service_free(dxh_service *service, int linger_ms);
 

@@ -28,38 +28,38 @@ struct dxi_context {
 	void *zmq;
 };
 
+typedef enum socket_type { DEALER, ROUTER, ZAP } socket_type;
+
 /* A thing with a ZMQ_FD: a socket, or the monitor of one. */
-typedef struct source {
+typedef struct watched {
 	void *zmq;
 	int fd;
-	bool touched;
-	bool fired; /* by its descriptor, since it was looked at last */
-	bool is_monitor;
-	struct source *next_touched;
-	struct dxi_socket *socket;
-} source;
+} watched;
 
-struct dxi_socket {
-	source data;
-	source monitor;
+typedef struct zmq_link {
+	dxi_link link;
+	socket_type type;
 	dxi_sockets *sockets;
-	dxi_socket_config config;
-	bool closing; /* freed once nothing points at it any more */
-	struct dxi_socket *next_closing;
-};
+	watched data;
+	watched monitor;
+	dxi_source monitor_source;
+} zmq_link;
 
 struct dxi_sockets {
+	dxi_links *links;
 	void *context;
 	int epoll;
-	source *touched;
-	dxi_socket *closing;
-	bool looking;
 	uint64_t monitors; /* opened so far: each has a name of its own */
 	/* the parts of the message received last */
 	zmq_msg_t client;
 	zmq_msg_t frame;
 	zmq_msg_t body;
 };
+
+static zmq_link *zmq_of(dxi_link *link)
+{
+	return (zmq_link *)link;
+}
 
 dxh_status dxi_context_open(dxi_context **context)
 {
@@ -84,12 +84,14 @@ void dxi_context_close(dxi_context *context)
 	free(context);
 }
 
-dxh_status dxi_sockets_open(dxi_context *context, int epoll, dxi_sockets **sockets)
+dxh_status
+dxi_sockets_open(dxi_links *links, dxi_context *context, int epoll, dxi_sockets **sockets)
 {
 	dxi_sockets *opened = calloc(1, sizeof *opened);
 
 	if (!opened)
 		return dxi_fail(DXH_ENOMEM, "no memory for the sockets of a hub");
+	opened->links = links;
 	opened->context = context->zmq;
 	opened->epoll = epoll;
 	zmq_msg_init(&opened->client);
@@ -99,57 +101,19 @@ dxh_status dxi_sockets_open(dxi_context *context, int epoll, dxi_sockets **socke
 	return DXH_OK;
 }
 
-/* Those that stand in the touched list are freed at a later look. */
-static void free_closed(dxi_sockets *sockets)
-{
-	dxi_socket **at = &sockets->closing;
-
-	while (*at) {
-		dxi_socket *socket = *at;
-
-		if (socket->data.touched || socket->monitor.touched) {
-			at = &socket->next_closing;
-			continue;
-		}
-		*at = socket->next_closing;
-		free(socket);
-	}
-}
-
 void dxi_sockets_free(dxi_sockets *sockets)
 {
-	for (source *left = sockets->touched; left; left = left->next_touched)
-		left->touched = false;
-	free_closed(sockets);
+	if (!sockets)
+		return;
 	zmq_msg_close(&sockets->client);
 	zmq_msg_close(&sockets->frame);
 	zmq_msg_close(&sockets->body);
 	free(sockets);
 }
 
-static void touch(dxi_sockets *sockets, source *touched)
+void dxi_sockets_fired(void *data)
 {
-	if (touched->touched || !touched->zmq)
-		return;
-	touched->touched = true;
-	touched->next_touched = sockets->touched;
-	sockets->touched = touched;
-}
-
-void dxi_socket_touch(dxi_socket *socket)
-{
-	touch(socket->sockets, &socket->data);
-}
-
-void dxi_sockets_fired(dxi_sockets *sockets, void *data)
-{
-	((source *)data)->fired = true;
-	touch(sockets, data);
-}
-
-bool dxi_sockets_quiet(const dxi_sockets *sockets)
-{
-	return !sockets->touched;
+	dxi_source_fire(data);
 }
 
 /* ---- opening and closing ---------------------------------------------------- */
@@ -167,16 +131,16 @@ static dxh_status too_many(const char *what)
 	return dxi_fail_errno(error, "cannot open %s", what);
 }
 
-static dxh_status watch(dxi_sockets *sockets, source *watched)
+static dxh_status watch(dxi_sockets *sockets, watched *thing, dxi_source *source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched};
-	size_t bytes = sizeof watched->fd;
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+	size_t bytes = sizeof thing->fd;
 
-	if (zmq_getsockopt(watched->zmq, ZMQ_FD, &watched->fd, &bytes) == -1)
+	if (zmq_getsockopt(thing->zmq, ZMQ_FD, &thing->fd, &bytes) == -1)
 		return dxi_fail_errno(zmq_errno(), "a ZeroMQ socket has no descriptor");
-	if (epoll_ctl(sockets->epoll, EPOLL_CTL_ADD, watched->fd, &event) == -1)
+	if (epoll_ctl(sockets->epoll, EPOLL_CTL_ADD, thing->fd, &event) == -1)
 		return dxi_fail_errno(errno, "epoll refuses a ZeroMQ descriptor");
-	touch(sockets, watched);
+	dxi_source_touch(source);
 	return DXH_OK;
 }
 
@@ -189,7 +153,7 @@ static void set_option(void *zmq, int option, int value)
 	(void)rc;
 }
 
-static void configure(dxi_socket *socket)
+static void configure(const zmq_link *socket)
 {
 	void *zmq = socket->data.zmq;
 	int64_t message_max = DXI_MESSAGE_BYTES_MAX;
@@ -198,9 +162,9 @@ static void configure(dxi_socket *socket)
 	set_option(zmq, ZMQ_SNDHWM, SEND_FRAMES);
 	set_option(zmq, ZMQ_RCVHWM, RECEIVE_FRAMES);
 	zmq_setsockopt(zmq, ZMQ_MAXMSGSIZE, &message_max, sizeof message_max);
-	if (socket->config.type == DXI_ZAP)
+	if (socket->type == ZAP)
 		return;
-	if (socket->config.type == DXI_ROUTER) {
+	if (socket->type == ROUTER) {
 		set_option(zmq, ZMQ_ROUTER_MANDATORY, 1);
 		return;
 	}
@@ -210,7 +174,10 @@ static void configure(dxi_socket *socket)
 	set_option(zmq, ZMQ_IMMEDIATE, 1);
 }
 
-static dxh_status open_monitor(dxi_socket *socket)
+static size_t look_at_socket(dxi_source *source, bool fired);
+static size_t look_at_monitor(dxi_source *source, bool fired);
+
+static dxh_status open_monitor(zmq_link *socket)
 {
 	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
 	                   ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
@@ -227,24 +194,28 @@ static dxh_status open_monitor(dxi_socket *socket)
 	set_option(socket->monitor.zmq, ZMQ_LINGER, 0);
 	if (zmq_connect(socket->monitor.zmq, name) == -1)
 		return too_many("a socket monitor");
-	return watch(socket->sockets, &socket->monitor);
+	socket->monitor_source.look = look_at_monitor;
+	return watch(socket->sockets, &socket->monitor, &socket->monitor_source);
 }
 
-dxh_status
-dxi_socket_open(dxi_sockets *sockets, const dxi_socket_config *config, dxi_socket **socket)
+static const dxi_link_kind kind;
+
+/* An unconnected socket of this type. */
+static dxh_status open_socket(dxi_sockets *sockets, socket_type type, const dxi_link_config *config,
+                              zmq_link **socket)
 {
-	dxi_socket *opened = calloc(1, sizeof *opened);
+	zmq_link *opened = calloc(1, sizeof *opened);
 	dxh_status status;
 
 	if (!opened)
 		return dxi_fail(DXH_ENOMEM, "no memory for a socket");
+	opened->link = (dxi_link){.kind = &kind, .links = sockets->links, .config = *config};
+	opened->link.source = (dxi_source){.look = look_at_socket, .link = &opened->link};
+	opened->monitor_source = (dxi_source){.link = &opened->link};
+	opened->type = type;
 	opened->sockets = sockets;
-	opened->config = *config;
-	opened->data.socket = opened->monitor.socket = opened;
-	opened->monitor.is_monitor = true;
 	opened->data.fd = opened->monitor.fd = -1;
-	opened->data.zmq =
-		zmq_socket(sockets->context, config->type == DXI_DEALER ? ZMQ_DEALER : ZMQ_ROUTER);
+	opened->data.zmq = zmq_socket(sockets->context, type == DEALER ? ZMQ_DEALER : ZMQ_ROUTER);
 	if (!opened->data.zmq) {
 		status = too_many("a ZeroMQ socket");
 		free(opened);
@@ -253,18 +224,18 @@ dxi_socket_open(dxi_sockets *sockets, const dxi_socket_config *config, dxi_socke
 	configure(opened);
 	status = dxi_curve_apply(config->curve, opened->data.zmq);
 	if (status == DXH_OK)
-		status = watch(sockets, &opened->data);
+		status = watch(sockets, &opened->data, &opened->link.source);
 	if (status == DXH_OK && config->event)
 		status = open_monitor(opened);
 	if (status != DXH_OK) {
-		dxi_socket_close(opened, 0);
+		dxi_link_close(&opened->link, 0);
 		return status;
 	}
 	*socket = opened;
 	return DXH_OK;
 }
 
-static void close_source(dxi_sockets *sockets, source *closing)
+static void close_watched(const dxi_sockets *sockets, watched *closing)
 {
 	if (!closing->zmq)
 		return;
@@ -274,22 +245,18 @@ static void close_source(dxi_sockets *sockets, source *closing)
 	closing->zmq = NULL;
 }
 
-void dxi_socket_close(dxi_socket *socket, int linger_ms)
+static void close_socket(dxi_link *link, int linger_ms)
 {
-	dxi_sockets *sockets = socket->sockets;
+	zmq_link *socket = zmq_of(link);
 
+	socket->monitor_source.look = NULL;
 	zmq_socket_monitor(socket->data.zmq, NULL, 0);
-	close_source(sockets, &socket->monitor);
+	close_watched(socket->sockets, &socket->monitor);
 	set_option(socket->data.zmq, ZMQ_LINGER, linger_ms);
-	close_source(sockets, &socket->data);
-	/* It may be in the touched list, or in epoll's answer being worked off:
-	 * freed at the next look. */
-	socket->closing = true;
-	socket->next_closing = sockets->closing;
-	sockets->closing = socket;
+	close_watched(socket->sockets, &socket->data);
 }
 
-dxh_status dxi_socket_connect(dxi_socket *socket, const char *endpoint)
+static dxh_status connect_socket(const zmq_link *socket, const char *endpoint)
 {
 	set_option(socket->data.zmq, ZMQ_IPV6, 1);
 	if (zmq_connect(socket->data.zmq, endpoint) == 0)
@@ -300,7 +267,8 @@ dxh_status dxi_socket_connect(dxi_socket *socket, const char *endpoint)
 	                zmq_strerror(zmq_errno()));
 }
 
-dxh_status dxi_socket_bind(dxi_socket *socket, const char *endpoint, char *bound, size_t capacity)
+static dxh_status
+bind_socket(const zmq_link *socket, const char *endpoint, char *bound, size_t capacity)
 {
 	/* Also on IPv6 where the address says so or is any; an IPv4 address would
 	 * otherwise be bound, and shown, in its IPv6 form. */
@@ -327,6 +295,48 @@ dxh_status dxi_socket_bind(dxi_socket *socket, const char *endpoint, char *bound
 	return dxi_fail(DXH_EINVAL, "cannot listen on '%s': %s", endpoint, zmq_strerror(error));
 }
 
+/* The link, when what follows its opening was well; otherwise it is closed. */
+static dxh_status hand_out(dxh_status status, zmq_link *socket, dxi_link **link)
+{
+	if (status == DXH_OK)
+		*link = &socket->link;
+	else
+		dxi_link_close(&socket->link, 0);
+	return status;
+}
+
+dxh_status dxi_socket_connect(dxi_sockets *sockets, const dxi_link_config *config,
+                              const char *endpoint, dxi_link **link)
+{
+	zmq_link *socket;
+	dxh_status status = open_socket(sockets, DEALER, config, &socket);
+
+	return status == DXH_OK ? hand_out(connect_socket(socket, endpoint), socket, link) : status;
+}
+
+dxh_status dxi_socket_bind(dxi_sockets *sockets, const dxi_link_config *config,
+                           const char *endpoint, char *bound, size_t capacity, dxi_link **link)
+{
+	zmq_link *socket;
+	dxh_status status = open_socket(sockets, ROUTER, config, &socket);
+
+	return status == DXH_OK
+	               ? hand_out(bind_socket(socket, endpoint, bound, capacity), socket, link)
+	               : status;
+}
+
+dxh_status dxi_socket_bind_zap(dxi_sockets *sockets, const dxi_link_config *config, dxi_link **link)
+{
+	char bound[64];
+	zmq_link *socket;
+	dxh_status status = open_socket(sockets, ZAP, config, &socket);
+
+	if (status != DXH_OK)
+		return status;
+	return hand_out(bind_socket(socket, "inproc://zeromq.zap.01", bound, sizeof bound), socket,
+	                link);
+}
+
 /* ---- looking ------------------------------------------------------------------ */
 
 /* What the monitor told: an event, and its value. */
@@ -349,9 +359,9 @@ static bool is_refusal(told what)
 	}
 }
 
-static const char *connection_reason(const dxi_socket *socket, told what)
+static const char *connection_reason(const zmq_link *socket, told what)
 {
-	bool encrypted = socket->config.curve && socket->config.curve->enabled;
+	bool encrypted = socket->link.config.curve && socket->link.config.curve->enabled;
 
 	switch (what.event) {
 	case ZMQ_EVENT_DISCONNECTED:
@@ -377,7 +387,7 @@ static const char *connection_reason(const dxi_socket *socket, told what)
 }
 
 /* Read one event of the monitor: 16 bits of event, 32 bits of value. */
-static bool read_event(source *monitor, told *what)
+static bool read_event(const watched *monitor, told *what)
 {
 	zmq_msg_t part;
 	bool got;
@@ -404,61 +414,40 @@ static dxi_connection_event kind_of(told what)
 	return is_refusal(what) ? DXI_REFUSED : DXI_DISCONNECTED;
 }
 
-static size_t look_at_monitor(source *monitor)
+static size_t look_at_monitor(dxi_source *source, bool fired)
 {
-	dxi_socket *socket = monitor->socket;
+	const zmq_link *socket = zmq_of(source->link);
+	const dxi_link_config *config = &socket->link.config;
 	size_t work = 0;
 	told what;
 
+	(void)fired;
 	/* The callback may close the socket and with it this monitor. */
-	while (monitor->zmq && read_event(monitor, &what)) {
+	while (socket->monitor.zmq && read_event(&socket->monitor, &what)) {
 		dxi_connection_event event = kind_of(what);
 
 		work++;
-		socket->config.event(socket->config.owner, event,
-		                     event == DXI_CONNECTED ? "" : connection_reason(socket, what));
+		config->event(config->owner, event,
+		              event == DXI_CONNECTED ? "" : connection_reason(socket, what));
 	}
 	return work;
 }
 
-static size_t look_at(source *looked)
+static size_t look_at_socket(dxi_source *source, bool fired)
 {
-	dxi_socket *socket = looked->socket;
+	const zmq_link *socket = zmq_of(source->link);
+	const dxi_link_config *config = &socket->link.config;
 	int events = 0;
 	size_t bytes = sizeof events;
-	bool fired = looked->fired;
 
-	looked->fired = false;
-	if (!looked->zmq)
-		return 0;
-	if (looked->is_monitor)
-		return look_at_monitor(looked);
-	if (zmq_getsockopt(looked->zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
+	if (zmq_getsockopt(socket->data.zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
 		/* A signal came in between. Not seen is not slept over: at the next turn. */
-		looked->fired = fired;
-		touch(socket->sockets, looked);
+		source->fired = fired;
+		dxi_source_touch(source);
 		return 0;
 	}
-	return socket->config.ready(socket->config.owner, (events & ZMQ_POLLIN) != 0,
-	                            (events & ZMQ_POLLOUT) != 0, fired);
-}
-
-size_t dxi_sockets_look(dxi_sockets *sockets)
-{
-	source *looked = sockets->touched;
-	size_t work = 0;
-
-	sockets->touched = NULL;
-	while (looked) {
-		source *next = looked->next_touched;
-
-		/* Before looking: what is used while it is looked at is touched again. */
-		looked->touched = false;
-		work += look_at(looked);
-		looked = next;
-	}
-	free_closed(sockets);
-	return work;
+	return config->ready(config->owner, (events & ZMQ_POLLIN) != 0, (events & ZMQ_POLLOUT) != 0,
+	                     fired);
 }
 
 /* ---- frames ----------------------------------------------------------------------- */
@@ -522,30 +511,29 @@ static bool send_message(void *zmq, const dxi_outgoing *message)
 	return !has_body || send_part(zmq, &body, 0);
 }
 
-dxi_sent dxi_socket_send(dxi_socket *socket, const dxi_outgoing *message)
+static dxi_sent send_one(dxi_link *link, const dxi_outgoing *message)
 {
-	dxi_socket_touch(socket);
-	return send_message(socket->data.zmq, message) ? DXI_SENT_ALL : DXI_SENT_LATER;
+	return send_message(zmq_of(link)->data.zmq, message) ? DXI_SENT_ALL : DXI_SENT_LATER;
 }
 
-dxi_sent dxi_socket_send_to(dxi_socket *socket, const void *client, size_t client_bytes,
-                            dxi_encode encode, void *context)
+static dxi_sent
+send_to(dxi_link *link, const void *client, size_t client_bytes, dxi_encode encode, void *context)
 {
+	void *zmq = zmq_of(link)->data.zmq;
 	dxi_outgoing message = {.frame = NULL};
 	zmq_msg_t id;
 
-	dxi_socket_touch(socket);
 	if (!copy_part(&id, client, client_bytes))
 		return DXI_SENT_LATER;
 	/* The router decides at the first part; those behind it then go in any case. */
-	if (!send_part(socket->data.zmq, &id, ZMQ_SNDMORE))
+	if (!send_part(zmq, &id, ZMQ_SNDMORE))
 		return errno == EAGAIN ? DXI_SENT_LATER : DXI_SENT_NEVER;
 	encode(context, &message);
-	if (send_message(socket->data.zmq, &message))
+	if (send_message(zmq, &message))
 		return DXI_SENT_ALL;
 	/* Without memory for it, an empty part, which needs none, ends the message:
 	 * else the next one would begin in its middle. */
-	zmq_send(socket->data.zmq, "", 0, ZMQ_DONTWAIT);
+	zmq_send(zmq, "", 0, ZMQ_DONTWAIT);
 	return DXI_SENT_NEVER;
 }
 
@@ -561,14 +549,12 @@ static void receive_behind(void *zmq, zmq_msg_t *body, dxi_message *message)
 		message->malformed = true;
 }
 
-bool dxi_socket_receive(dxi_socket *socket, dxi_message *message)
+static bool receive(dxi_link *link, dxi_message *message)
 {
-	dxi_sockets *sockets = socket->sockets;
-	void *zmq = socket->data.zmq;
+	dxi_sockets *sockets = zmq_of(link)->sockets;
+	void *zmq = zmq_of(link)->data.zmq;
 
-	*message = (dxi_message){.malformed = false};
-	dxi_socket_touch(socket);
-	if (socket->config.type == DXI_ROUTER) {
+	if (zmq_of(link)->type == ROUTER) {
 		if (zmq_msg_recv(&sockets->client, zmq, ZMQ_DONTWAIT) == -1)
 			return false;
 		message->client = zmq_msg_data(&sockets->client);
@@ -586,7 +572,10 @@ bool dxi_socket_receive(dxi_socket *socket, dxi_message *message)
 	return true;
 }
 
-void *dxi_socket_zmq(dxi_socket *socket)
+void *dxi_socket_zmq(dxi_link *link)
 {
-	return socket->data.zmq;
+	return zmq_of(link)->data.zmq;
 }
+
+static const dxi_link_kind kind = {
+	.send = send_one, .send_to = send_to, .receive = receive, .close = close_socket};

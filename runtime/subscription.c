@@ -67,8 +67,8 @@ static dxh_status make(dxh_peer *peer, const char *prefix, size_t prefix_bytes,
 
 static void touch(dxh_peer *peer)
 {
-	if (peer->socket && dxh_peer_state_get(peer) == DXH_PEER_READY)
-		dxi_socket_touch(peer->socket);
+	if (peer->link && dxh_peer_state_get(peer) == DXH_PEER_READY)
+		dxi_link_touch(peer->link);
 }
 
 static dxh_status attach(void *context)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Nothing is dropped without a count, and memory that is taken comes back: the books of
  * a hub at the places where something ends without having been read. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 #include "tests/support/pause.h"
 
@@ -12,9 +13,9 @@ static dxh_service *service;
 
 static void setup(void)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 }
 
@@ -24,8 +25,8 @@ static void teardown(void)
 
 	cr_expect_eq(stats.notes_published, stats.notes_sent + stats.notes_dropped);
 	if (hub)
-		must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+		must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 TestSuite(account, .init = setup, .fini = teardown, .timeout = 60);
@@ -59,11 +60,12 @@ Test(account, requests_of_a_client_that_goes_are_dropped_once_each)
 	dxh_completion done[COUNT];
 	dxh_request *held[COUNT];
 
+	test_needs_sockets();
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_post(peer, "hold", NULL, 0, DXH_FOREVER, &done[i]));
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_service_receive(service, SOON, &held[i]));
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	wait_until(test_stats(server).replies_dropped == COUNT);
 	for (int i = 0; i < COUNT; i++) {
 		cr_expect(dxh_request_canceled(held[i]));
@@ -156,6 +158,7 @@ Test(account, a_note_on_its_way_to_a_closed_subscription_is_stray)
 	test_pause pause;
 	pthread_t closer;
 
+	test_needs_sockets();
 	test_pause_begin(&pause, hub);
 	publish(3);
 	wait_until(test_stats(server).notes_sent == 3);
@@ -204,6 +207,7 @@ Test(account, a_reply_counts_as_memory_until_it_is_released)
 	dxh_request *request;
 	uint64_t before, server_before;
 
+	test_needs_sockets();
 	must(dxh_post(peer, "x", NULL, 0, DXH_FOREVER, &done));
 	must(dxh_service_receive(service, SOON, &request));
 	before = memory(hub);

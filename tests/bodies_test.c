@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Bodies of every size in both directions, what overtakes them, and what ends them. */
+/* Also run over inproc, see test_hub_open(). */
 #include "runtime/wire.h"
 #include "tests/support/pair.h"
 #include "tests/support/pause.h"
@@ -18,22 +19,22 @@ static const dxh_hub_config large = {
 
 static void bind_service(const dxh_service_config *config)
 {
-	must(dxh_hub_open(&large, &server));
+	must(test_hub_open(&large, &server));
 	must(dxh_service_bind(server, test_endpoint(), config, &service));
 }
 
 static void open_both(const dxh_service_config *config)
 {
 	bind_service(config);
-	must(dxh_hub_open(&large, &hub));
+	must(test_hub_open(&large, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	test_wait_state(peer, DXH_PEER_READY);
 }
 
 static void close_both(void)
 {
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 /* Bytes that tell where they belong. */
@@ -190,20 +191,21 @@ Test(bodies, beyond_a_limit_are_refused_where_it_lies)
 	dxh_completion done;
 	dxh_hub *none;
 
+	test_needs_sockets();
 	must_be(dxh_hub_open(&(dxh_hub_config){.body_bytes_max = (UINT64_C(1) << 30) + 1}, &none),
 	        DXH_EINVAL, "1073741824");
-	must(dxh_hub_open(&small, &server));
+	must(test_hub_open(&small, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(&large, &hub));
+	must(test_hub_open(&large, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	must(dxh_post(peer, "x", body, sizeof body, SOON, &done));
 	expect_end(done, DXH_ETOOBIG, DXH_REPLIED);
 	must_be(dxh_post(peer, "x", body, 256 * (size_t)MIB + 1, SOON, &done), DXH_ETOOBIG,
 	        "this hub sends");
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 
 	/* A reply that is larger than its asker takes. */
-	must(dxh_hub_open(&(dxh_hub_config){.body_bytes_max = PART}, &hub));
+	must(test_hub_open(&(dxh_hub_config){.body_bytes_max = PART}, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	done = post("x", NULL, 0, 0);
 	must(dxh_request_reply(receive("x"), body, MIB));
@@ -360,6 +362,7 @@ Test(bodies, that_are_canceled_or_expire_in_the_midst_of_it_were_not_sent)
 	uint64_t before, sent;
 	test_pause pause;
 
+	test_needs_sockets();
 	open_both(NULL);
 	echo_once(1, 0);
 	before = test_stats(server).memory_bytes;
@@ -399,6 +402,7 @@ Test(bodies, of_replies_that_nobody_waits_for_any_more_are_stopped)
 	uint64_t before;
 	test_pause pause;
 
+	test_needs_sockets();
 	open_both(NULL);
 	echo_once(1, 0);
 	before = test_stats(hub).memory_bytes;
@@ -424,6 +428,7 @@ Test(bodies, that_are_on_their_way_when_their_peer_or_hub_closes_are_given_back)
 	_Atomic uint64_t given_back = 0;
 	uint64_t before;
 
+	test_needs_sockets();
 	open_both(NULL);
 	echo_once(1, 0);
 	before = test_stats(server).memory_bytes;
@@ -445,7 +450,7 @@ Test(bodies, that_are_on_their_way_when_their_peer_or_hub_closes_are_given_back)
 			must(dxh_peer_close(&peer));
 			must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 		} else {
-			must(dxh_hub_close(&hub));
+			must(test_hub_close(&hub));
 		}
 		expect_end(done, DXH_ECLOSED, DXH_NOT_SENT);
 		test_pause_end(&pause);
@@ -454,7 +459,7 @@ Test(bodies, that_are_on_their_way_when_their_peer_or_hub_closes_are_given_back)
 			test_wait_state(peer, DXH_PEER_READY);
 	}
 	wait_memory(server, before);
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&server));
 	cr_expect_eq(given_back, 2);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Callbacks: on the thread that dispatches, and, where asked for, at once. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include <stdio.h>

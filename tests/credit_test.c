@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What may be in flight to a peer, in requests and in bytes: refused by name, waited
  * for, and all of it back in the end. */
+/* Also run over inproc, see test_hub_open(). */
 #include "runtime/peer.h"
 #include "tests/support/pair.h"
 
@@ -161,7 +162,7 @@ Test(flush, posted_is_refused_or_ends_with_each_of_its_statuses, .timeout = 20)
 {
 	dxh_completion done, one;
 
-	must(dxh_hub_open(&(dxh_hub_config){.operations_max = 1}, &hub));
+	must(test_hub_open(&(dxh_hub_config){.operations_max = 1}, &hub));
 	must(dxh_peer_connect(hub, test_endpoint(), NULL, &peer));
 	must_be(dxh_flush_post(NULL, DXH_FLUSH_SENT, SOON, &done), DXH_EINVAL, "peer");
 	must_be(dxh_flush_post(peer, (dxh_flush_level)7, SOON, &done), DXH_EINVAL, "level");
@@ -170,5 +171,5 @@ Test(flush, posted_is_refused_or_ends_with_each_of_its_statuses, .timeout = 20)
 	must_be(dxh_await(done, SOON, NULL), DXH_EEXPIRED, NULL);
 	must_be(dxh_flush_post(peer, DXH_FLUSH_SENT, SOON, &one), DXH_EFULL, "not released");
 	must(dxh_release(done));
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }

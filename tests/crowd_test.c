@@ -2,6 +2,7 @@
 /* Many threads at once where it is most in the way: a hub that drains under all its
  * posters, peers that are closed and connected again, thousands of completions that
  * are ended and given back in any order. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/support.h"
 
 #include <stdatomic.h>
@@ -63,7 +64,7 @@ Test(crowd, sixty_four_threads_post_while_their_hub_drains, .timeout = 120)
 	uint64_t sum = 0;
 
 	test_echo_open(&echo, test_endpoint(), NULL);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &shared));
 	for (int i = 0; i < THREADS; i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, post_until_refused, NULL), 0);
@@ -78,7 +79,7 @@ Test(crowd, sixty_four_threads_post_while_their_hub_drains, .timeout = 120)
 	cr_expect_eq(report.abandoned, 0);
 	cr_expect_gt(ended[DXH_OK], 0);
 	expect_books(posted);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -121,13 +122,13 @@ Test(crowd, peers_are_closed_and_connected_again_beside_each_other, .timeout = 1
 
 	snprintf(endpoint, sizeof endpoint, "%s", test_endpoint());
 	test_echo_open(&echo, endpoint, NULL);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	for (int i = 0; i < COMERS; i++)
 		cr_assert_eq(pthread_create(&threads[i], NULL, come_and_go, endpoint), 0);
 	for (int i = 0; i < COMERS; i++)
 		pthread_join(threads[i], NULL);
 	expect_books(posted);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -193,7 +194,7 @@ Test(crowd, thousands_are_cancelled_expired_and_released_in_hostile_orders, .tim
 	pthread_t threads[HANDS];
 	dxh_peer *nobody;
 
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, test_endpoint(), &config, &nobody));
 	for (int round = 1; round <= 4; round++) {
 		post_many(nobody);
@@ -206,5 +207,5 @@ Test(crowd, thousands_are_cancelled_expired_and_released_in_hostile_orders, .tim
 	}
 	must(dxh_peer_close(&nobody)); /* ends what was released and not cancelled */
 	expect_books(4 * (uint64_t)MANY);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }

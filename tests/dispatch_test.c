@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Handlers by subject: who is called, on which thread, and what nobody handles. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/support.h"
 
 #include <stdatomic.h>
@@ -11,16 +12,16 @@ static dxh_peer *peer;
 
 static void setup(void)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 }
 
 static void teardown(void)
 {
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 TestSuite(dispatch, .init = setup, .fini = teardown, .timeout = 60);

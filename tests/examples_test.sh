@@ -53,6 +53,9 @@ expect serve <<'END'
 with 5000 ms: 42.0 V
 with 10 ms: no
 END
+expect inproc <<'END'
+at 4000, and back at 0
+END
 expect dispatch <<'END'
 the meter says: twice 21 is 42
 treble: DXH_EUNKNOWN

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One client beside another: whose turn it is, and what each may hold. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include "runtime/clients.h"
@@ -12,9 +13,9 @@ static dxh_service *service;
 
 static void open_service(const dxh_service_config *config)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), config, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 }
 
 static dxh_peer *connect_one(void)
@@ -63,8 +64,8 @@ Test(fairness, a_client_with_one_request_is_not_behind_4096_of_another, .timeout
 	must(dxh_await(one, SOON, NULL));
 	for (int i = 0; i < GREEDY; i++)
 		must(dxh_await(done[i], SOON, NULL));
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .timeout = 60)
@@ -85,8 +86,8 @@ Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .time
 		must(dxh_request_reply(held[i], NULL, 0));
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_await(done[i], SOON, NULL));
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 enum { WORKERS = 4, CLIENTS = 8, EACH = 300 };
@@ -132,8 +133,8 @@ Test(fairness, workers_that_sleep_are_woken_for_what_waits, .timeout = 60)
 	must(dxh_service_stop(service));
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(workers[i], NULL);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(fairness, a_full_inbox_has_room_for_one_of_a_client_of_which_nothing_waits, .timeout = 30)
@@ -156,8 +157,8 @@ Test(fairness, a_full_inbox_has_room_for_one_of_a_client_of_which_nothing_waits,
 		must(dxh_request_reply(request, NULL, 0));
 	}
 	must(dxh_await(mine, SOON, NULL));
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(fairness, what_a_client_sent_before_it_left_is_still_received, .timeout = 30)
@@ -178,8 +179,8 @@ Test(fairness, what_a_client_sent_before_it_left_is_still_received, .timeout = 3
 		cr_assert_eq(memcmp(dxh_request_body(request, NULL), &i, sizeof i), 0);
 		dxh_request_release(request);
 	}
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(fairness, a_client_holds_so_many_bytes_and_no_more, .timeout = 30)
@@ -206,8 +207,8 @@ Test(fairness, a_client_holds_so_many_bytes_and_no_more, .timeout = 30)
 	for (int i = 0; i < 4; i++)
 		must(dxh_await(done[i], SOON, NULL));
 	cr_expect_eq(test_stats(server).requests_refused, 0);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 /* A client that asks and asks and never reads an answer. */
@@ -226,6 +227,7 @@ Test(fairness, answers_that_nobody_reads_count_in_the_window, .timeout = 60)
 	void *raw = zmq_socket(context, ZMQ_DEALER);
 	dxi_frame_writer writer = dxi_frame_begin(frame, sizeof frame);
 
+	test_needs_sockets();
 	test_echo_open(&echo, test_endpoint(), &(dxh_service_config){.client_window = WINDOW});
 	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
 	zmq_setsockopt(raw, ZMQ_RCVHWM, &one, sizeof one);

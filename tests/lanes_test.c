@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which record leaves first: control before requests before notifications, and
  * nobody waits for ever. */
+/* Also run over inproc, see test_hub_open(). */
 #include "runtime/control_lane.h"
 #include "tests/support/pair.h"
 #include "tests/support/pause.h"
@@ -63,18 +64,18 @@ static dxh_service *service;
 
 static void open_service(const dxh_peer_config *config)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.inbox_max = 1 << 16},
 	                      &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), config, &peer));
 	test_wait_state(peer, DXH_PEER_READY);
 }
 
 static void close_service(void)
 {
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 /* In place of a service, to see the frames themselves: says WELCOME to who comes. */
@@ -104,12 +105,13 @@ static void connect_to_raw(const dxh_peer_config *config)
 	int zero = 0, timeout_ms = 20000, id_bytes;
 	char id[64];
 
+	test_needs_sockets();
 	context = zmq_ctx_new();
 	raw = zmq_socket(context, ZMQ_ROUTER);
 	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
 	zmq_setsockopt(raw, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
 	cr_assert_eq(zmq_bind(raw, endpoint), 0);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint, config, &peer));
 	next_frame(id, &id_bytes);
 	welcome.body_bytes = dxi_hello_write(&hello, body, sizeof body);
@@ -121,7 +123,7 @@ static void connect_to_raw(const dxh_peer_config *config)
 
 static void close_raw(void)
 {
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	zmq_close(raw);
 	zmq_ctx_term(context);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Many threads, many requests: nothing is lost, nothing ends twice, and more
  * threads than processors do not make it collapse. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/support.h"
 
 #include <unistd.h>
@@ -40,7 +41,7 @@ Test(load, a_million_posts_of_sixteen_threads_all_come_back, .timeout = 300)
 	dxh_hub_stats stats;
 
 	test_echo_open(&echo, test_endpoint(), NULL);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, post_and_check, (void *)i);
@@ -50,7 +51,7 @@ Test(load, a_million_posts_of_sixteen_threads_all_come_back, .timeout = 300)
 	cr_expect_eq(stats.done, POSTS);
 	cr_expect_eq(stats.slots_now, 0);
 	cr_expect_leq(stats.doorbells, stats.wakeups, "one ring for each sleep at the most");
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -103,7 +104,7 @@ Test(load, every_operation_has_one_end_and_the_sums_agree, .timeout = 300)
 	uint64_t sum = 0;
 
 	test_echo_open(&echo, test_endpoint(), NULL);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));
 	for (uintptr_t i = 0; i < 8; i++)
 		pthread_create(&threads[i], NULL, post_at_random, (void *)i);
@@ -121,6 +122,6 @@ Test(load, every_operation_has_one_end_and_the_sums_agree, .timeout = 300)
 	cr_expect_eq(stats.slots_now, 0, "all slots came home");
 	for (int i = 0; i < OTHER; i++)
 		cr_expect_gt(ends[i], 0, "the test did not try end %d", i);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When frames of notifications leave, which is dropped, and that a poster who stands
  * still in the middle of it holds up nobody. */
+/* Also run over inproc, see test_hub_open(). */
 #include "runtime/peer.h"
 #include "tests/support/pair.h"
 #include "tests/support/pause.h"
@@ -96,14 +97,14 @@ Test(linger, gives_its_frames_up_when_none_is_left, .timeout = 20)
 
 Test(linger, out_of_bounds_is_refused, .timeout = 20)
 {
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must_be(dxh_peer_connect(hub, test_endpoint(), &(dxh_peer_config){.linger_us = LONG_US + 1},
 	                         &peer),
 	        DXH_EINVAL, "linger_us");
 	must_be(dxh_peer_connect(hub, test_endpoint(),
 	                         &(dxh_peer_config){.notify_full = (dxh_notify_full)2}, &peer),
 	        DXH_EINVAL, "notify_full");
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }
 
 static void *notify_in_short_rounds(void *rounds)
@@ -161,14 +162,14 @@ Test(drop_oldest, without_a_service_keeps_the_newest_and_counts_the_others, .tim
 	uint32_t next = 0, value, got = 0;
 
 	strcpy(endpoint, test_endpoint());
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(
 		hub, endpoint,
 		&(dxh_peer_config){.notify_frames = 3, .notify_full = DXH_NOTIFY_DROP_OLDEST},
 		&peer));
 	for (uint32_t i = 0; i < COUNT; i++)
 		must(dxh_notify(peer, "n", &i, sizeof i));
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, endpoint, NULL, &service));
 	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
 	while (dxh_service_receive(service, DXH_NOW, &request) == DXH_OK) {
@@ -184,8 +185,8 @@ Test(drop_oldest, without_a_service_keeps_the_newest_and_counts_the_others, .tim
 	cr_expect_eq(stats.notifications_posted, COUNT);
 	cr_expect_eq(stats.notifications_sent, got);
 	cr_expect_eq(stats.notifications_dropped, COUNT - got);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 static void *notify_ten_thousand(void *unused)

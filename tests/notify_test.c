@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Notifications and flushes: order, packing, none lost. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 Test(notify, all_arrive_in_the_order_of_their_thread, .timeout = 60)
@@ -9,10 +10,10 @@ Test(notify, all_arrive_in_the_order_of_their_thread, .timeout = 60)
 	dxh_service *service;
 	dxh_request *request;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(),
 	                      &(dxh_service_config){.notify_bytes = COUNT * 64}, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service),
 	                      &(dxh_peer_config){.full_wait_ns = INT64_C(20000000000)}, &peer));
 	for (uint32_t i = 0; i < COUNT; i++)
@@ -27,8 +28,8 @@ Test(notify, all_arrive_in_the_order_of_their_thread, .timeout = 60)
 		dxh_request_release(request);
 	}
 	cr_expect_lt(test_stats(hub).frames_sent, COUNT / 4, "they travelled packed");
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(notify, answering_one_is_refused, .timeout = 20)
@@ -37,15 +38,15 @@ Test(notify, answering_one_is_refused, .timeout = 20)
 	dxh_service *service;
 	dxh_request *request;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	must(dxh_notify(peer, "n", NULL, 0));
 	must(dxh_service_receive(service, SOON, &request));
 	must_be(dxh_request_reply(request, NULL, 0), DXH_ESTATE, "release");
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(notify, without_a_peer_it_fills_its_frames_and_then_refuses, .timeout = 20)
@@ -54,14 +55,14 @@ Test(notify, without_a_peer_it_fills_its_frames_and_then_refuses, .timeout = 20)
 	dxh_status status;
 	char body[100] = "";
 
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, test_endpoint(), &(dxh_peer_config){.notify_frames = 3}, &peer));
 	while ((status = dxh_notify(peer, "n", body, sizeof body)) == DXH_OK)
 		taken++;
 	must_be(status, DXH_EFULL, "notify_frames");
 	cr_expect_geq(taken, 3 * 16384 / 144 - 3, "frames are filled, not one record each");
 	must_be(dxh_flush(peer, DXH_FLUSH_SENT, dxh_in_ms(5)), DXH_EEXPIRED, NULL);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }
 
 static void *flush_replied(void *unused)
@@ -82,8 +83,8 @@ Test(notify, many_flushes_beside_the_largest_request_all_end, .timeout = 60)
 	dxh_hub *server;
 	dxh_service *service;
 
-	must(dxh_hub_open(&large, &server));
-	must(dxh_hub_open(&large, &hub));
+	must(test_hub_open(&large, &server));
+	must(test_hub_open(&large, &hub));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	for (int i = 0; i < 4; i++)
@@ -98,8 +99,8 @@ Test(notify, many_flushes_beside_the_largest_request_all_end, .timeout = 60)
 	}
 	for (int i = 0; i < 64; i++)
 		pthread_join(threads[i], NULL);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(notify, a_flush_of_nothing_is_done_at_once, .timeout = 20)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How many notifications may be under way: a client is held, not robbed; and what
  * strangers make of it. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include "runtime/notify_lane.h"
@@ -17,7 +18,7 @@ static const dxh_service_config small_window = {.notify_bytes = WINDOW, .inbox_m
 
 static void open_service(void)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), &small_window, &service));
 }
 
@@ -25,6 +26,7 @@ static void open_raw(int type, const char *endpoint)
 {
 	int zero = 0, timeout_ms = 20000;
 
+	test_needs_sockets();
 	context = zmq_ctx_new();
 	raw = zmq_socket(context, type);
 	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
@@ -104,7 +106,7 @@ Test(notify_window, holds_a_client_that_is_faster_and_loses_nothing, .timeout = 
 	dxh_hub_stats stats;
 
 	open_service();
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	for (uint32_t i = 0; i < COUNT; i++) {
 		memcpy(body, &i, sizeof i);
@@ -123,8 +125,8 @@ Test(notify_window, holds_a_client_that_is_faster_and_loses_nothing, .timeout = 
 	stats = test_stats(server);
 	cr_expect_eq(stats.notifications_received, COUNT);
 	cr_expect_eq(stats.notifications_refused, 0);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(notify_window, a_held_client_notices_that_its_service_is_silent, .timeout = 60)
@@ -136,7 +138,7 @@ Test(notify_window, a_held_client_notices_that_its_service_is_silent, .timeout =
 	int id_bytes;
 
 	open_raw(ZMQ_ROUTER, endpoint);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint,
 	                      &(dxh_peer_config){.beat_ns = 1000000, .silence_ns = 20000000},
 	                      &peer));
@@ -150,7 +152,7 @@ Test(notify_window, a_held_client_notices_that_its_service_is_silent, .timeout =
 		must(dxh_notify(peer, "n", body, sizeof body));
 	/* Two frames are more than the window: one waits, and nobody answers beats. */
 	test_wait_state(peer, DXH_PEER_CONNECTING);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -166,7 +168,7 @@ Test(notify_window, credit_for_what_was_not_sent_gives_nothing, .timeout = 60)
 	int id_bytes;
 
 	open_raw(ZMQ_ROUTER, endpoint);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint, &(dxh_peer_config){.beat_ns = -1}, &peer));
 	id_bytes = zmq_recv(raw, id, sizeof id, 0);
 	hear(DXI_HELLO, &credit);
@@ -185,7 +187,7 @@ Test(notify_window, credit_for_what_was_not_sent_gives_nothing, .timeout = 60)
 	must_be(dxh_flush(peer, DXH_FLUSH_SENT, dxh_in_ms(50)), DXH_EEXPIRED, NULL);
 	cr_expect_eq(test_stats(hub).frames_bad, 2);
 	cr_expect_leq(test_stats(hub).notifications_sent * RECORD_BYTES, 20000);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -208,7 +210,7 @@ Test(notify_window, what_a_client_sends_beyond_it_is_dropped_and_counted, .timeo
 	cr_expect(credited, "what was dropped is not under way any more");
 	cr_expect_leq(credit, (uint64_t)(FRAMES * EACH - FIT) * RECORD_BYTES);
 	close_raw();
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&server));
 }
 
 Test(notify_window, one_that_does_not_know_it_has_as_much_room_as_requests, .timeout = 60)
@@ -224,14 +226,14 @@ Test(notify_window, one_that_does_not_know_it_has_as_much_room_as_requests, .tim
 	cr_expect_eq(test_stats(server).notifications_received, small_window.inbox_max);
 	cr_expect_eq(test_stats(server).notifications_refused, 40 - small_window.inbox_max);
 	close_raw();
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&server));
 }
 
 Test(notify_window, is_at_least_four_of_the_largest_frames, .timeout = 20)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must_be(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.notify_bytes = 1},
 	                         &service),
 	        DXH_EINVAL, "262144");
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&server));
 }

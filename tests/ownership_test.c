@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Whose a body is: copied, borrowed or handed over; and given back exactly once. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 #include "tests/support/pause.h"
 
@@ -159,7 +160,7 @@ Test(ownership, what_is_handed_over_is_given_back_when_it_was_never_sent)
 	loan lent[COUNT];
 	test_pause pause;
 
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, test_endpoint(), NULL, &peer)); /* nobody listens there */
 	for (size_t i = 0; i < COUNT; i++) {
 		lend(&lent[i], 50000);
@@ -175,7 +176,7 @@ Test(ownership, what_is_handed_over_is_given_back_when_it_was_never_sent)
 	expect_back(&lent[0]);
 	expect_back(&lent[1]);
 	cr_expect_eq(lent[2].given_back, 0);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	cr_expect_eq(lent[2].given_back, 1, "all is given back when the hub has closed");
 	expect_back(&lent[2]);
 	for (size_t i = 0; i < COUNT; i++)
@@ -188,7 +189,7 @@ Test(ownership, does_not_move_when_the_post_fails)
 	dxh_completion done[3];
 	loan lent[3];
 
-	must(dxh_hub_open(&(dxh_hub_config){.operations_max = 2}, &hub));
+	must(test_hub_open(&(dxh_hub_config){.operations_max = 2}, &hub));
 	must(dxh_peer_connect(hub, test_endpoint(), NULL, &peer));
 	for (size_t i = 0; i < 3; i++) {
 		lend(&lent[i], i * 50000);
@@ -203,7 +204,7 @@ Test(ownership, does_not_move_when_the_post_fails)
 	items[1].free_fn = take_back;
 	items[1].flags = 0;
 	must_be(dxh_post_batch(peer, &items[1], 1, NULL, done), DXH_EINVAL, "without");
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	for (size_t i = 0; i < 3; i++) {
 		cr_expect_eq(lent[i].given_back, 0);
 		free(lent[i].bytes);
@@ -226,16 +227,16 @@ static dxh_request *asked(dxh_completion *done)
 
 static void open_both(void)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 }
 
 static void close_both(void)
 {
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(ownership, a_reply_that_is_handed_over_arrives_and_is_given_back_once)
@@ -270,9 +271,9 @@ Test(ownership, a_reply_that_nobody_reads_is_given_back)
 	must(dxh_release(done));
 	lend(&lent, 70000);
 	must(dxh_request_reply_owned(request, lent.bytes, lent.count, take_back, &lent));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&server));
 	expect_back(&lent);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }
 
 Test(ownership, of_a_reply_does_not_move_when_it_is_refused)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The notifications of one frame: handed out one by one, given back in any order, and
  * their memory accounted for until the last of them is back. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include "runtime/parcel.h"
@@ -14,9 +15,9 @@ static dxh_request *received[COUNT];
 /* One frame with COUNT notifications in it. */
 static void open_and_receive(void)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service),
 	                      &(dxh_peer_config){.linger_us = 10000000}, &peer));
 	for (uint32_t i = 0; i < COUNT; i++)
@@ -52,8 +53,8 @@ Test(parcel, is_given_back_by_whoever_releases_its_last, .timeout = 20)
 	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
 	cr_expect_eq(service->requests_out, 0);
 	cr_expect_eq(service->bytes_out, 0);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(parcel, outlives_its_service_in_the_hands_of_its_user, .timeout = 20)
@@ -63,15 +64,15 @@ Test(parcel, outlives_its_service_in_the_hands_of_its_user, .timeout = 20)
 	cr_expect_str_eq(dxh_request_subject(received[COUNT - 1]), "n");
 	release_every_second((void *)0);
 	release_every_second((void *)1);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(parcel, has_room_for_the_records_of_any_frame, .timeout = 20)
 {
 	static const size_t lengths[] = {0, 1, 7, 8, 9, 63, 64, 65};
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
 	for (size_t subject = 1; subject <= 255; subject++)
 		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
@@ -91,5 +92,5 @@ Test(parcel, has_room_for_the_records_of_any_frame, .timeout = 20)
 			cr_assert_leq(parcel->used, parcel->capacity);
 			dxi_parcel_free(parcel);
 		}
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&server));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection's life: a service that is not there yet, goes, is killed, comes
  * back, or is something else altogether. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/support.h"
 
 #include "runtime/wire.h"
@@ -28,7 +29,7 @@ static void on_state(void *context, dxh_peer *changed, dxh_peer_state state, con
 
 static void connect_to(const char *endpoint)
 {
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint,
 	                      &(dxh_peer_config){.on_state = on_state, .context = &hub}, &peer));
 }
@@ -47,7 +48,7 @@ Test(connection, requests_wait_for_a_service_that_comes_later, .timeout = 30)
 	must(dxh_release(done));
 	cr_expect_eq(dxh_peer_state_get(peer), DXH_PEER_READY);
 	cr_expect_eq(states_seen[DXH_PEER_READY], 1);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -66,7 +67,7 @@ Test(connection, is_made_again_after_the_service_closed, .timeout = 30)
 		test_echo_open(&echo, endpoint, NULL);
 	}
 	cr_expect_geq(test_stats(hub).reconnects, 5);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -94,6 +95,7 @@ static void serve_when_told(const char *endpoint, int start, int ready)
 
 static void fork_services(const char *endpoint)
 {
+	test_needs_sockets();
 	for (size_t i = 0; i < sizeof children / sizeof *children; i++) {
 		cr_assert_eq(pipe(children[i].start) | pipe(children[i].ready), 0);
 		children[i].pid = fork();
@@ -141,7 +143,7 @@ Test(connection, what_a_killed_service_had_is_lost_and_the_rest_goes_on, .timeou
 		must(dxh_release(later));
 	}
 	cr_expect_eq(test_stats(hub).lost, 3);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	kill_service(3);
 }
 
@@ -160,7 +162,7 @@ Test(connection, notifications_wait_for_the_next_one, .timeout = 60)
 	test_echo_open(&echo, endpoint, NULL);
 	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
 	test_wait_for(&echo.notifications, 1000);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -183,7 +185,7 @@ Test(connection, closing_a_peer_ends_what_it_had, .timeout = 30)
 	must(dxh_release(sent));
 	must(dxh_release(unsent));
 	test_echo_release(&echo);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
@@ -196,6 +198,7 @@ static void open_raw(int type, const char *endpoint, bool bind)
 {
 	int zero = 0, timeout_ms = 20000;
 
+	test_needs_sockets();
 	context = zmq_ctx_new();
 	raw = zmq_socket(context, type);
 	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
@@ -263,7 +266,7 @@ Test(stranger, a_service_of_another_major_is_refused, .timeout = 30)
 	hear_hello();
 	welcome_client(DXI_PROTOCOL_MAJOR + 1);
 	test_wait_for(&states_seen[DXH_PEER_REFUSED], 1);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -273,12 +276,12 @@ Test(stranger, a_service_that_never_answers_hello_is_given_up_in_time, .timeout 
 
 	strcpy(endpoint, test_endpoint());
 	open_raw(ZMQ_ROUTER, endpoint, true);
-	must(dxh_hub_open(&(dxh_hub_config){.connect_timeout_ns = 20000000}, &hub));
+	must(test_hub_open(&(dxh_hub_config){.connect_timeout_ns = 20000000}, &hub));
 	must(dxh_peer_connect(hub, endpoint,
 	                      &(dxh_peer_config){.on_state = on_state, .context = &hub}, &peer));
 	test_wait_for(&states_seen[DXH_PEER_WAITING], 2);
 	cr_expect_eq(states_seen[DXH_PEER_READY], 0);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -290,7 +293,7 @@ Test(stranger, a_socket_of_another_kind_fails_the_handshake, .timeout = 30)
 	open_raw(ZMQ_PUB, endpoint, true);
 	connect_to(endpoint);
 	test_wait_for(&states_seen[DXH_PEER_WAITING], 2);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -320,7 +323,7 @@ Test(stranger, a_refusal_with_more_behind_it_ends_the_connection_once, .timeout 
 		test_wait_for(&states_seen[DXH_PEER_REFUSED], round);
 	}
 	cr_expect_eq(states_seen[DXH_PEER_READY], 0);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -344,7 +347,7 @@ Test(stranger, replies_to_nothing_are_counted_and_dropped, .timeout = 30)
 	}
 	while (test_stats(hub).replies_foreign + test_stats(hub).replies_late < 100)
 		;
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	close_raw();
 }
 
@@ -356,6 +359,7 @@ Test(stranger, hostile_frames_leave_the_service_serving, .timeout = 60)
 	size_t bytes;
 	uint64_t bad;
 
+	test_needs_sockets();
 	test_echo_open(&echo, test_endpoint(), NULL);
 	connect_to(dxh_service_endpoint(echo.service));
 	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
@@ -382,12 +386,13 @@ Test(stranger, hostile_frames_leave_the_service_serving, .timeout = 60)
 	              (unsigned long long)bad, FRAMES);
 	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
 	close_raw();
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 
 Test(stranger, a_client_beyond_its_window_is_answered_overloaded, .timeout = 30)
 {
+	test_needs_sockets();
 	_Alignas(8) unsigned char frame[4096];
 	const dxh_service_config config = {.client_window = 5};
 	dxi_frame_writer writer;
@@ -426,6 +431,7 @@ Test(stranger, a_client_that_never_reads_costs_no_processor_time, .timeout = 60)
 	struct timespec before, after;
 	double used_s;
 
+	test_needs_sockets();
 	test_echo_open(&echo, test_endpoint(), NULL);
 	open_raw(ZMQ_DEALER, dxh_service_endpoint(echo.service), false);
 	zmq_send(raw, frame, hello_frame(frame, DXI_HELLO, DXI_PROTOCOL_MAJOR), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests and their replies between two hubs, good and bad. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include <unistd.h>
@@ -108,17 +109,17 @@ Test(request, rejected_with_a_status_that_is_none_is_rejected_all_the_same, .tim
 	dxh_request *request;
 	dxh_completion done;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	must(dxh_post(peer, "a", NULL, 0, SOON, &done));
 	must(dxh_service_receive(service, SOON, &request));
 	must_be(dxh_request_reject(request, DXH_OK, NULL), DXH_EINVAL, "DXH_OK");
 	must_be(dxh_await(done, SOON, NULL), DXH_EREJECTED, NULL);
 	must(dxh_release(done));
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(request, a_reply_beyond_the_limit_is_refused_here, .timeout = 20)
@@ -126,8 +127,9 @@ Test(request, a_reply_beyond_the_limit_is_refused_here, .timeout = 20)
 	static char body[4096];
 	dxh_completion done;
 
+	test_needs_sockets();
 	test_echo_open(&echo, test_endpoint(), NULL);
-	must(dxh_hub_open(&(dxh_hub_config){.body_bytes_max = sizeof body}, &hub));
+	must(test_hub_open(&(dxh_hub_config){.body_bytes_max = sizeof body}, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));
 	must(dxh_post(peer, "echo", body, sizeof body, SOON, &done));
 	must(dxh_await(done, SOON, NULL));
@@ -169,7 +171,7 @@ Test(request, a_deadline_is_never_early, .timeout = 20)
 {
 	dxh_peer *nobody;
 
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, test_endpoint(), NULL, &nobody));
 	for (int i = 0; i < 50; i++) {
 		int64_t deadline_ns = dxh_in_us(100 + 130 * i);
@@ -178,7 +180,7 @@ Test(request, a_deadline_is_never_early, .timeout = 20)
 		        DXH_EEXPIRED, NULL);
 		cr_expect_geq(dxh_now_ns(), deadline_ns);
 	}
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }
 
 Test(request, the_service_sees_the_budget_that_is_left, .timeout = 20)
@@ -188,9 +190,9 @@ Test(request, the_service_sees_the_budget_that_is_left, .timeout = 20)
 	dxh_request *request;
 	dxh_completion limited, unlimited;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	must(dxh_post(peer, "a", NULL, 0, dxh_in_ms(10000), &limited));
 	must(dxh_post(peer, "b", NULL, 0, DXH_FOREVER, &unlimited));
@@ -207,8 +209,8 @@ Test(request, the_service_sees_the_budget_that_is_left, .timeout = 20)
 	must_be(dxh_service_receive(service, DXH_NOW, &request), DXH_EWAIT, NULL);
 	must(dxh_release(limited));
 	must(dxh_release(unlimited));
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(request, cancel_of_a_sent_one_ends_it_and_tells_the_service, .timeout = 20)
@@ -254,8 +256,9 @@ Test(request, full_slots_name_those_that_nobody_released, .timeout = 30)
 {
 	dxh_completion done[8], more;
 
+	test_needs_sockets();
 	test_echo_open(&echo, test_endpoint(), NULL);
-	must(dxh_hub_open(&(dxh_hub_config){.operations_max = 8}, &hub));
+	must(test_hub_open(&(dxh_hub_config){.operations_max = 8}, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));
 	for (int i = 0; i < 8; i++) {
 		must(dxh_post(peer, "echo", NULL, 0, SOON, &done[i]));

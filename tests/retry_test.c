@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Trying again, and noticing that nobody is there any more. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
+#include "tests/support/pause.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -42,10 +44,10 @@ static dxh_service *service;
 
 static void open_stepped(const dxh_peer_config *config)
 {
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
 	snprintf(place, sizeof place, "%s", dxh_service_endpoint(service));
-	must(dxh_hub_open(
+	must(test_hub_open(
 		&(dxh_hub_config){.reconnect_min_ns = 1000000, .reconnect_max_ns = 5000000}, &hub));
 	must(dxh_peer_connect(hub, place, config, &peer));
 }
@@ -60,8 +62,8 @@ static dxh_request *receive(void)
 
 static void close_stepped(void)
 {
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 /* A process that serves, once it is told to, until it is killed. It says 'b' when it
@@ -109,6 +111,7 @@ static server_process prepare(const char *endpoint, int answers)
 	int start[2];
 	char byte;
 
+	test_needs_sockets();
 	if (channel[0] == 0)
 		cr_assert_eq(pipe(channel), 0);
 	cr_assert_eq(pipe(start), 0);
@@ -140,7 +143,7 @@ static void kill_server(server_process process)
 
 static void connect_to_child(const dxh_peer_config *config, const char *endpoint)
 {
-	must(dxh_hub_open(
+	must(test_hub_open(
 		&(dxh_hub_config){.reconnect_min_ns = 1000000, .reconnect_max_ns = 5000000}, &hub));
 	must(dxh_peer_connect(hub, endpoint, config, &peer));
 }
@@ -166,7 +169,7 @@ Test(retry, what_is_idempotent_is_sent_again_after_a_loss)
 	cr_expect_eq(*(const char *)reply.body, '1', "the second attempt was answered");
 	must(dxh_release(twice));
 	cr_expect_eq(test_stats(hub).retries, 1);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	kill_server(second);
 }
 
@@ -182,7 +185,7 @@ Test(retry, a_retry_keeps_its_deadline_and_says_that_it_was_sent)
 	expect_byte('r');
 	kill_server(only);
 	expect_end(done, DXH_EEXPIRED, DXH_MAYBE_EXECUTED);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }
 
 Test(retry, retries_stay_a_small_share)
@@ -211,7 +214,7 @@ Test(retry, retries_stay_a_small_share)
 	cr_expect_eq(lost, COUNT - FREE - EARNED);
 	cr_expect_eq(stats.retries, FREE + EARNED);
 	cr_expect_eq(stats.retries_refused, COUNT - FREE - EARNED);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	kill_server(second);
 }
 
@@ -236,7 +239,7 @@ Test(retry, no_more_often_than_allowed)
 	}
 	expect_end(done, DXH_ELOST, DXH_MAYBE_EXECUTED);
 	cr_expect_eq(test_stats(hub).retries, ATTEMPTS - 1);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 }
 
 /* ---- an overloaded service ------------------------------------------------------------ */
@@ -248,13 +251,17 @@ Test(retry, what_found_no_room_is_sent_again)
 	dxh_peer_config config = {.retries_max = 100, .retry_percent = 100};
 	dxh_completion done[COUNT];
 	dxh_request *request;
+	test_pause pause;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), &few, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), &config, &peer));
+	test_wait_state(peer, DXH_PEER_READY);
+	test_pause_begin(&pause, hub); /* all in one frame */
 	for (int i = 0; i < COUNT; i++)
 		done[i] = post("work", i == COUNT - 1 ? 0 : DXH_IDEMPOTENT, SOON);
+	test_pause_end(&pause);
 	/* The last may not be repeated, and the seven before it fill the inbox. */
 	expect_end(done[COUNT - 1], DXH_EOVERLOADED, DXH_REPLIED);
 	for (int i = 0; i < COUNT - 1; i++) {
@@ -305,7 +312,7 @@ Test(retry, a_service_that_is_silent_counts_as_gone)
 	must(dxh_release(done));
 	kill(only.pid, SIGCONT);
 	test_wait_state(peer, DXH_PEER_READY);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	kill_server(only);
 }
 

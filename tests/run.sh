@@ -63,8 +63,9 @@ run_once() {
 # before it prints none and counts as one failure. Each test ends itself within
 # five minutes. A program that is silent for longer is Criterion 2.4.1 waiting for
 # a worker that is gone, a known fault of its runner: it is told, and run again.
+# run_program PROGRAM [SUFFIX]: the suffix tells runs of one program apart.
 run_program() {
-    name=$(basename "$1")
+    name=$(basename "$1")${2:-}
     run_once "$1" "$tmp/$name.log"
     if [ $code -eq 124 ] && ! grep -q FAIL "$tmp/$name.log"; then
         echo "     $name: Criterion's runner hung without a failed test; once more"
@@ -107,6 +108,16 @@ for program in "$build"/tests/*_test; do
     *"$filter"*) run_program "$program" ;;
     esac
 done
+# Those that say so once more, with all their hubs in one.
+export DXH_TEST_INPROC=1
+for source in tests/*_test.c; do
+    grep -qs '^/\* Also run over inproc' "$source" || continue
+    program=$build/tests/$(basename "$source" .c)
+    case $program-inproc in
+    *"$filter"*) run_program "$program" -inproc ;;
+    esac
+done
+unset DXH_TEST_INPROC
 for script in tests/*_test.sh tests/*_test.py; do
     [ -x "$script" ] || continue
     case $script in

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a service refuses, bounds and answers. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include <stdio.h>
@@ -14,10 +15,10 @@ Test(service, a_full_inbox_answers_overloaded, .timeout = 30)
 	dxh_request *request;
 	int overloaded = 0;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), &(dxh_service_config){.inbox_max = 8},
 	                      &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
@@ -30,8 +31,8 @@ Test(service, a_full_inbox_answers_overloaded, .timeout = 30)
 		must(dxh_release(done[i]));
 	}
 	cr_expect_lt(overloaded, COUNT);
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }
 
 Test(service, the_window_it_grants_is_kept_by_the_client, .timeout = 30)
@@ -96,10 +97,10 @@ Test(service, a_file_in_the_way_of_an_ipc_path_stays, .timeout = 20)
 	file = fopen(path, "w");
 	cr_assert_not_null(file);
 	fclose(file);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must_be(dxh_service_bind(hub, endpoint, NULL, &service), DXH_EEXIST, "is no socket");
 	cr_expect_eq(access(path, F_OK), 0);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	unlink(path);
 }
 
@@ -123,9 +124,9 @@ Test(service, closing_it_answers_what_is_open, .timeout = 30)
 	dxh_request *request;
 	dxh_reply reply;
 
-	must(dxh_hub_open(NULL, &server));
+	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	must(dxh_post(peer, "a", NULL, 0, SOON, &received));
 	must(dxh_service_receive(service, SOON, &request));
@@ -139,6 +140,6 @@ Test(service, closing_it_answers_what_is_open, .timeout = 30)
 	must(dxh_request_reply(request, NULL, 0)); /* nobody waits for it any more */
 	must(dxh_release(received));
 	must(dxh_release(waiting));
-	must(dxh_hub_close(&hub));
-	must(dxh_hub_close(&server));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Subscriptions: who gets what, in order, and what is lost is counted exactly. */
+/* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
 #include "runtime/topics.h"

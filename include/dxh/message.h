@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages: peers to post to, services that answer.
  *
- * An endpoint is "ipc:///path", "ipc://@abstract" or "tcp://host:port". Bodies
- * are bytes the library never looks into. A subject is 1..255 bytes of UTF-8.
+ * An endpoint is "ipc:///path", "ipc://@abstract", "tcp://host:port" or "inproc://name".
+ * Bodies are bytes the library never looks into. A subject is 1..255 bytes of UTF-8.
+ *
+ * inproc stays within one hub: a peer of it and a service of the same hub talk in memory,
+ * without a socket, and everything else is as over ipc. Two hubs that use one name do not
+ * see each other: a peer whose own hub has no service of that name is DXH_PEER_WAITING,
+ * "nobody listens there in this hub", and its requests wait up to their deadlines. It is
+ * connected as soon as the service is bound. Keys are refused (DXH_EINVAL), for they would
+ * protect nothing.
  */
 #ifndef DXH_MESSAGE_H
 #define DXH_MESSAGE_H

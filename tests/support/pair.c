@@ -14,7 +14,7 @@ void open_pair(const char *endpoint, const dxh_service_config *service,
                const dxh_peer_config *config)
 {
 	test_echo_open(&echo, endpoint, service);
-	must(dxh_hub_open(NULL, &hub));
+	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), config, &peer));
 }
 
@@ -25,7 +25,7 @@ void close_pair(void)
 	cr_expect_eq(stats.posted, stats.done + stats.errors + stats.expired + stats.canceled +
 	                                   stats.lost + stats.unsendable + stats.closed +
 	                                   stats.flushed + stats.open_now);
-	must(dxh_hub_close(&hub));
+	must(test_hub_close(&hub));
 	test_echo_close(&echo);
 }
 

@@ -27,8 +27,40 @@ const char *test_endpoint(void)
 	static unsigned count;
 	char *buffer = buffers[count % 8];
 
-	snprintf(buffer, sizeof buffers[0], "ipc://@dxh-test-%d-%u", getpid(), count++);
+	snprintf(buffer, sizeof buffers[0], "%sdxh-test-%d-%u",
+	         test_is_inproc() ? "inproc://" : "ipc://@", getpid(), count++);
 	return buffer;
+}
+
+int test_is_inproc(void)
+{
+	return getenv("DXH_TEST_INPROC") != NULL;
+}
+
+static dxh_hub *shared;
+static unsigned users;
+
+dxh_status test_hub_open(const dxh_hub_config *config, dxh_hub **opened)
+{
+	dxh_status status = DXH_OK;
+
+	if (!test_is_inproc())
+		return dxh_hub_open(config, opened);
+	if (users == 0)
+		status = dxh_hub_open(config, &shared);
+	if (status == DXH_OK) {
+		*opened = shared;
+		users++;
+	}
+	return status;
+}
+
+dxh_status test_hub_close(dxh_hub **closed)
+{
+	if (!test_is_inproc())
+		return dxh_hub_close(closed);
+	*closed = NULL;
+	return --users == 0 ? dxh_hub_close(&shared) : DXH_OK;
 }
 
 static void answer(test_echo *echo, dxh_request *request)
@@ -75,7 +107,7 @@ static void *serve(void *context)
 void test_echo_open(test_echo *echo, const char *endpoint, const dxh_service_config *config)
 {
 	memset(echo, 0, sizeof *echo);
-	must(dxh_hub_open(NULL, &echo->hub));
+	must(test_hub_open(NULL, &echo->hub));
 	must(dxh_service_bind(echo->hub, endpoint, config, &echo->service));
 	cr_assert_eq(pthread_create(&echo->thread, NULL, serve, echo), 0);
 }
@@ -92,7 +124,7 @@ void test_echo_close(test_echo *echo)
 	must(dxh_service_stop(echo->service));
 	pthread_join(echo->thread, NULL);
 	must(dxh_service_close(&echo->service));
-	must(dxh_hub_close(&echo->hub));
+	must(test_hub_close(&echo->hub));
 }
 
 static void pause_a_little(void)

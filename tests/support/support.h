@@ -32,9 +32,23 @@
 /* Time enough for anything that is to happen at all. */
 #define SOON dxh_in_ms(20000)
 
-/* An ipc endpoint that nobody else has and that leaves no file. Static buffer,
- * another at each call, eight in turn. */
+/* An ipc endpoint that nobody else has and that leaves no file; an inproc one when the
+ * environment has DXH_TEST_INPROC. Static buffer, another at each call, eight in turn. */
 const char *test_endpoint(void);
+int test_is_inproc(void);
+
+/* dxh_hub_open() and dxh_hub_close() of hubs that talk to each other: with inproc all of
+ * them are one hub, which lives until the last close. Not for hubs whose own end or
+ * numbers are what is tested. */
+dxh_status test_hub_open(const dxh_hub_config *config, dxh_hub **hub);
+dxh_status test_hub_close(dxh_hub **hub);
+
+/* What is tested takes sockets, strangers, or two hubs: over inproc it is skipped. */
+#define test_needs_sockets()                                                                       \
+	do {                                                                                       \
+		if (test_is_inproc())                                                              \
+			cr_skip_test("not over inproc");                                           \
+	} while (0)
 
 /* A service that echoes requests and counts notifications, on a hub and with a
  * thread of its own. Subjects: "echo"; "hold" is kept until test_echo_release();
