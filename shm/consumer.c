@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "shm/liveness.h"
 #include "shm/readers.h"
+#include "shm/retired.h"
 #include "shm/wake.h"
 
 #include <inttypes.h>
@@ -259,10 +260,12 @@ dxh_status dxh_consumer_close(dxh_consumer **consumer)
 	if (!closed)
 		return dxi_fail(DXH_EINVAL, "there is no consumer to close");
 	*consumer = NULL;
+	if (closed->process == 0)
+		return dxi_fail(DXH_ESTALE, "this consumer was closed before");
 	if (closed->closing)
 		closed->closing(closed->closing_context);
 	detach(closed);
-	free(closed);
+	dxi_retire(closed, sizeof *closed);
 	return DXH_OK;
 }
 

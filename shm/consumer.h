@@ -11,7 +11,7 @@
 /* Invariant: read + lost + skipped == next - start. */
 struct dxh_consumer {
 	dxi_block block;
-	uint32_t process;
+	uint32_t process; /* 0: closed, see retired.h */
 	dxh_discipline discipline;
 	uint64_t start; /* ticket begun at */
 	uint64_t next;  /* ticket to look at */
@@ -27,7 +27,7 @@ struct dxh_consumer {
 	dxh_status kept;    /* what dxh_read_n() found behind its items; else DXH_OK */
 	dxh_item kept_item;
 	char kept_text[256];
-	bool peeking;        /* between dxh_peek_begin() and _end() */
+	uint64_t peeking;    /* between dxh_peek_begin() and _end(): that one's serial */
 	dxh_status told;     /* DXH_EDEAD or DXH_ECLOSED, once told; else DXH_OK */
 	uint64_t told_epoch; /* of which producer */
 
@@ -69,6 +69,8 @@ static inline dxh_status dxi_consumer_check(const dxh_consumer *consumer)
 {
 	if (!consumer)
 		return dxi_fail(DXH_EINVAL, "consumer is NULL");
+	if (consumer->process == 0)
+		return dxi_fail(DXH_ESTALE, "this consumer was closed: open it again");
 	if (consumer->process != dxi_process_id())
 		return dxi_fail(
 			DXH_EFORKED,

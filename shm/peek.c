@@ -3,6 +3,7 @@
  * seen afterwards that nobody wrote there.
  */
 #include "shm/consumer.h"
+#include "shm/retired.h"
 
 dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns, dxh_peek *peek)
 {
@@ -18,13 +19,20 @@ dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns, dxh_peek 
 	if (status != DXH_OK)
 		return status;
 	peek->data = want.payload;
-	consumer->peeking = true;
+	peek->serial = consumer->peeking = dxi_new_serial();
 	return DXH_OK;
+}
+
+/* Of this consumer, now? One that was closed looks at nothing. */
+static bool is_open(const dxh_peek *peek)
+{
+	return peek->data && peek->serial != 0 && peek->consumer->peeking == peek->serial;
 }
 
 int dxh_peek_holds(const dxh_peek *peek)
 {
-	return peek && peek->data && dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket);
+	return peek && peek->consumer && is_open(peek) &&
+	       dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket);
 }
 
 dxh_status dxh_peek_end(dxh_peek *peek)
@@ -36,9 +44,10 @@ dxh_status dxh_peek_end(dxh_peek *peek)
 	status = dxi_consumer_check(peek->consumer);
 	if (status != DXH_OK)
 		return status;
-	if (!peek->data || !peek->consumer->peeking)
-		return dxi_fail(DXH_ESTATE, "no item is being looked at: it was ended before");
-	peek->consumer->peeking = false;
+	if (!is_open(peek))
+		return dxi_fail(DXH_ESTATE, "this item is not being looked at: it was ended "
+		                            "before, or by another consumer's peek");
+	peek->consumer->peeking = 0;
 	peek->data = NULL;
 	status = dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket)
 	                 ? DXH_OK

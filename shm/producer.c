@@ -5,6 +5,7 @@
 #include "shm/config.h"
 #include "shm/counter.h"
 #include "shm/liveness.h"
+#include "shm/retired.h"
 #include "shm/takeover.h"
 #include "shm/unlink.h"
 #include "shm/wake.h"
@@ -237,6 +238,7 @@ dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
 	if (!opened)
 		return dxi_fail(DXH_ENOMEM, "no memory for a producer");
 	opened->process = dxi_process_id();
+	opened->serial = dxi_new_serial();
 	opened->block = DXI_BLOCK_NONE;
 	opened->lease = DXI_LEASE_NONE;
 	opened->hold = DXI_HOLD_NONE;
@@ -266,7 +268,9 @@ static dxh_status leave_block(dxh_producer *producer)
 	dxh_status status = DXH_OK;
 
 	if (producer->write_open) {
-		dxh_write_slot open = {.producer = producer, .ticket = producer->next_ticket};
+		dxh_write_slot open = {.producer = producer,
+		                       .ticket = producer->next_ticket,
+		                       .serial = producer->serial};
 
 		dxh_write_abort(&open);
 	}
@@ -288,6 +292,8 @@ dxh_status dxh_producer_close(dxh_producer **producer)
 	if (!closed)
 		return dxi_fail(DXH_EINVAL, "there is no producer to close");
 	*producer = NULL;
+	if (closed->process == 0)
+		return dxi_fail(DXH_ESTALE, "this producer was closed before");
 	if (closed->closing)
 		closed->closing(closed->closing_context);
 	is_ours = closed->process == dxi_process_id();
@@ -302,7 +308,7 @@ dxh_status dxh_producer_close(dxh_producer **producer)
 	dxi_hold_close(&closed->hold, &closed->block);
 	dxi_segment_detach(&closed->block);
 	dxi_lease_release(&closed->lease);
-	free(closed);
+	dxi_retire(closed, sizeof *closed);
 	return status;
 }
 

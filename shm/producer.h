@@ -16,7 +16,8 @@ struct dxh_producer {
 	dxi_hold hold;
 	dxi_residence residence;
 	bool evict;
-	uint32_t process;
+	uint32_t process; /* 0: closed, see retired.h */
+	uint64_t serial;  /* stands in its slots that are open */
 	uint64_t next_ticket;
 	bool write_open;        /* next_ticket is marked as being written */
 	bool beacon_is_lit;     /* else it is tried again with the clock */
@@ -38,6 +39,8 @@ static inline dxh_status dxi_producer_check(const dxh_producer *producer)
 {
 	if (!producer)
 		return dxi_fail(DXH_EINVAL, "producer is NULL");
+	if (producer->process == 0)
+		return dxi_fail(DXH_ESTALE, "this producer was closed: open it again");
 	if (producer->process != dxi_process_id())
 		return dxi_fail(DXH_EFORKED,
 		                "the producer of \"%s\" belongs to the parent process: open one "

@@ -168,6 +168,7 @@ dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns, dxh_writ
 		.capacity_bytes = producer->block.ring.slot_bytes,
 		.ticket = producer->next_ticket,
 		.producer = producer,
+		.serial = producer->serial,
 	};
 	return DXH_OK;
 }
@@ -180,6 +181,9 @@ static dxh_status check_open(const dxh_write_slot *slot)
 	if (!slot)
 		return dxi_fail(DXH_EINVAL, "slot is NULL");
 	status = check_ring(slot->producer);
+	if (status == DXH_OK && slot->serial != slot->producer->serial)
+		return dxi_fail(DXH_ESTALE, "ticket %" PRIu64 " was begun on another producer",
+		                slot->ticket);
 	if (status == DXH_OK &&
 	    (!slot->producer->write_open || slot->ticket != slot->producer->next_ticket))
 		return dxi_fail(DXH_ESTATE,

@@ -23,7 +23,8 @@
  * it at once is an error that is not noticed. Threads that want all items each open a
  * consumer each: it costs a mapping of the same memory and one descriptor, two for a
  * lossless one, and the producer nothing. Closing one releases no lock of another.
- * Children of fork() must open their own.
+ * Children of fork() must open their own: DXH_EFORKED. What was closed is not to be used
+ * again: DXH_ESTALE tells it, until a few others have been closed.
  */
 #ifndef DXH_BLOCK_H
 #define DXH_BLOCK_H
@@ -215,6 +216,7 @@ typedef struct dxh_write_slot {
 	size_t capacity_bytes;
 	uint64_t ticket;
 	dxh_producer *producer;
+	uint64_t serial; /* the library's: tells whose it is */
 } dxh_write_slot;
 
 /* Take the next slot, fill slot->data, commit or abort.
@@ -229,7 +231,9 @@ typedef struct dxh_write_slot {
  * Returns: begin: DXH_ESTATE when a write is open or the block has no ring;
  *          DXH_EWAIT naming the lossless consumer that held it back.
  *          commit: DXH_ESIZE when bytes > capacity (the write stays open);
- *          DXH_ESTATE when this slot is not open (double commit).
+ *          DXH_ESTATE when this slot is not open (committed or aborted before);
+ *          DXH_ESTALE when it was begun on another producer.
+ *          abort: as commit, but DXH_ESIZE.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns,
                                                  dxh_write_slot *slot);
@@ -533,6 +537,7 @@ typedef struct dxh_peek {
 	const void *data; /* item.bytes of them; provisional until dxh_peek_end() */
 	dxh_item item;
 	dxh_consumer *consumer;
+	uint64_t serial; /* the library's: tells whose it is */
 } dxh_peek;
 
 /* Look at the next item in place. The writer does not wait: what is read may
@@ -546,7 +551,8 @@ typedef struct dxh_peek {
  * Returns: begin: as dxh_read_next(), but DXH_ESIZE; DXH_ESTATE when one is open.
  *          end: DXH_ELAPPED, or DXH_EEVICTED for a lossless consumer: it was
  *          overwritten, discard what was derived from it; it counts as lost and
- *          not as read. DXH_ESTATE when none is open.
+ *          not as read. DXH_ESTATE when this one is not open: ended before, or
+ *          another consumer's.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns,
                                                 dxh_peek *peek);
