@@ -189,11 +189,13 @@ $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
 
+# See bench/allocations.h.
+COUNTED := malloc calloc realloc aligned_alloc
 # Workloads see what a user sees, and ZeroMQ for their rivals; bench/micro_*.c see rooms
 # from inside. Rivals that are installed are modules, which use the frame of the program.
 $(B)/bench: $(call objects,$(BENCH)) $(B)/libdxh.a | $(PEERS)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie -rdynamic $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) -pie -rdynamic $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(COUNTED)) $^ $(LIBS) -o $@
 
 PEER_LIBS_nng := -lnng
 PEER_LIBS_nanomsg := -lnanomsg

@@ -218,11 +218,30 @@ void bench_block_run(bench *found);
 	X(requests, "requests with a window of 1000, from 1 to 64 threads") \
 	X(sync, "callers that wait for each request, 4 to 64 threads") \
 	X(notify, "notifications from 1 to 16 threads, and a lone one") \
+	X(post, "what a post costs its caller: beside a mutex, beside others, in system calls") \
+	X(alloc, "allocations of a request") \
+	X(large, "large bodies, handed over and copied") \
 	X(shm_latency, "one way through memory: how soon") \
 	X(shm_rate, "one way through memory: how many") \
 	X(publish, "what a publish costs: beside memcpy, with readers, lossless, in bulk") \
 	X(read, "reading in place, and copied out") \
-	X(checksum, "publishing with checksums")
+	X(checksum, "publishing with checksums") \
+	X(metrics, "what it costs to be timed") \
+	X(growth_posters, "growth with posting threads: requests, notifications") \
+	X(growth_outstanding, "growth with requests outstanding") \
+	X(growth_peers, "growth with peers of one hub") \
+	X(growth_deadlines, "growth with armed deadlines") \
+	X(growth_readers, "growth with readers of a block") \
+	X(growth_slots, "growth with slots of a ring") \
+	X(growth_payload, "growth with bytes: publishing, round trips") \
+	X(micro_queue, "a push to the queue, by posters") \
+	X(micro_wake, "how soon a sleeper runs") \
+	X(micro_completion, "the life of a completion; credit") \
+	X(micro_wire, "records encoded and decoded") \
+	X(micro_slot, "slots published and read, by bytes") \
+	X(micro_copy, "copies into and out of shared memory, by bytes") \
+	X(micro_checksum, "checksums, by bytes") \
+	X(micro_attach, "schemas parsed, blocks attached")
 /* clang-format on */
 
 #define BENCH_WORKLOAD_DECLARE_(name, what) void bench_workload_##name(bench *found);

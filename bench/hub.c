@@ -90,22 +90,21 @@ void bench_hub_close(bench_round *round, bench_hub *own)
 
 typedef struct asker {
 	dxh_peer *peer;
-	unsigned char payload[256];
+	unsigned char *payload, *reply;
 	uint64_t next;
 } asker;
 
 static void ask(bench_round *round, void *context)
 {
 	size_t bytes = round->load.bytes, got;
-	unsigned char reply[256];
 	asker *own = context;
 
 	bench_payload_mark(own->payload, bytes, ++own->next);
 	bench_must(round,
-	           dxh_request_sync(own->peer, "echo", own->payload, bytes, DXH_FOREVER, reply,
-	                            sizeof reply, &got),
+	           dxh_request_sync(own->peer, "echo", own->payload, bytes, DXH_FOREVER, own->reply,
+	                            bytes, &got),
 	           "request");
-	bench_check(round, got == bytes && bench_payload_is(reply, bytes, own->next), "reply");
+	bench_check(round, got == bytes && bench_payload_is(own->reply, bytes, own->next), "reply");
 }
 
 void bench_hub_rtt(bench_round *round)
@@ -115,7 +114,12 @@ void bench_hub_rtt(bench_round *round)
 
 	bench_hub_open(round, &hub, NULL);
 	own.peer = hub.peer;
+	own.payload = malloc(round->load.bytes);
+	own.reply = malloc(round->load.bytes);
+	bench_check(round, own.payload && own.reply, "memory");
 	bench_payload_init(own.payload, round->load.bytes);
 	bench_each(round, ask, &own);
 	bench_hub_close(round, &hub);
+	free(own.payload);
+	free(own.reply);
 }

@@ -30,4 +30,15 @@ void bench_hub_sync(bench_round *round);   /* load.threads callers, one request 
 void bench_hub_notify(bench_round *round); /* notifications from load.threads */
 void bench_hub_lone(bench_round *round);   /* one notification at a time */
 
+void bench_hub_post(bench_round *round);       /* single posts, timed */
+void bench_hub_posters(bench_round *round);    /* load.threads of them, CPU time of posts */
+void bench_hub_post_calls(bench_round *round); /* system calls; variant 1: some planted */
+
+void bench_hub_peers(bench_round *round);     /* load.count of one hub */
+void bench_hub_deadlines(bench_round *round); /* load.count armed */
+
+void bench_hub_allocations(bench_round *round);
+void bench_hub_large(bench_round *round);   /* variant: DXH_TRANSFER or 0 */
+void bench_hub_metrics(bench_round *round); /* variant: sample_one_in */
+
 #endif

@@ -102,7 +102,7 @@ void bench_point(bench *found, const char *series, double x, bench_run run, cons
 	char name[BENCH_NAME_MAX];
 	int number;
 
-	snprintf(name, sizeof name, "%s, %g", series, x);
+	snprintf(name, sizeof name, "%s, %.12g", series, x);
 	number = bench_side(found, name, run, load);
 	snprintf(found->open->sides[number].series, BENCH_NAME_MAX, "%s", series);
 	found->open->sides[number].x = x;

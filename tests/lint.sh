@@ -36,8 +36,11 @@ $unformatted"
 arrow 'base knows no room' '(queue|shm|runtime|tools)/' base
 arrow 'queue knows base only' '(shm|runtime|tools)/' queue
 arrow 'shm knows base only' '(queue|runtime|tools)/' shm
-arrow 'tools, examples, bench and python use public headers only' '(base|queue|shm|runtime)/' \
-    tools docs/examples bench python
+arrow 'tools, examples and python use public headers only' '(base|queue|shm|runtime)/' \
+    tools docs/examples python
+found=$(includes '(base|queue|shm|runtime)/' bench | grep -v '^bench/micro_') &&
+    complain "of bench only micro_*.c see rooms from inside
+$found"
 arrow 'public headers stand alone' '(base|queue|shm|runtime)/' include
 arrow 'ck only in queue/' 'ck_' base shm runtime tools include
 found=$(includes 'shm/' runtime | grep -v '^runtime/channel\.c:') &&

@@ -53,6 +53,8 @@ void bench_zmq_funnel(bench_round *round); /* inproc to a thread with the connec
 void bench_option_a(bench_round *round); /* variant 0: over the round trip; 1: with care */
 void bench_naive(bench_round *round);    /* a queue and a thread; packed by `variant` */
 
+void bench_post_mutex(bench_round *round); /* single sends under a mutex, timed */
+
 /* ---- notifications over PUSH and PULL --------------------------------------------------------- */
 
 void bench_notify_mutex(bench_round *round);  /* each sent under a mutex */

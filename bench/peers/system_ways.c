@@ -127,14 +127,17 @@ void bench_mq_rate(bench_round *round)
 
 /* ---- ZeroMQ: PUSH and PULL over ipc -------------------------------------------------------- */
 
+/* One a process, ended with its last way: what was sent last leaves before. */
+static void *context;
+static int open_ways;
+
 static void zmq_open_way(bench_way *way)
 {
-	static void *context; /* one a process */
 	void *socket;
 	char endpoint[96];
 	int result;
 
-	if (!context)
+	if (open_ways++ == 0)
 		context = zmq_ctx_new();
 	socket = zmq_socket(context, way->writes ? ZMQ_PUSH : ZMQ_PULL);
 	bench_check(way->round, socket != NULL, "zmq_socket");
@@ -160,6 +163,8 @@ static void zmq_receive_one(bench_way *way, void *payload)
 static void zmq_close_way(bench_way *way)
 {
 	zmq_close(way->own);
+	if (--open_ways == 0)
+		zmq_ctx_term(context);
 }
 
 static const bench_transport by_zmq = {.open = zmq_open_way,

@@ -3,6 +3,8 @@
 #include "bench/peers/peers.h"
 #include "bench/peers/zmq.h"
 
+#include <stdlib.h>
+
 typedef struct asker {
 	void *socket;
 	unsigned char *payload;
@@ -22,15 +24,16 @@ static void ask(bench_round *round, void *context)
 
 void bench_zmq_rtt(bench_round *round)
 {
-	unsigned char payload[256];
-	asker own = {.payload = payload};
+	asker own = {.payload = malloc(round->load.bytes)};
 	void *context;
 
-	bench_payload_init(payload, round->load.bytes);
+	bench_check(round, own.payload != NULL, "memory");
+	bench_payload_init(own.payload, round->load.bytes);
 	bench_server(round, bench_zmq_serve_echo);
 	context = zmq_ctx_new();
 	own.socket = bench_zmq_open(round, context, ZMQ_DEALER, false);
 	bench_each(round, ask, &own);
 	zmq_close(own.socket);
 	zmq_ctx_term(context);
+	free(own.payload);
 }
