@@ -118,7 +118,7 @@ demo:
 
 check:
 	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC) $(PACKAGES_PYTHON)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench $(B)/scene examples python-module
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench $(B)/scene $(B)/content examples python-module
 	@tests/run.sh $(B) '$(FILTER)'
 
 OPERATIONS ?= 10000000
@@ -222,7 +222,7 @@ $(B)/net: $(call objects,$(sort $(wildcard tests/net/*.c))) $(B)/libdxh.a
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # Blocks as the tests of the tools find them.
-$(B)/scene: $(B)/obj/tests/tools/scene.o $(B)/libdxh.a
+$(B)/scene $(B)/content: $(B)/%: $(B)/obj/tests/tools/%.o $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

@@ -15,10 +15,9 @@ static_assert((int)DXH_ZONE_IS_LATCH == (int)DXI_ZONE_LATCH, "one numbering");
 static_assert((int)DXH_ZONE_IS_WRITABLE == (int)DXI_ZONE_SHARED, "one numbering");
 
 /* Keyed or not is the block's affair: there is one key. */
-static dxh_checksum digest_of(const struct dxi_layout_zone *zone)
+static dxh_checksum public_kind(uint32_t kind)
 {
-	return zone->digest == DXI_CHECKSUM_BLAKE2B_KEYED ? DXH_CHECKSUM_BLAKE2B
-	                                                  : (dxh_checksum)zone->digest;
+	return kind == DXI_CHECKSUM_BLAKE2B_KEYED ? DXH_CHECKSUM_BLAKE2B : (dxh_checksum)kind;
 }
 
 static dxh_status describe(const dxi_block *block, uint32_t index, dxh_zone_entry *entry)
@@ -38,7 +37,7 @@ static dxh_status describe(const dxi_block *block, uint32_t index, dxh_zone_entr
 		.index = index,
 		.align = block->zones[index].align,
 		.kind = (dxh_zone_kind)block->zones[index].kind,
-		.digest = digest_of(&block->zones[index]),
+		.digest = public_kind(block->zones[index].digest),
 	};
 	return DXH_OK;
 }
@@ -59,20 +58,37 @@ dxh_consumer_zone_entry(const dxh_consumer *consumer, uint32_t index, dxh_zone_e
 	return status == DXH_OK ? describe(&consumer->block, index, entry) : status;
 }
 
-static const dxh_schema *slot_schema(const dxi_block *block)
+static dxh_status describe_slot(const dxi_block *block, dxh_zone_entry *entry)
 {
-	return block->schema.has_slot && block->schema.slot.typed ? &block->schema.slot.layout
-	                                                          : NULL;
+	const dxi_schema_part *slot = &block->schema.slot;
+
+	if (!entry)
+		return dxi_fail(DXH_EINVAL, "entry is NULL");
+	if (!block->schema.has_slot)
+		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots, only zones",
+		                block->paths.name);
+	*entry = (dxh_zone_entry){
+		.name = slot->name,
+		.schema = slot->typed ? &slot->layout : NULL,
+		.bytes = slot->bytes,
+		.align = slot->align,
+		.digest = public_kind(block->fixed.checksum_kind),
+	};
+	return DXH_OK;
 }
 
-const dxh_schema *dxh_producer_slot_schema(const dxh_producer *producer)
+dxh_status dxh_producer_slot_entry(const dxh_producer *producer, dxh_zone_entry *entry)
 {
-	return dxi_producer_check(producer) == DXH_OK ? slot_schema(&producer->block) : NULL;
+	dxh_status status = dxi_producer_check(producer);
+
+	return status == DXH_OK ? describe_slot(&producer->block, entry) : status;
 }
 
-const dxh_schema *dxh_consumer_slot_schema(const dxh_consumer *consumer)
+dxh_status dxh_consumer_slot_entry(const dxh_consumer *consumer, dxh_zone_entry *entry)
 {
-	return dxi_consumer_check(consumer) == DXH_OK ? slot_schema(&consumer->block) : NULL;
+	dxh_status status = dxi_consumer_check(consumer);
+
+	return status == DXH_OK ? describe_slot(&consumer->block, entry) : status;
 }
 
 /* ---- copies ---- */

@@ -85,20 +85,29 @@ Test(zone_table, what_is_listed_can_be_walked_without_the_header)
 	cr_expect(zone.schema->fields[0].atomic);
 }
 
-Test(zone_table, the_slot_tells_its_struct)
+Test(zone_table, the_slot_is_told_in_the_same_words)
 {
+	dxh_zone_entry slot;
 	dxh_block_config config = {.zones = {DXH_ZONE_RAW("z", 8)}, .unlink_on_close = 1};
 	dxh_producer *other;
 
-	cr_expect_str_eq(dxh_consumer_slot_schema(consumer)->name, "item");
-	cr_expect_str_eq(dxh_producer_slot_schema(producer)->name, "item");
+	must(dxh_consumer_slot_entry(consumer, &slot));
+	cr_expect_str_eq(slot.schema->name, "item");
+	must(dxh_producer_slot_entry(producer, &slot));
+	cr_expect_str_eq(slot.schema->name, "item");
+	cr_expect_eq(slot.bytes, sizeof(struct item));
+	expect_status(dxh_producer_slot_entry(producer, NULL), DXH_EINVAL);
 	other = open_producer(new_name(), config);
-	cr_expect_null(dxh_producer_slot_schema(other));
+	expect_status(dxh_producer_slot_entry(other, &slot), DXH_ESTATE);
 	must(dxh_producer_close(&other));
 	config.slot = (dxh_slot_spec)DXH_SLOT_BYTES(10);
 	config.slot_count = 1;
+	config.checksum = DXH_CHECKSUM_CRC32C;
 	other = open_producer(new_name(), config);
-	cr_expect_null(dxh_producer_slot_schema(other));
+	must(dxh_producer_slot_entry(other, &slot));
+	cr_expect_null(slot.schema);
+	cr_expect_eq(slot.bytes, 10);
+	cr_expect_eq(slot.digest, DXH_CHECKSUM_CRC32C);
 	must(dxh_producer_close(&other));
 }
 

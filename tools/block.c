@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +32,13 @@ static const struct block_option {
 	{"help", 0, no_argument, 'h'},
 };
 
-enum { KNOWN = sizeof known / sizeof known[0] };
+enum { KNOWN = sizeof known / sizeof known[0], OWN_MAX = 16 };
 
-static void choose_options(unsigned takes, struct option options[KNOWN + 1])
+/* Letters of `own` are told from the others by this. */
+enum { OWN = 0x100 };
+
+static void choose_options(unsigned takes, const struct block_own *own,
+                           struct option options[KNOWN + OWN_MAX + 1])
 {
 	size_t count = 0;
 
@@ -43,6 +46,10 @@ static void choose_options(unsigned takes, struct option options[KNOWN + 1])
 		if (known[i].for_whom == 0 || (known[i].for_whom & takes) != 0)
 			options[count++] = (struct option){known[i].name, known[i].takes_value,
 			                                   NULL, known[i].letter};
+	for (size_t i = 0; own != NULL && i < OWN_MAX && own->options[i].name != NULL; i++) {
+		options[count] = own->options[i];
+		options[count++].val += OWN;
+	}
 	options[count] = (struct option){0};
 }
 
@@ -149,14 +156,23 @@ static bool take_rest(int argc, char **argv, unsigned takes, struct block_argume
 bool block_arguments(int argc, char **argv, unsigned takes, int (*help)(void),
                      struct block_arguments *arguments, int *code)
 {
-	struct option options[KNOWN + 1];
+	return block_arguments_and(argc, argv, takes, help, NULL, arguments, code);
+}
+
+bool block_arguments_and(int argc, char **argv, unsigned takes, int (*help)(void),
+                         const struct block_own *own, struct block_arguments *arguments, int *code)
+{
+	struct option options[KNOWN + OWN_MAX + 1];
 	int letter;
 
 	*arguments = (struct block_arguments){.command = argv[0]};
-	choose_options(takes, options);
-	while ((letter = getopt_long(argc, argv, "h", options, NULL)) != -1)
-		if (!take_option(letter, help, arguments, code))
+	choose_options(takes, own, options);
+	while ((letter = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		*code = TOOL_USAGE;
+		if (letter >= OWN ? !own->take(own->context, letter - OWN, optarg)
+		                  : !take_option(letter, help, arguments, code))
 			return false;
+	}
 	*code = TOOL_USAGE;
 	return take_rest(argc, argv, takes, arguments);
 }

@@ -8,6 +8,8 @@
 
 #include <dxh/block.h>
 
+#include <getopt.h>
+
 /* Their exit codes: TOOL_OK, what was looked at is in order or was put in order; */
 enum {
 	TOOL_FOUND = 1, /* something was found that somebody should act on; */
@@ -36,10 +38,21 @@ struct block_arguments {
 	unsigned char key_bytes[DXH_CHECKSUM_KEY_BYTES];
 };
 
+/* Options that one subcommand alone has. `take` says what is wrong and returns false. */
+struct block_own {
+	const struct option *options; /* the last one is all zero */
+	bool (*take)(void *context, int letter, const char *value);
+	void *context;
+};
+
 /* Understand the command line of a subcommand, which takes what `takes` says. False: the
  * exit code is in *code, and everything is said. */
 bool block_arguments(int argc, char **argv, unsigned takes, int (*help)(void),
                      struct block_arguments *arguments, int *code);
+
+/* The same with options of its own. */
+bool block_arguments_and(int argc, char **argv, unsigned takes, int (*help)(void),
+                         const struct block_own *own, struct block_arguments *arguments, int *code);
 
 /* The directory that is meant, as it was given. */
 const char *block_directory(const struct block_arguments *arguments);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 /* The bytes of the UTF-8 character that begins here; 0: none does. */
 static unsigned character_bytes(const unsigned char *at)
@@ -129,6 +130,39 @@ void json_real(struct json *json, const char *key, double number)
 		fprintf(json->out, "%.6g", number);
 	else
 		fputs("null", json->out);
+}
+
+void json_exact(struct json *json, const char *key, double number)
+{
+	char digits[40];
+
+	if (!isfinite(number)) {
+		json_text(json, key, isnan(number) ? "nan" : number < 0 ? "-inf" : "inf");
+		return;
+	}
+	/* 17 digits always do. */
+	for (int precision = 15; precision <= 17; precision++) {
+		snprintf(digits, sizeof digits, "%.*g", precision, number);
+		if (strtod(digits, NULL) == number)
+			break;
+	}
+	begin(json, key);
+	fputs(digits, json->out);
+}
+
+void json_hex(struct json *json, const char *key, const unsigned char *bytes, size_t count)
+{
+	begin(json, key);
+	fputc('"', json->out);
+	for (size_t i = 0; i < count; i++)
+		fprintf(json->out, "%02x", bytes[i]);
+	fputc('"', json->out);
+}
+
+void json_null(struct json *json, const char *key)
+{
+	begin(json, key);
+	fputs("null", json->out);
 }
 
 void json_bool(struct json *json, const char *key, bool yes)

@@ -20,8 +20,10 @@ static const struct command {
 	{"keygen", "make a key pair for encrypted connections", tool_keygen},
 	{"ls", "list the channels that a broker knows", tool_ls},
 	{"stat", "tell what a block is, who uses it, what was counted", tool_stat},
+	{"cat", "print what a block holds, by the members of its structs", tool_cat},
 	{"check", "look whether a block is in order", tool_check},
 	{"recover", "put in order what a crash left in a block", tool_recover},
+	{"size", "tell how many bytes a block will take", tool_size},
 	{"gc", "remove blocks that nobody uses", tool_gc},
 	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench},
 };

@@ -21,12 +21,14 @@ enum {
 /* One file each; argv[0] is the name of the subcommand. */
 int tool_bench(int argc, char **argv);
 int tool_broker(int argc, char **argv);
+int tool_cat(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
 int tool_gc(int argc, char **argv);
 int tool_keygen(int argc, char **argv);
 int tool_ls(int argc, char **argv);
 int tool_recover(int argc, char **argv);
+int tool_size(int argc, char **argv);
 int tool_stat(int argc, char **argv);
 
 /* "dxh COMMAND: ..." and where help is, on standard error; returns TOOL_USAGE. */

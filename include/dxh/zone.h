@@ -47,10 +47,13 @@ DXH_API DXH_NODISCARD dxh_status dxh_producer_zone_entry(const dxh_producer *pro
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone_entry(const dxh_consumer *consumer,
                                                          uint32_t index, dxh_zone_entry *entry);
 
-/* The struct that slots carry; NULL: raw bytes, or no slots.
- * Thread: any. Owner: the block. */
-DXH_API const dxh_schema *dxh_producer_slot_schema(const dxh_producer *producer);
-DXH_API const dxh_schema *dxh_consumer_slot_schema(const dxh_consumer *consumer);
+/* What a slot carries, in the same words: its name is "slot", bytes is the capacity as it
+ * was declared, before it was rounded up, and digest the checksum of the items.
+ * Thread: any. Owner: as above. Returns: DXH_ESTATE without slots; DXH_EINVAL; DXH_EFORKED. */
+DXH_API DXH_NODISCARD dxh_status dxh_producer_slot_entry(const dxh_producer *producer,
+                                                         dxh_zone_entry *entry);
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_slot_entry(const dxh_consumer *consumer,
+                                                         dxh_zone_entry *entry);
 
 /* A zone by index; for the rest as dxh_producer_zone() and dxh_consumer_zone(). */
 DXH_API DXH_NODISCARD dxh_status dxh_producer_zone_at(dxh_producer *producer, uint32_t index,

@@ -17,6 +17,9 @@ LIMIT = 60  # seconds for one program
 class Scenes:
     """with Scenes() as scenes: a directory, and the living, who end with it."""
 
+    def __init__(self, program=SCENE):
+        self.program = program
+
     def __enter__(self):
         self.directory = tempfile.mkdtemp(
             prefix="dxh-tools-", dir=os.environ.get("DXH_SHM_DIR") or "/dev/shm"
@@ -37,7 +40,7 @@ class Scenes:
     def make(self, situation, name):
         """One that ends by itself; its exit code, negative for a signal. Its pid: made."""
         process = subprocess.Popen(
-            [SCENE, situation, name], env=self.environment, stdin=subprocess.DEVNULL
+            [self.program, situation, name], env=self.environment, stdin=subprocess.DEVNULL
         )
         self.made = process.pid
         return process.wait(timeout=LIMIT)
@@ -45,7 +48,7 @@ class Scenes:
     def begin(self, situation, name, label=None):
         """One that lives until end(); its pid."""
         process = subprocess.Popen(
-            [SCENE, situation, name], env=self.environment, text=True,
+            [self.program, situation, name], env=self.environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )
         self.living[label or name] = process
