@@ -65,10 +65,10 @@ static void say_operation(dump *to, const dxi_operation *operation, const char *
 		say(to, "    flush: %s, %s", state, left);
 		return;
 	}
-	say(to, "    '%.*s', %u bytes: %s, %u ms old, %s, attempt %u%s", operation->subject_bytes,
+	say(to, "    '%.*s', %u bytes: %s, %u ms old, %s, attempt %u%s%s", operation->subject_bytes,
 	    (const char *)operation->payload, operation->body_bytes, state,
 	    (uint32_t)(now_ns / DXI_NS_PER_MS) - operation->cancel.number, left, operation->attempt,
-	    operation->idempotent ? ", idempotent" : "");
+	    operation->idempotent ? ", idempotent" : "", operation->hold ? ", to be held" : "");
 }
 
 static void say_operations(dump *to, const dxi_operation_list *list, const char *state)
@@ -86,11 +86,12 @@ static void say_peer(dump *to, const dxh_peer *peer)
 	    "notifications waiting",
 	    peer->endpoint, state_name(state), peer->reason[0] ? ": " : "", peer->reason,
 	    peer->lane.count + peer->transfers.waiting.count + peer->transfers.under_way.count,
-	    peer->sent.count, peer->retries.resting.count,
+	    peer->sent.count, peer->retries.resting.count + peer->retries.held.count,
 	    (unsigned long long)(peer->notes.in - dxi_notify_lane_out(&peer->notes)));
 	say_operations(to, &peer->sent, "sent");
 	say_operations(to, &peer->flushing, "sent");
 	say_operations(to, &peer->retries.resting, "to be repeated");
+	say_operations(to, &peer->retries.held, "held");
 	say_operations(to, &peer->transfers.under_way, "being sent");
 	say_operations(to, &peer->transfers.waiting, "waiting");
 	say_operations(to, &peer->lane, "waiting");

@@ -79,6 +79,7 @@ bool dxi_peer_control(dxh_peer *peer, const dxi_record *record)
 void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 {
 	dxi_operation_end_all(&peer->retries.resting, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
+	dxi_operation_end_all(&peer->retries.held, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->lane, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->transfers.waiting, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->transfers.under_way, DXH_ECLOSED, DXH_NOT_SENT, reason);
@@ -110,7 +111,8 @@ bool dxi_peer_is_idle(const dxh_peer *peer)
 {
 	return peer->lane.count + peer->transfers.waiting.count + peer->transfers.under_way.count +
 	                       peer->sent.count + peer->retries.resting.count +
-	                       peer->flushes.count + peer->flushing.count ==
+	                       peer->retries.held.count + peer->flushes.count +
+	                       peer->flushing.count ==
 	               0 &&
 	       !peer->notes.first;
 }
@@ -142,7 +144,11 @@ void dxi_window_refuse(dxh_peer *peer, dxi_operation *operation)
 /* What may come again, and the service is to keep the answer of. */
 static uint8_t request_flags(const dxi_operation *operation)
 {
-	return operation->peer->memory != 0 && operation->idempotent ? DXI_FLAG_KEEP : 0;
+	if (operation->peer->memory == 0)
+		return 0;
+	if (operation->hold)
+		return DXI_FLAG_KEEP | DXI_FLAG_ONCE;
+	return operation->idempotent ? DXI_FLAG_KEEP : 0;
 }
 
 dxi_record dxi_request_record(dxi_operation *operation, const dxh_hub *hub)
@@ -354,6 +360,8 @@ static dxi_operation *find_sent(dxh_peer *peer, uint64_t id, bool flush)
 static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status status)
 {
 	dxi_operation *operation = find_sent(peer, record->id, record->kind == DXI_FLUSHED);
+	/* As a service says of what it has forgotten. */
+	dxh_certainty certainty = status == DXH_ELOST ? DXH_MAYBE_EXECUTED : DXH_REPLIED;
 	static const char too_big[] = "the reply exceeds this hub's body_bytes_max";
 
 	DXI_PROBE(reply, record->id ^ peer->hub->incarnation, (int)status, record->body_bytes);
@@ -366,7 +374,7 @@ static void take_reply(dxh_peer *peer, const dxi_record *record, dxh_status stat
 	else if (operation && record->body_bytes > peer->hub->config.body_bytes_max)
 		dxi_operation_end(operation, DXH_ETOOBIG, DXH_REPLIED, too_big, sizeof too_big - 1);
 	else if (operation)
-		dxi_operation_end(operation, status, DXH_REPLIED, record->body, record->body_bytes);
+		dxi_operation_end(operation, status, certainty, record->body, record->body_bytes);
 }
 
 /* The status of an ERROR record, as this side may hand it out. */

@@ -25,6 +25,7 @@
 	X(open_now)                                                                                \
 	X(retries)                                                                                 \
 	X(retries_refused)                                                                         \
+	X(held)                                                                                    \
 	X(replies_late)                                                                            \
 	X(replies_foreign)
 #define DXI_NOTIFICATION_COUNTERS(X)                                                               \

@@ -32,8 +32,12 @@ static dxh_status check_item(const dxh_peer *peer, const dxh_request_item *item)
 
 	if (status != DXH_OK)
 		return status;
-	if (item->flags & ~(uint32_t)(DXH_IDEMPOTENT | DXH_BORROW | DXH_TRANSFER))
+	if (item->flags & ~(uint32_t)(DXH_IDEMPOTENT | DXH_HOLD | DXH_BORROW | DXH_TRANSFER))
 		return dxi_fail(DXH_EINVAL, "flags 0x%x hold a bit that is none", item->flags);
+	if ((item->flags & DXH_IDEMPOTENT) && (item->flags & DXH_HOLD))
+		return dxi_fail(DXH_EINVAL,
+		                "a request may be executed twice, or is held so that it "
+		                "is not: DXH_IDEMPOTENT or DXH_HOLD");
 	if ((item->flags & DXH_BORROW) && (item->flags & DXH_TRANSFER))
 		return dxi_fail(DXH_EINVAL, "a body is borrowed or transferred, not both");
 	if (!(item->flags & DXH_TRANSFER) != !item->free_fn)
@@ -109,6 +113,7 @@ static void fill_request(dxi_operation *operation, dxh_peer *peer, const dxh_req
 	operation->body_bytes = (uint32_t)item->body_bytes;
 	operation->kind = DXI_OP_REQUEST;
 	operation->idempotent = (item->flags & DXH_IDEMPOTENT) != 0;
+	operation->hold = (item->flags & DXH_HOLD) != 0;
 	operation->attempt = 0;
 	operation->place = DXI_NOWHERE;
 	operation->peer = peer;
@@ -300,6 +305,8 @@ static dxi_operation_list *list_of(dxi_operation *operation)
 		return operation->kind == DXI_OP_REQUEST ? &peer->sent : &peer->flushing;
 	case DXI_IN_REST:
 		return &peer->retries.resting;
+	case DXI_IN_HELD:
+		return &peer->retries.held;
 	case DXI_IN_FLUSHES:
 		return &peer->flushes;
 	case DXI_IN_LARGE_LANE:
@@ -500,7 +507,7 @@ typedef struct result {
 /* The service keeps its answer, or what became of it, for the case that it comes again. */
 static bool is_kept_by_service(const dxi_operation *operation)
 {
-	return operation->kind == DXI_OP_REQUEST && operation->idempotent &&
+	return operation->kind == DXI_OP_REQUEST && (operation->idempotent || operation->hold) &&
 	       operation->peer->memory != 0 &&
 	       (operation->place == DXI_IN_SENT || operation->attempt > 0);
 }

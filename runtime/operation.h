@@ -14,6 +14,7 @@ typedef enum dxi_place {
 	DXI_IN_LANE,       /* waiting to be sent */
 	DXI_IN_SENT,       /* sent, waiting for the reply */
 	DXI_IN_REST,       /* to be sent again, see retry.h */
+	DXI_IN_HELD,       /* the same, if the next connection allows it */
 	DXI_IN_LARGE_LANE, /* waiting to be sent in parts, see request_transfer.h */
 	DXI_IN_TRANSFER,   /* being sent in parts */
 	DXI_IN_FLUSHES
@@ -36,10 +37,11 @@ typedef struct dxi_operation {
 	unsigned char *payload; /* the subject, and behind it a body that lies inline */
 	uint32_t body_bytes;
 	uint8_t subject_bytes;
-	uint8_t kind : 7; /* dxi_operation_kind */
+	uint8_t kind : 6; /* dxi_operation_kind */
 	uint8_t idempotent : 1;
+	uint8_t hold : 1;
 	uint8_t place;
-	uint8_t attempt; /* 0 the first time */
+	uint8_t attempt; /* 0 the first time; stays at 255 */
 	union {
 		unsigned char inline_bytes[DXI_INLINE_BYTES];
 		struct {

@@ -276,12 +276,14 @@ Test(retry, what_found_no_room_is_sent_again)
 
 Test(retry, flags_and_pauses_are_checked)
 {
-	dxh_request_item item = {.subject = "x", .flags = 8};
+	dxh_request_item item = {.subject = "x", .flags = 16};
 	dxh_completion done;
 	dxh_peer *none = NULL;
 
 	open_stepped(NULL);
-	must_be(dxh_post_batch(peer, &item, 1, NULL, &done), DXH_EINVAL, "flags 0x8");
+	must_be(dxh_post_batch(peer, &item, 1, NULL, &done), DXH_EINVAL, "flags 0x10");
+	item.flags = DXH_IDEMPOTENT | DXH_HOLD;
+	must_be(dxh_post_batch(peer, &item, 1, NULL, &done), DXH_EINVAL, "DXH_HOLD");
 	must_be(dxh_peer_connect(hub, place, &(dxh_peer_config){.retries_max = 101}, &none),
 	        DXH_EINVAL, "retries_max");
 	must_be(dxh_peer_connect(hub, place, &(dxh_peer_config){.retry_min_ns = -1}, &none),

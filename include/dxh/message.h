@@ -145,16 +145,26 @@ typedef struct dxh_request_item {
 	size_t body_bytes;
 	int64_t deadline_ns;
 	void *user;          /* handed back in dxh_event */
-	uint32_t flags;      /* DXH_IDEMPOTENT, and DXH_BORROW or DXH_TRANSFER; or 0 */
+	uint32_t flags;      /* DXH_IDEMPOTENT or DXH_HOLD, and DXH_BORROW or DXH_TRANSFER; or 0 */
 	dxh_free_fn free_fn; /* with DXH_TRANSFER, and only then */
 	void *free_context;  /* its first argument */
 } dxh_request_item;
 
 enum {
-	/* To execute it twice does no harm: it may be sent again when its connection ended
+	/* What becomes of a request whose connection ends before the answer. Without a flag it
+	 * ends as DXH_ELOST, DXH_MAYBE_EXECUTED.
+	 *
+	 * To execute it twice does no harm: it may be sent again when its connection ended
 	 * before the answer, or when the service had no room. It keeps its deadline. The
 	 * service sees dxh_request_attempt(), unless it has the answer still, and gives that. */
 	DXH_IDEMPOTENT = 1,
+	/* It must not be executed twice, but may wait: it is held, and sent again on the next
+	 * connection if the service is the same and knows for certain what became of it, see
+	 * dxh_repeats; so it is executed once at the most. Else it ends as without a flag:
+	 * when the service keeps no answers, was restarted, or has forgotten. It ends as
+	 * DXH_EREPEATED when it was executed and the answer is kept no more. It waits as long as
+	 * its own deadline allows; that is no retry, neither counted nor limited as one. */
+	DXH_HOLD = 8,
 	/* Whose the body is. Without a flag it is copied before the call returns.
 	 * Borrowed: it stays the caller's, who must leave it as it is until the terminal
 	 * event; it is read last before that. */
