@@ -8,7 +8,7 @@
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
-#                 hubs for SECONDS=60 each (STEPS="accounting storms torn idle")
+#                 hubs for SECONDS=60 each (STEPS="accounting storms torn strangers idle")
 # make model      every order of events of the protocols, small (Spin)
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
@@ -118,7 +118,8 @@ demo:
 
 check:
 	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC) $(PACKAGES_PYTHON)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench $(B)/scene $(B)/content examples python-module
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench $(B)/scene $(B)/content \
+		$(B)/listener examples python-module
 	@tests/run.sh $(B) '$(FILTER)'
 
 OPERATIONS ?= 10000000
@@ -137,7 +138,7 @@ tsan:
 STEPS ?=
 soak:
 	@tools/packages.sh build/packages-net $(PACKAGES) iproute2 util-linux
-	@+$(MAKE) $(JOBS) stress-programs $(B)/net $(B)/idle
+	@+$(MAKE) $(JOBS) stress-programs $(B)/net $(B)/idle $(B)/listener
 	@tests/soak.sh $(B) $(SECONDS) $(if $(filter file,$(origin OPERATIONS)),100000000,$(OPERATIONS)) '$(STEPS)'
 
 FAULT_MS ?= 1000
@@ -227,6 +228,11 @@ $(B)/scene $(B)/content: $(B)/%: $(B)/obj/tests/tools/%.o $(B)/libdxh.a
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 $(B)/idle: $(B)/obj/tests/soak/idle.o $(B)/libdxh.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+# A live service among strangers: plain, and see tests/fuzz.sh.
+$(B)/listener: $(B)/obj/tests/fuzz/listener.o $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# fuzz.sh BUILD SECONDS: run each fuzzer for so long, from the corpus in the tree; then
-# twins of the code in which a check is missing, which the fuzzer has to find.
+# fuzz.sh BUILD SECONDS: run each fuzzer for so long, from the corpus in the tree, and a
+# live service among strangers; then twins of the code in which a check is missing, which
+# they have to find.
 set -u
 
 build=$1
@@ -18,24 +19,42 @@ libraries=$(pkg-config --libs libzmq msgpack ck libsodium libxxhash libisal)
 
 # link NAME [TWIN]: the fuzzer, with this object in place of the archive's.
 link() {
+    main=-fsanitize=fuzzer
+    [ "$1" = listener ] && main=
     # shellcheck disable=SC2086
-    clang $flags -fsanitize=fuzzer "tests/fuzz/$1.c" ${2:-} "$build/libdxh.a" $libraries -pthread \
+    clang $flags $main "tests/fuzz/$1.c" ${2:-} "$build/libdxh.a" $libraries -pthread \
         -o "$work/$1" 2>"$work/log" || cat "$work/log"
+}
+
+# run_listener SECONDS: with other choices until the time is over; executed counts frames.
+run_listener() {
+    until=$(($(date +%s) + $1))
+    executed=0
+    seed=1
+    while [ "$(date +%s)" -lt "$until" ]; do
+        timeout 300 "$work/listener" 5000 $seed >"$work/log" 2>&1 || return
+        executed=$((executed + 5000))
+        seed=$((seed + 1))
+    done
 }
 
 # run NAME SECONDS: its exit code; the log in $work/log.
 run() {
+    if [ "$1" = listener ]; then
+        run_listener "$2"
+        return
+    fi
     rm -rf "$work/corpus"
     cp -r "tests/fuzz/corpus-${1%_fuzz}" "$work/corpus"
     (cd "$work" && timeout $(($2 + 60)) "./$1" -max_total_time="$2" -rss_limit_mb=2048 -timeout=10 \
         -max_len=8192 -print_final_stats=1 corpus >log 2>&1)
 }
 
-for name in wire_fuzz pack_fuzz; do
+for name in listener wire_fuzz pack_fuzz; do
     link $name
     run $name "$seconds"
     code=$?
-    executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
+    [ $name = listener ] || executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
     if [ $code -eq 0 ] && [ "${executed:-0}" -ge $floor ]; then
         passed=$((passed + 1))
         echo "ok   $name: $executed executions in $seconds s"
@@ -75,6 +94,10 @@ finds wire_fuzz runtime/wire.c 'a subject that reaches beyond its record' \
     's/if (subject_bytes > bytes - DXI_RECORD_HEADER_BYTES)/if (subject_bytes > 65535)/'
 finds wire_fuzz runtime/wire.c 'a part without the bytes of its total and offset' \
     's/flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0/0/'
+finds listener runtime/assembly.c 'a part that reaches beyond what was announced' \
+    's/if (part->body_bytes > left)/if (part->body_bytes > left + 65536)/; s/says_more != (part->body_bytes < left)/says_more \&\& left == 0/'
+finds listener runtime/clients.c 'a client that is dropped and still found' \
+    's/\*at = client->next_in_bucket;/(void)at;/'
 finds pack_fuzz base/pack.c 'a text whose length is not clamped' \
     's/if (count > (uint64_t)(reader->end - reader->at))/if (count > UINT32_MAX)/'
 

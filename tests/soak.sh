@@ -6,13 +6,14 @@
 #   accounting  the stress programs, OPERATIONS of each (hub_stress a tenth)
 #   storms      services restarted, connections reset and garbled for SECONDS each
 #   torn        a ring and a latch whose writer laps their readers, for SECONDS
+#   strangers   a live service among strangers who send 3000 frames for each of SECONDS
 #   idle        hubs with connected peers sleep for SECONDS without waking once
 set -u
 
 build=$1
 seconds=$2
 operations=$3
-steps=${4:-accounting storms torn idle}
+steps=${4:-accounting storms torn strangers idle}
 passed=0
 failed=0
 log=$(mktemp)
@@ -57,6 +58,13 @@ torn() {
     say "nothing torn in $seconds s, and four weaker checks deliver it" $code 0
 }
 
+strangers() {
+    tests/listener_test.sh "$build" $((seconds * 3000)) >"$log" 2>&1
+    code=$?
+    grep '^listener: .*served' "$log"
+    say "$((seconds * 3000)) frames of strangers, twice" $code 0
+}
+
 idle() {
     timeout $((seconds + 120)) "$build/idle" "$seconds" >"$log" 2>&1
     code=$?
@@ -68,7 +76,7 @@ idle() {
 
 for step in $steps; do
     case $step in
-    accounting | storms | torn | idle) $step ;;
+    accounting | storms | torn | strangers | idle) $step ;;
     *)
         echo "no such step: $step"
         failed=$((failed + 1))
