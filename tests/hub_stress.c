@@ -2,7 +2,8 @@
 /* The books of a whole hub: requests end in every way there is, at random, while
  * connections are cut, services restarted and the hub is drained under its
  * posters. What was created is what was done, refused, expired, cancelled, lost and
- * closed; nobody gets another's answer; all slots come home.
+ * closed; nobody gets another's answer; all slots come home. Half of the hubs ask over
+ * ipc, the others a service of their own over inproc.
  *
  * Planted: "books" counts one end too many; "answer" has the service answer one
  * request with the body of another.
@@ -11,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 enum { POSTERS = 4, WORKERS = 2, OPEN = 32, HELD_MAX = 16, OPERATIONS_OF_A_ROUND = 50000 };
 
@@ -20,12 +22,24 @@ typedef struct counts {
 } counts;
 
 static counts all;
-static dxh_hub *hub, *server;
+static dxh_hub *hub;
 static dxh_peer *peer;
-static dxh_service *_Atomic service;
-static char endpoint[64];
-static _Atomic uint64_t answered, posters_left;
-static _Atomic int stop_serving;
+static _Atomic uint64_t answered, posters_left, answered_inproc;
+
+/* Where a service comes and goes. */
+typedef struct server {
+	dxh_hub *hub;
+	char endpoint[64];
+	dxh_service *service; /* while there are workers */
+	_Atomic int stop;
+	pthread_t thread;
+} server;
+
+typedef struct worker {
+	server *of;
+	uint64_t number;
+	pthread_t thread;
+} worker;
 
 /* ---- the answering side -------------------------------------------------------------- */
 
@@ -52,14 +66,15 @@ static void answer(dxh_request *request, uint64_t *random)
 
 static void *serve(void *context)
 {
-	uint64_t random = stress_state(200 + (uintptr_t)context);
+	const worker *self = context;
+	uint64_t random = stress_state(200 + self->number);
 	dxh_request *held[HELD_MAX];
 	size_t held_count = 0;
 	dxh_request *request;
 	dxh_status status;
 
 	do {
-		status = dxh_service_receive(service, dxh_in_ms(5), &request);
+		status = dxh_service_receive(self->of->service, dxh_in_ms(5), &request);
 		if (status == DXH_OK && dxh_request_is_notification(request))
 			dxh_request_release(request);
 		else if (status == DXH_OK && held_count < HELD_MAX &&
@@ -69,35 +84,49 @@ static void *serve(void *context)
 			answer(request, &random);
 		if (held_count > 0 && (status != DXH_OK || stress_random(&random) % 4 == 0))
 			answer(held[--held_count], &random);
-	} while (status == DXH_OK || (status == DXH_EWAIT && !stop_serving));
+	} while (status == DXH_OK || (status == DXH_EWAIT && !self->of->stop));
 	while (held_count > 0)
 		answer(held[--held_count], &random);
 	return NULL;
 }
 
 /* Serve, and now and then go away and come back, until told to stop. */
-static void *serve_and_restart(void *unused)
+static void *serve_and_restart(void *context)
 {
-	pthread_t workers[WORKERS];
-	dxh_service *closing;
+	server *self = context;
+	worker workers[WORKERS];
 
-	(void)unused;
-	while (!stop_serving) {
-		dxh_service *bound;
+	while (!self->stop) {
+		dxh_status status =
+			dxh_service_bind(self->hub, self->endpoint, NULL, &self->service);
 
-		stress_must(dxh_service_bind(server, endpoint, NULL, &bound));
-		service = bound;
-		for (uintptr_t i = 0; i < WORKERS; i++)
-			pthread_create(&workers[i], NULL, serve, (void *)i);
-		for (int i = 0; i < 40 && !stop_serving; i++)
+		if (status == DXH_EDRAINING || status == DXH_ECLOSED)
+			break; /* its own hub goes */
+		stress_must(status);
+		for (uint64_t i = 0; i < WORKERS; i++) {
+			workers[i] = (worker){.of = self, .number = i};
+			pthread_create(&workers[i].thread, NULL, serve, &workers[i]);
+		}
+		for (int i = 0; i < 40 && !self->stop; i++)
 			usleep(5000);
-		stress_must(dxh_service_stop(bound));
+		stress_must(dxh_service_stop(self->service));
 		for (int i = 0; i < WORKERS; i++)
-			pthread_join(workers[i], NULL);
-		closing = bound;
-		stress_must(dxh_service_close(&closing));
+			pthread_join(workers[i].thread, NULL);
+		stress_must(dxh_service_close(&self->service));
 	}
 	return NULL;
+}
+
+static void start_serving(server *self)
+{
+	self->stop = 0;
+	pthread_create(&self->thread, NULL, serve_and_restart, self);
+}
+
+static void stop_serving(server *self)
+{
+	self->stop = 1;
+	pthread_join(self->thread, NULL);
 }
 
 /* ---- the asking side -------------------------------------------------------------------- */
@@ -255,16 +284,22 @@ static void *post(void *context)
 }
 
 /* One hub from open to close, drained while its posters are at it. */
-static void round_of_a_hub(uint64_t number)
+static void round_of_a_hub(uint64_t number, const server *far)
 {
+	static server own = {.endpoint = "inproc://stress"};
+	bool is_inproc = number / 2 % 2;
+
 	dxh_hub_config config = {.reconnect_min_ns = 1000000, .reconnect_max_ns = 5000000};
 	pthread_t posters[POSTERS];
 	dxh_drain_report report;
 	dxh_hub_stats stats;
-	uint64_t posted_before = all.posted, ended;
+	uint64_t posted_before = all.posted, answered_before = answered, ended;
 
 	stress_must(dxh_hub_open(&config, &hub));
-	stress_must(dxh_peer_connect(hub, endpoint, NULL, &peer));
+	stress_must(dxh_peer_connect(hub, is_inproc ? own.endpoint : far->endpoint, NULL, &peer));
+	own.hub = hub;
+	if (is_inproc)
+		start_serving(&own);
 	posters_left = POSTERS;
 	for (uintptr_t i = 0; i < POSTERS; i++)
 		pthread_create(&posters[i], NULL, post, (void *)(i + number * POSTERS));
@@ -274,6 +309,10 @@ static void round_of_a_hub(uint64_t number)
 	(void)dxh_hub_drain(hub, dxh_in_ms(number % 2 ? 5000 : 20), &report);
 	for (int i = 0; i < POSTERS; i++)
 		pthread_join(posters[i], NULL);
+	if (is_inproc) {
+		stop_serving(&own);
+		answered_inproc += answered - answered_before;
+	}
 	stress_must(dxh_hub_stats_get(hub, &stats));
 	ended = stats.done + stats.errors + stats.expired + stats.canceled + stats.lost +
 	        stats.unsendable + stats.closed + stats.flushed;
@@ -287,18 +326,20 @@ static void round_of_a_hub(uint64_t number)
 int main(int argc, char **argv)
 {
 	uint64_t ended, rounds = 0;
-	pthread_t restarter;
+	server far = {.hub = NULL};
 
 	stress_begin(argc, argv, 100000);
-	snprintf(endpoint, sizeof endpoint, "ipc://@dxh-stress-%d", (int)getpid());
+	snprintf(far.endpoint, sizeof far.endpoint, "ipc://@dxh-stress-%d", (int)getpid());
 	dxh_log_set(DXH_LOG_ERROR, NULL, NULL);
-	stress_must(dxh_hub_open(NULL, &server));
-	pthread_create(&restarter, NULL, serve_and_restart, NULL);
-	while (all.posted + all.refused < stress_operations)
-		round_of_a_hub(rounds++);
-	stop_serving = 1;
-	pthread_join(restarter, NULL);
-	stress_must(dxh_hub_close(&server));
+	stress_must(dxh_hub_open(NULL, &far.hub));
+	start_serving(&far);
+	/* Four hubs at least: over each of the two, drained and taken away. */
+	while (all.posted + all.refused < stress_operations || rounds < 4)
+		round_of_a_hub(rounds++, &far);
+	stop_serving(&far);
+	stress_must(dxh_hub_close(&far.hub));
+	if (answered_inproc == 0)
+		stress_fail("nothing was answered over inproc");
 
 	ended = all.released_early;
 	for (int i = 0; i <= DXH_EUNKNOWN; i++)
@@ -312,6 +353,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i <= DXH_EUNKNOWN; i++)
 		if (all.ended[i] > 0)
 			printf(" %s %" PRIu64, dxh_status_name((dxh_status)i), all.ended[i]);
-	printf(", released before %" PRIu64 "\n", all.released_early);
+	printf(", released before %" PRIu64 "; answered over inproc %" PRIu64 " of %" PRIu64 "\n",
+	       all.released_early, answered_inproc, answered);
 	return 0;
 }
