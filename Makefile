@@ -79,6 +79,7 @@ else
 $(error SAN=$(SAN) is not known: use SAN=address, thread or fuzzer)
 endif
 LIBS = $(shell pkg-config --libs $(LIBRARIES))
+TOOL_LIBS = $(shell pkg-config --libs liblz4)
 LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
 comma := ,
 Q := $(if $(V),,@)
@@ -91,6 +92,8 @@ PEERS := $(call peer,nng,/usr/include/nng/nng.h) $(call peer,nanomsg,/usr/includ
 	$(call peer,boost,/usr/include/boost/interprocess/ipc/message_queue.hpp)
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STRESS_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/*_stress.c)))
+# Programs that tests run, beside those that are tests.
+TEST_HELPERS := $(addprefix $(B)/,bench scene content listener publisher)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.1
@@ -118,8 +121,7 @@ demo:
 
 check:
 	@tools/packages.sh build/packages-check-$(CC) $(PACKAGES) $(PACKAGES_CHECK) $(PACKAGES_CC) $(PACKAGES_PYTHON)
-	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(B)/bench $(B)/scene $(B)/content \
-		$(B)/listener examples python-module
+	@+$(MAKE) $(JOBS) all $(TEST_PROGRAMS) $(STRESS_PROGRAMS) $(TEST_HELPERS) examples python-module
 	@tests/run.sh $(B) '$(FILTER)'
 
 OPERATIONS ?= 10000000
@@ -188,7 +190,7 @@ $(B)/libdxh.so: $(B)/$(SONAME)
 
 $(B)/dxh: $(call objects,$(TOOLS)) $(B)/libdxh.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) -pie $(LDFLAGS) $^ $(LIBS) $(TOOL_LIBS) -o $@
 
 # See bench/allocations.h.
 COUNTED := malloc calloc realloc aligned_alloc
@@ -223,7 +225,7 @@ $(B)/net: $(call objects,$(sort $(wildcard tests/net/*.c))) $(B)/libdxh.a
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # Blocks as the tests of the tools find them.
-$(B)/scene $(B)/content: $(B)/%: $(B)/obj/tests/tools/%.o $(B)/libdxh.a
+$(B)/scene $(B)/content $(B)/publisher: $(B)/%: $(B)/obj/tests/tools/%.o $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 

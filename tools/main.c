@@ -25,6 +25,8 @@ static const struct command {
 	{"recover", "put in order what a crash left in a block", tool_recover},
 	{"size", "tell how many bytes a block will take", tool_size},
 	{"gc", "remove blocks that nobody uses", tool_gc},
+	{"record", "write what is published into a file", tool_record},
+	{"replay", "publish again what was recorded", tool_replay},
 	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench},
 };
 

@@ -27,7 +27,9 @@ int tool_demo(int argc, char **argv);
 int tool_gc(int argc, char **argv);
 int tool_keygen(int argc, char **argv);
 int tool_ls(int argc, char **argv);
+int tool_record(int argc, char **argv);
 int tool_recover(int argc, char **argv);
+int tool_replay(int argc, char **argv);
 int tool_size(int argc, char **argv);
 int tool_stat(int argc, char **argv);
 

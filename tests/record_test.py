@@ -1,0 +1,387 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""dxh record and dxh replay: whatever happens to the producer and to the recorder, the file
+says exactly what was there and what is missing, and plays it again byte by byte. The file is
+read by docs/examples/recording_to_hdf5.py, which knows nothing but the format's description.
+
+Usage: record_test.py BUILD
+"""
+
+import csv
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "docs", "examples"))
+sys.dont_write_bytecode = True
+import recording_to_hdf5 as recording  # noqa: E402
+
+BUILD = os.path.abspath(sys.argv[1])
+LIMIT = 120
+checks = 0
+
+
+def check(condition, what):
+    global checks
+    checks += 1
+    if not condition:
+        sys.exit("FAIL " + what)
+
+
+def notices(what, act):
+    """The control: these checks see it."""
+    try:
+        act()
+    except SystemExit:
+        check(True, what)
+        return
+    sys.exit(f"FAIL the checks do not see {what}")
+
+
+class Publisher:
+    def __init__(self, name, slots=64, item_bytes=0):
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "publisher"), name, str(slots), str(item_bytes)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        self.expect_done()
+
+    def expect_done(self):
+        check(self.process.stdout.readline() == "done\n", "the publisher went on")
+
+    def do(self, *lines):
+        for line in lines:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            self.expect_done()
+
+    def end(self, how="close"):
+        self.process.stdin.write(how + "\n")
+        self.process.stdin.close()
+        check(self.process.wait(LIMIT) == 0, "the publisher ended well")
+        self.process.stdout.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(LIMIT)
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def dxh(*arguments, code=0, says=""):
+    run = subprocess.run([os.path.join(BUILD, "dxh"), *arguments], capture_output=True,
+                         timeout=LIMIT, stdin=subprocess.DEVNULL, check=False)
+    said = run.stderr.decode(errors="replace")
+    check(run.returncode == code, f"dxh {arguments}: exit {run.returncode}, not {code}: {said}")
+    check(says in said, f"dxh {arguments} does not say {says!r}: {said!r}")
+    return run.stdout
+
+
+def begin(*arguments):
+    return subprocess.Popen([os.path.join(BUILD, "dxh"), *arguments], stdin=subprocess.DEVNULL)
+
+
+def until(condition, what):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        check(time.monotonic() < end, what)
+        time.sleep(0.005)
+
+
+def record(name, path, *options):
+    """A recorder that has attached."""
+    process = begin("record", "--output", path, *options, name)
+    until(lambda: os.path.exists(path) and os.path.getsize(path) > 16, "the recorder began")
+    return process
+
+
+def stop(process):
+    process.send_signal(signal.SIGINT)
+    check(process.wait(LIMIT) == 0, "the recorder ended well")
+
+
+def kinds(path, *wanted):
+    return [found for found in recording.records(path) if found[0] in wanted]
+
+
+def sample_of(ticket):
+    return (ticket.to_bytes(8, "little") + (-ticket).to_bytes(4, "little", signed=True) +
+            struct.pack("<f", ticket / 2) +
+            f'"{ticket % 1000}'.encode().ljust(8, b"\0"))
+
+
+def raw_of(ticket, capacity):
+    return bytes((ticket * 31 + i // 16) & 0xFF for i in range(capacity - ticket % 7))
+
+
+def expect_tickets(path, wanted, aborted=()):
+    """Items and gaps are all these tickets, each once and in order, and items are theirs."""
+    at, missing = [], 0
+    for kind, ticket, _, payload in kinds(path, recording.ITEM, recording.GAP):
+        if kind == recording.ITEM:
+            check(payload == sample_of(ticket), f"item {ticket} is as it was published")
+            at.append(ticket)
+        else:
+            last = int.from_bytes(payload[:8], "little")
+            at += range(ticket, last + 1)
+            missing += last + 1 - ticket
+    check(at == [ticket for ticket in wanted if ticket not in aborted], f"{path}: {at}")
+    return missing
+
+
+def check_life_of_a_producer():
+    """Published, aborted, lapped, killed, taken over, made anew."""
+    publisher = Publisher("life")
+    publisher.do("latch 7", "publish 10", "abort 2", "publish 5")
+    recorder = record("life", "life.dxr", "--start", "oldest", "--zones", "0.05")
+    until(lambda: len(kinds("life.dxr", recording.ITEM)) == 15, "all are recorded")
+    recorder.send_signal(signal.SIGSTOP)
+    publisher.do("publish 200")
+    recorder.send_signal(signal.SIGCONT)
+    until(lambda: kinds("life.dxr", recording.ITEM)[-1][1] == 216, "the newest is recorded")
+    publisher.kill()
+    until(lambda: kinds("life.dxr", recording.PRODUCER), "the death is recorded")
+    publisher = Publisher("life")
+    publisher.do("latch 8", "publish 3")
+    until(lambda: kinds("life.dxr", recording.ITEM)[-1][1] == 219, "the successor is recorded")
+    stop(recorder)
+    missing = expect_tickets("life.dxr", range(220), aborted=(10, 11))
+    check(missing >= 100, f"it was lapped: {missing}")
+    fates = [payload[0] for _, _, _, payload in kinds("life.dxr", recording.PRODUCER)]
+    check(fates == [3, 1], f"it died and was taken over: {fates}")
+    check(kinds("life.dxr", recording.PRODUCER)[-1][1] == 217, "the first ticket of the successor")
+    zones = [payload[:8] for _, _, _, payload in kinds("life.dxr", recording.ZONE)]
+    check(zones[0] == (7).to_bytes(8, "little") and zones[-1] == (8).to_bytes(8, "little"),
+          "zones at the begin and at the end")
+    (_, items, _, end), = kinds("life.dxr", recording.END)
+    check(items == 218 - missing, "the end counts items")
+    check(int.from_bytes(end[16:24], "little") == missing, "the end counts what is missing")
+
+    recorder = record("life", "anew.dxr", "--start", "newest")
+    publisher.end("close")
+    publisher = Publisher("life")
+    publisher.do("publish 4")
+    until(lambda: len(kinds("anew.dxr", recording.BLOCK)) == 2, "the new block is recorded")
+    until(lambda: kinds("anew.dxr", recording.ITEM)[-1][1] == 3, "with its items")
+    stop(recorder)
+    tickets = [found[1] for found in kinds("anew.dxr", recording.ITEM)]
+    check(tickets == [219, 0, 1, 2, 3], f"{tickets}")
+    publisher.end()
+
+
+def check_the_checks():
+    """Files that lie are seen: an item or a gap left out, an item twice, another byte."""
+    with open("life.dxr", "rb") as file:
+        whole = file.read()
+    found, at = [], 16
+    while at < len(whole):
+        size = 40 + (int.from_bytes(whole[at:at + 8], "little") + 7) // 8 * 8
+        found.append((whole[at + 8], whole[at:at + size]))
+        at += size
+    item = next(i for i, (kind, _) in enumerate(found) if kind == recording.ITEM)
+    gap = next(i for i, (kind, _) in enumerate(found) if kind == recording.GAP)
+    changed = bytearray(found[item][1])
+    changed[44] ^= 1
+    for what, records in (("a missing item", found[:item] + found[item + 1:]),
+                          ("a missing gap", found[:gap] + found[gap + 1:]),
+                          ("an item twice", found[:item] + [found[item]] + found[item:]),
+                          ("another byte", [*found[:item], (2, changed), *found[item + 1:]])):
+        with open("lie.dxr", "wb") as file:
+            file.write(whole[:16] + b"".join(record for _, record in records))
+        notices(what, lambda: expect_tickets("lie.dxr", range(220), aborted=(10, 11)))
+
+
+def play(path, copy, *options):
+    """Replay as another block and record that, missing nothing."""
+    replay = begin("replay", "--as", "again", "--lossless", "1", *options, path)
+    recorder = begin("record", "--lossless", "--until-closed", "--output", copy, "again")
+    check(replay.wait(LIMIT) == 0, "the replay ended well")
+    stop_code = recorder.wait(LIMIT)
+    check(stop_code == 0, "the recorder of the replay ended well")
+
+
+def payloads(path):
+    return [payload for _, _, _, payload in kinds(path, recording.ITEM)]
+
+
+def check_replay():
+    play("life.dxr", "copy.dxr", "--fast")
+    check(payloads("copy.dxr") == payloads("life.dxr"), "the same items in the same order")
+    check([t for _, t, _, _ in kinds("copy.dxr", recording.ITEM)] ==
+          list(range(len(payloads("life.dxr")))), "with tickets of their own")
+    play("life.dxr", "kept.dxr", "--fast", "--keep-tickets")
+    first = kinds("life.dxr", recording.ITEM)[0][1]
+    check([t for _, t, _, _ in kinds("kept.dxr", recording.ITEM)] ==
+          [t - first for _, t, _, _ in kinds("life.dxr", recording.ITEM)], "as far apart")
+    play("life.dxr", "part.dxr", "--fast", "--from-ticket", "5", "--to-ticket", "14")
+    check(payloads("part.dxr") == [sample_of(t) for t in (5, 6, 7, 8, 9, 12, 13, 14)], "a part")
+
+
+def check_index_and_compression():
+    """Large enough for an index; by ticket and by time."""
+    publisher = Publisher("large", 16, 65536)
+    plain = record("large", "large.dxr")
+    packed = record("large", "packed.dxr", "--lz4")
+    for _ in range(12):
+        publisher.do("publish 8")
+        count = 8 * (_ + 1)
+        for path in ("large.dxr", "packed.dxr"):
+            until(lambda p=path, c=count: len(payloads(p)) == c, "all is recorded")
+    stop(plain)
+    stop(packed)
+    check(payloads("large.dxr") == [raw_of(t, 65536) for t in range(96)], "large items")
+    check(payloads("packed.dxr") == payloads("large.dxr"), "compressed ones are the same")
+    check(os.path.getsize("packed.dxr") * 3 < os.path.getsize("large.dxr"), "and smaller")
+    (_, entries, _, index), = kinds("large.dxr", recording.INDEX)
+    check(entries >= 5 and len(index) == entries * 24, f"{entries} entries in the index")
+    for path in ("large.dxr", "packed.dxr"):
+        text = dxh("replay", "--csv", "-", "--from-ticket", "70", "--to-ticket", "72", path)
+        check([line.split(b",")[0] for line in text.splitlines() if line[:1].isdigit()] ==
+              [b"70", b"71", b"72"], "by ticket")
+    times = [found[2] for found in kinds("large.dxr", recording.ITEM)]
+    since = (times[40] - times[0]) / 1e9
+    text = dxh("replay", "--csv", "-", "--from", f"{since - 1e-7:.9f}", "large.dxr")
+    lines = [line.split(b",")[0] for line in text.splitlines() if line[:1].isdigit()]
+    check(lines == [str(t).encode() for t in range(40, 96)], f"by time: {lines[:3]}")
+    publisher.end()
+
+
+def check_csv():
+    publisher = Publisher("text")
+    publisher.do("publish 20", "abort 1", "publish 1")
+    dxh("record", "--format", "csv", "--start", "oldest", "--items", "21", "text")
+    publisher.end()
+    with open("text.csv", encoding="utf-8") as file:
+        lines = [line for line in file if not line.startswith("#")]
+    rows = list(csv.DictReader(lines))
+    check([row["ticket"] for row in rows] == [str(t) for t in (*range(20), 21)], "tickets")
+    for row in rows:
+        ticket = int(row["ticket"])
+        check((int(row["minus"]), float(row["half"]), row["text"]) ==
+              (-ticket, ticket / 2, f'"{ticket}'), f"row {ticket}: {row}")
+        check(abs(float(row["time_s"]) - time.time()) < 3600, "the time of day")
+
+
+def check_hdf5():
+    import h5py
+    subprocess.run([sys.executable, os.path.join(HERE, "../docs/examples/recording_to_hdf5.py"),
+                    "life.dxr", "life.h5"], check=True, timeout=LIMIT)
+    with h5py.File("life.h5") as file:
+        items, tickets = file["0/items"], list(file["0/tickets"])
+        check(list(items["ticket"]) == tickets and list(items["half"]) == [t / 2 for t in tickets],
+              "members as columns")
+        check(len(tickets) + sum(last - first + 1 for first, last, _ in file["0/missing"]) == 218,
+              "and what is missing")
+
+
+def check_broken_files():
+    """Cut anywhere and changed anywhere: what is good before is played, the rest is told."""
+    size = os.path.getsize("life.dxr")
+    with open("life.dxr", "rb") as file:
+        whole = file.read()
+    whole_lines = dxh("replay", "--csv", "-", "life.dxr").splitlines()
+    tried = 0
+    chance = random.Random(7)
+    for cut in [*range(size - 200, size, 7), *(chance.randrange(size) for _ in range(40))]:
+        with open("broken.dxr", "wb") as file:
+            file.write(whole[:cut])
+        run = subprocess.run([os.path.join(BUILD, "dxh"), "replay", "--csv", "-", "broken.dxr"],
+                             capture_output=True, timeout=LIMIT, check=False)
+        check(run.returncode in (0, 1), f"cut at {cut}: {run.returncode} {run.stderr}")
+        lines = run.stdout.splitlines()
+        check(lines == whole_lines[:len(lines)], f"cut at {cut}: a prefix")
+        tried += 1
+    for _ in range(150):
+        changed = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            changed[chance.randrange(size)] ^= 1 << chance.randrange(8)
+        with open("broken.dxr", "wb") as file:
+            file.write(changed)
+        run = subprocess.run([os.path.join(BUILD, "dxh"), "replay", "--csv", "-", "broken.dxr"],
+                             capture_output=True, timeout=LIMIT, check=False)
+        check(run.returncode in (0, 1), f"changed: {run.returncode} {run.stderr}")
+        lines = run.stdout.splitlines()
+        check(lines == whole_lines[:len(lines)], "changed: never another item")
+        tried += 1
+    check(tried >= 190, "enough of them")
+
+    publisher = Publisher("killed")
+    recorder = record("killed", "killed.dxr")
+    publisher.do("publish 30")
+    until(lambda: len(kinds("killed.dxr", recording.ITEM)) == 30, "they are in the file")
+    recorder.kill()
+    recorder.wait(LIMIT)
+    publisher.end()
+    expect_tickets("killed.dxr", range(30))
+    dxh("replay", "--fast", "killed.dxr")
+
+
+def check_broker():
+    endpoint = f"ipc://@dxh-record-test-{os.getpid()}"
+    broker = begin("broker", "--endpoint", endpoint)
+    recorder = begin("record", "--broker", endpoint, "--lossless", "--until-closed", "--output",
+                     "channel.dxr", "again")
+    replay = begin("replay", "--broker", endpoint, "--as", "again", "--lossless", "1", "--fast",
+                   "life.dxr")
+    check(replay.wait(LIMIT) == 0 and recorder.wait(LIMIT) == 0, "by the name of a channel")
+    check(payloads("channel.dxr") == payloads("life.dxr"), "all of it")
+    broker.terminate()
+    broker.wait(LIMIT)
+
+
+def check_refusals():
+    dxh("record", code=2, says="record what?")
+    dxh("record", "--lz4", "--format", "csv", "x", code=2, says="--lz4")
+    dxh("record", "--seconds", "no", "x", code=2, says="--seconds takes")
+    dxh("replay", code=2, says="which file")
+    dxh("replay", "nothing.dxr", code=1, says="No such file")
+    with open("text.dxr", "w", encoding="utf-8") as file:
+        file.write("this is a letter, not a recording\n")
+    dxh("replay", "text.dxr", code=1, says="no recording")
+    publisher = Publisher("refused")
+    publisher.do("publish 1")
+    dxh("record", "--items", "1", "--start", "oldest", "refused")
+    dxh("record", "--items", "1", "--start", "oldest", "refused", code=1, says="--replace")
+    dxh("record", "--items", "1", "--start", "oldest", "--replace", "refused")
+    dxh("record", "--lossless", "--items", "1", "refused", code=1, says="readers_max")
+    publisher.end()
+    if os.path.exists("/dev/full"):
+        publisher = Publisher("full")
+        publisher.do("publish 1")
+        dxh("record", "--items", "1", "--start", "oldest", "--replace", "--output", "/dev/full",
+            "full", code=1, says="No space left")
+        publisher.end()
+
+
+def main():
+    work = tempfile.mkdtemp(prefix="dxh-record-")
+    shm = tempfile.mkdtemp(prefix="dxh-record-", dir=os.environ.get("DXH_SHM_DIR") or "/dev/shm")
+    os.environ["DXH_SHM_DIR"] = shm
+    try:
+        os.chdir(work)
+        check_life_of_a_producer()
+        check_the_checks()
+        check_replay()
+        check_index_and_compression()
+        check_csv()
+        check_hdf5()
+        check_broken_files()
+        check_broker()
+        check_refusals()
+    finally:
+        os.chdir("/")
+        shutil.rmtree(work)
+        shutil.rmtree(shm)
+    print(f"{checks} checks")
+    if checks < 800:
+        sys.exit("FAIL fewer than 800 checks")
+
+
+main()
