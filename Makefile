@@ -26,7 +26,8 @@
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev \
 	libxxhash-dev libisal-dev systemtap-sdt-dev
-PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack binutils strace \
+PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack python3-xxhash python3-lz4 \
+	python3-h5py binutils strace \
 	cmake g++ groff-base
 PACKAGES_LINT := clang-format g++ shellcheck
 PACKAGES_PYTHON := python3-dev python3-numpy python3-msgpack python3-zmq mypy

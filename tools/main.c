@@ -27,6 +27,7 @@ static const struct command {
 	{"gc", "remove blocks that nobody uses", tool_gc},
 	{"record", "write what is published into a file", tool_record},
 	{"replay", "publish again what was recorded", tool_replay},
+	{"doctor", "look whether this machine has what is needed", tool_doctor},
 	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench},
 };
 

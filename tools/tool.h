@@ -24,6 +24,7 @@ int tool_broker(int argc, char **argv);
 int tool_cat(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_demo(int argc, char **argv);
+int tool_doctor(int argc, char **argv);
 int tool_gc(int argc, char **argv);
 int tool_keygen(int argc, char **argv);
 int tool_ls(int argc, char **argv);
