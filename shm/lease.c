@@ -196,30 +196,6 @@ bool dxi_lease_try_recovery(const dxi_lease *lease)
 	return dxi_byte_lock(lease->fd, RECOVERY_BYTE, &error);
 }
 
-dxi_holder dxi_lease_holder(const dxi_paths *paths)
-{
-	int fd = dxi_descriptor_open(paths->lock, O_RDONLY, 0);
-	dxi_holder holder = DXI_HELD_BY_NOBODY;
-
-	if (fd == -1)
-		return errno == ENOENT ? DXI_HELD_BY_NOBODY : DXI_HELD_UNKNOWN;
-	/* The second byte is never held without the first. */
-	if (dxi_byte_has_writer(fd, RECOVERY_BYTE))
-		holder = DXI_HELD_BY_RECOVERY;
-	else if (dxi_byte_has_writer(fd, PRODUCER_BYTE))
-		holder = DXI_HELD_BY_PRODUCER;
-	close(fd);
-	return holder;
-}
-
-void dxi_lease_release(dxi_lease *lease)
-{
-	dxi_beacon_extinguish(lease);
-	if (lease->fd != -1)
-		dxi_descriptor_close_guarded(lease->fd);
-	lease->fd = -1;
-}
-
 /* Would a lock of this type meet another one? */
 static bool query(int fd, short type, off_t byte, bool *conflict)
 {
@@ -229,6 +205,32 @@ static bool query(int fd, short type, off_t byte, bool *conflict)
 		return false;
 	*conflict = lock.l_type != F_UNLCK;
 	return true;
+}
+
+dxi_holder dxi_lease_holder(const dxi_paths *paths)
+{
+	int fd = dxi_descriptor_open(paths->lock, O_RDONLY, 0);
+	bool recovers, produces, is_known;
+
+	if (fd == -1)
+		return errno == ENOENT ? DXI_HELD_BY_NOBODY : DXI_HELD_UNKNOWN;
+	is_known = query(fd, F_RDLCK, RECOVERY_BYTE, &recovers) &&
+	           query(fd, F_RDLCK, PRODUCER_BYTE, &produces);
+	close(fd);
+	if (!is_known)
+		return DXI_HELD_UNKNOWN;
+	/* The second byte is never held without the first. */
+	return recovers   ? DXI_HELD_BY_RECOVERY
+	       : produces ? DXI_HELD_BY_PRODUCER
+	                  : DXI_HELD_BY_NOBODY;
+}
+
+void dxi_lease_release(dxi_lease *lease)
+{
+	dxi_beacon_extinguish(lease);
+	if (lease->fd != -1)
+		dxi_descriptor_close_guarded(lease->fd);
+	lease->fd = -1;
 }
 
 bool dxi_byte_has_writer(int fd, off_t byte)

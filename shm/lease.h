@@ -35,7 +35,7 @@ typedef enum dxi_holder {
 	DXI_HELD_BY_NOBODY,
 	DXI_HELD_BY_PRODUCER,
 	DXI_HELD_BY_RECOVERY, /* or by who removes the block */
-	DXI_HELD_UNKNOWN      /* the lock file may not be opened */
+	DXI_HELD_UNKNOWN      /* the lock file may not be opened, or not be asked */
 } dxi_holder;
 
 /* Who holds the lock now? Changes nothing. */

@@ -125,6 +125,9 @@ static dxh_status fail_for_socket(int error)
 {
 	if (error == EPIPE || error == ECONNRESET || error == ENOTCONN)
 		return dxi_fail(DXH_ECLOSED, "the other end of the socket is closed");
+	if (error == ETOOMANYREFS)
+		return dxi_fail(DXH_ELIMIT, "as many descriptors as RLIMIT_NOFILE allows are on "
+		                            "their way: have the other end take them first");
 	return dxi_fail_errno(error, "passing a block");
 }
 

@@ -3,6 +3,10 @@
 #include "tests/fault/fault.h"
 #include "tests/shm_fixture.h"
 
+#include <dxh/inspect.h>
+
+#include <sys/socket.h>
+
 static char name[64];
 static dxh_producer *producer;
 static dxh_consumer *consumer;
@@ -244,5 +248,185 @@ Test(fault, a_block_is_looked_at_or_not, .timeout = 120, .init = begin)
 	                                  .call = look_at_block,
 	                                  .undo = nothing},
 	                 15);
+	close_producer();
+}
+
+/* ---- inspecting and putting in order ---------------------------------------------------------- */
+
+static dxh_status check_block(void)
+{
+	dxh_report *report = NULL;
+	dxh_status status = dxh_block_check(name, NULL, &report);
+
+	dxh_report_free(&report);
+	return status;
+}
+
+static dxh_status diagnose_block(void)
+{
+	dxh_report *report = NULL;
+	dxh_status status = dxh_block_diagnose(name, NULL, &report);
+
+	dxh_report_free(&report);
+	return status;
+}
+
+static dxh_status validate_block(void)
+{
+	dxh_report *report = NULL;
+	dxh_status status = dxh_block_validate(name, NULL, &report);
+
+	dxh_report_free(&report);
+	return status;
+}
+
+static dxh_status tell_block(void)
+{
+	dxh_facts *facts = NULL;
+	dxh_status status = dxh_block_facts(name, NULL, &facts);
+
+	dxh_facts_free(&facts);
+	return status;
+}
+
+static dxh_status size_block(void)
+{
+	dxh_block_sizes sizes;
+
+	return dxh_block_size(name, &config, &sizes);
+}
+
+Test(fault, a_block_is_inspected_or_not, .timeout = 120, .init = begin)
+{
+	static const struct {
+		const char *name;
+		dxh_status (*call)(void);
+		unsigned floor;
+	} each[] = {
+		{"checking a block", check_block, 30},  {"diagnosing it", diagnose_block, 30},
+		{"validating it", validate_block, 20},  {"telling its facts", tell_block, 25},
+		{"asking for its size", size_block, 2},
+	};
+
+	config.readers_max = 4;
+	reading.discipline = DXH_LOSSLESS;
+	must(produce());
+	must(consume());
+	must(dxh_publish(producer, "x", 1, DXH_NOW));
+	for (size_t i = 0; i < sizeof each / sizeof *each; i++)
+		fault_everywhere(&(fault_subject){.name = each[i].name,
+		                                  .call = each[i].call,
+		                                  .undo = nothing},
+		                 each[i].floor);
+	close_consumer();
+	close_producer();
+}
+
+/* A control file that has to be made again, and a lock file. */
+static void leave_to_repair(void)
+{
+	int fd;
+
+	die_producing();
+	fd = open(file_of(name, ".ctl"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert(fd != -1 && ftruncate(fd, 10) == 0);
+	close(fd);
+	unlink(file_of(name, ".lock")); /* it may be missing still */
+}
+
+static dxh_status recover_block(void)
+{
+	dxh_report *report = NULL;
+	dxh_status status = dxh_block_recover(name, &(dxh_recover_config){.apply = 1}, &report);
+
+	dxh_report_free(&report);
+	return status;
+}
+
+Test(fault, a_block_is_recovered_or_can_be_recovered_again, .timeout = 120, .init = begin)
+{
+	config.readers_max = 4;
+	fault_everywhere(&(fault_subject){.name = "recovering a block",
+	                                  .prepare = leave_to_repair,
+	                                  .call = recover_block,
+	                                  .undo = nothing},
+	                 60);
+	must(dxh_block_unlink(NULL, name));
+}
+
+static char garbage[256];
+
+static void leave_garbage(void)
+{
+	dxh_producer *gone = NULL;
+
+	config.directory = garbage;
+	config.unlink_on_close = 0;
+	must(dxh_producer_open("garbage", &config, &gone));
+	must(dxh_producer_close(&gone));
+}
+
+static dxh_status collect(void)
+{
+	dxh_gc_report *report = NULL;
+	dxh_gc_config all = {.directory = garbage, .apply = 1};
+	dxh_status status = dxh_block_gc(&all, &report);
+
+	dxh_gc_report_free(&report);
+	return status;
+}
+
+Test(fault, garbage_is_collected_or_can_be_collected_again, .timeout = 120, .init = begin)
+{
+	config.readers_max = 4;
+	snprintf(garbage, sizeof garbage, "%s", file_of(name, "-garbage"));
+	cr_assert_eq(mkdir(garbage, 0700), 0);
+	fault_everywhere(&(fault_subject){.name = "collecting garbage",
+	                                  .prepare = leave_garbage,
+	                                  .call = collect,
+	                                  .undo = nothing},
+	                 30);
+	must(collect());
+	cr_expect_eq(rmdir(garbage), 0, "something was left");
+}
+
+/* ---- passing ---------------------------------------------------------------------------------- */
+
+static int ends[2];
+
+static dxh_status pass(void)
+{
+	dxh_status status = dxh_producer_send_fds(producer, ends[0], 0, DXH_NOW);
+
+	if (status != DXH_OK)
+		return status;
+	return dxh_consumer_receive_fds(ends[1], DXH_NOW, NULL, &consumer);
+}
+
+/* What was sent and not taken would be the next one's. */
+static void empty_the_socket(void)
+{
+	if (ends[0] > 0) {
+		close(ends[0]);
+		close(ends[1]);
+	}
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+Test(fault, a_block_is_passed_or_not, .timeout = 120, .init = begin)
+{
+	config.memfd = 1;
+	config.unlink_on_close = 0;
+	config.readers_max = 4;
+	must(produce());
+	fault_everywhere(&(fault_subject){.name = "passing a block",
+	                                  .prepare = empty_the_socket,
+	                                  .call = pass,
+	                                  .undo = close_consumer,
+	                                  /* seals that cannot be read are none */
+	                                  .also_right = {DXH_EACCESS}},
+	                 20);
+	close(ends[0]);
+	close(ends[1]);
 	close_producer();
 }

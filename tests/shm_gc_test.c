@@ -304,6 +304,25 @@ Test(gc, what_belongs_to_others_is_left_alone)
 	cr_expect_eq(run_child(collect_as_stranger, "theirs"), 0);
 }
 
+static void collect_where_none_may_look(const char *name)
+{
+	dxh_gc_report *report = NULL;
+
+	(void)name;
+	if (setegid(65534) != 0 || seteuid(65534) != 0)
+		_exit(60);
+	if (dxh_block_gc(&(dxh_gc_config){.directory = directory}, &report) != DXH_EACCESS)
+		_exit(61);
+}
+
+Test(gc, a_directory_that_may_not_be_read_is_refused)
+{
+	if (geteuid() != 0)
+		return;
+	cr_assert_eq(chmod(directory, 0700), 0);
+	cr_expect_eq(run_child(collect_where_none_may_look, "any"), 0);
+}
+
 static void collect_in_readonly(const char *name)
 {
 	dxh_gc_report *report = NULL;

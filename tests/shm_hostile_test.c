@@ -649,3 +649,17 @@ Test(hostile, a_ring_of_nonsense_comes_to_an_end)
 	must(dxh_consumer_close(&consumer));
 	free(it.bytes);
 }
+
+Test(hostile, nobody_seeks_by_a_head_that_cannot_be)
+{
+	image it = copy_good();
+	dxh_consumer *consumer;
+
+	store_image(name, it.bytes, it.length);
+	consumer = open_consumer(name, (dxh_consumer_config){0});
+	atomic_store(&header_of(it)->head, UINT64_MAX);
+	store_image(name, it.bytes, it.length);
+	expect_status(dxh_consumer_seek(consumer, DXH_START_NEWEST, 0), DXH_ECORRUPT);
+	must(dxh_consumer_close(&consumer));
+	free(it.bytes);
+}

@@ -624,11 +624,14 @@ Test(inspect, what_cannot_be_looked_at_is_a_status)
 	dxh_report *report = NULL;
 
 	expect_status(dxh_block_check(name, NULL, &report), DXH_ENOTFOUND);
+	expect_status(dxh_block_diagnose(name, NULL, &report), DXH_ENOTFOUND);
+	expect_status(dxh_block_validate(name, NULL, &report), DXH_ENOTFOUND);
 	expect_status(dxh_block_check(NULL, NULL, &report), DXH_EINVAL);
 	expect_status(dxh_block_check(NULL, &both, &report), DXH_EINVAL);
 	expect_status(dxh_block_check(name, &both, &report), DXH_EINVAL);
 	make_closed();
 	expect_status(dxh_block_diagnose(name, NULL, NULL), DXH_EINVAL);
+	expect_status(dxh_block_validate(name, NULL, NULL), DXH_EINVAL);
 	expect_status(dxh_block_diagnose(name, &keyed, &report), DXH_EINVAL);
 	cr_expect_null(report);
 	if (geteuid() == 0) {
@@ -637,6 +640,7 @@ Test(inspect, what_cannot_be_looked_at_is_a_status)
 		cr_assert_eq(chown(file_of(name, ".dxh"), 12345, (gid_t)-1), 0);
 		expect_status(dxh_block_check(name, NULL, &report), DXH_EACCESS);
 		expect_error_says("belongs to user 12345");
+		expect_status(dxh_block_diagnose(name, NULL, &report), DXH_EACCESS);
 		cr_expect_null(report);
 		must(dxh_block_check(name, &owner, &report));
 		dxh_report_free(&report);

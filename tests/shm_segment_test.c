@@ -176,6 +176,19 @@ Test(segment, null_is_refused, .timeout = 5)
 	cr_expect_null(dxh_consumer_schema(NULL, NULL));
 }
 
+/* Root may write there, and still: no file can be made without a name. */
+Test(segment, a_directory_without_unnamed_files_is_told, .timeout = 5)
+{
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+
+	if (geteuid() != 0)
+		return;
+	config.directory = "/proc";
+	expect_status(dxh_producer_open("x", &config, &producer), DXH_EUNSUPPORTED);
+	expect_error_says("use a tmpfs");
+}
+
 Test(segment, a_config_of_a_newer_header_is_refused, .timeout = 5)
 {
 	struct {

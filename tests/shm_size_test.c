@@ -147,3 +147,14 @@ Test(size, what_cannot_be_a_block_is_refused, .timeout = 10)
 	config.slot_count = 3;
 	expect_status(dxh_block_size("b", &config, &sizes), DXH_EINVAL);
 }
+
+Test(size, a_config_of_a_newer_header_is_refused, .timeout = 10)
+{
+	struct {
+		dxh_block_config config;
+		uint64_t news;
+	} newer = {.config = usual_config(), .news = 1};
+	dxh_block_sizes sizes;
+
+	expect_status(dxh_block_size_sized(sizeof newer, "b", &newer.config, &sizes), DXH_EVERSION);
+}

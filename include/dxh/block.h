@@ -336,8 +336,8 @@ DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone_writable(dxh_consumer *consum
  * writer that dies in between changes nothing.
  *
  * Thread:  owner. One latch write at a time per zone.
- * Returns: DXH_EZONE, DXH_ESIZE; DXH_ESTATE: not a latch zone, begun twice, or
- *          committed without begin.
+ * Returns: DXH_EZONE; DXH_ESTATE: not a latch zone, begun twice, or committed
+ *          without begin. begin: also DXH_ESIZE.
  */
 DXH_API DXH_NODISCARD dxh_status dxh_latch_begin(dxh_producer *producer, const char *name,
                                                  size_t bytes, void **data);
@@ -636,7 +636,7 @@ typedef struct dxh_reader_info {
 
 /* Those that live, in order of their rows: the first `max` of them, and in *count how many
  * there are. By name, read-only, or of an open block, which may have no name.
- * Thread: any; owner. Returns: DXH_EINVAL; as dxh_consumer_open(); DXH_ENOTFOUND also
+ * Thread: any; owner. Returns: DXH_EINVAL. By name: as dxh_consumer_open(), not found also
  * without the control file. */
 DXH_API DXH_NODISCARD dxh_status dxh_block_readers(const char *directory, const char *name,
                                                    dxh_reader_info *readers, size_t max,

@@ -22,8 +22,9 @@
 	X(open) X(read) X(write) X(pread) X(pwrite) X(fstat) X(lstat) X(fcntl) X(fchmod) \
 	X(fsync) X(linkat) X(unlink) X(posix_fallocate) X(fstatvfs) X(getrandom) \
 	X(getrlimit) X(setrlimit) X(fopen) X(opendir) X(eventfd) X(epoll_create1) \
-	X(epoll_ctl) X(epoll_pwait2) X(socket) X(connect) X(pthread_create) X(syscall) \
-	X(zmq_ctx_new) X(zmq_socket) X(zmq_socket_monitor) X(zmq_bind) X(zmq_connect) \
+	X(epoll_ctl) X(epoll_pwait2) X(socket) X(connect) X(sendmsg) X(recvmsg) X(pthread_create) \
+	X(syscall) X(zmq_ctx_new) X(zmq_socket) X(zmq_socket_monitor) X(zmq_bind) \
+	X(zmq_connect) \
 	X(zmq_getsockopt) X(zmq_msg_init_size) X(zmq_msg_init_data)
 /* clang-format on */
 

@@ -104,6 +104,8 @@ WRAP(int, -1, epoll_pwait2,
       const sigset_t *mask),
      (set, events, max, left, mask))
 WRAP(int, -1, socket, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(ssize_t, -1, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+WRAP(ssize_t, -1, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 WRAP(int, -1, connect, (int fd, const struct sockaddr *to, socklen_t bytes), (fd, to, bytes))
 WRAP(int, errno, pthread_create,
      (pthread_t * thread, const pthread_attr_t *with, void *(*run)(void *), void *context),
