@@ -245,6 +245,8 @@ $(B)/tests/%_test: $(B)/obj/tests/%_test.o $(call objects,$(SUPPORT)) $(B)/libdx
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lcriterion -o $@
 
+$(B)/tests/bench_histogram_test: $(call objects,bench/histogram.c)
+
 # One call of the system after the other fails: wrappers stand between our objects and
 # the system, see tests/fault/fault.h.
 FAULT_SOURCES := $(sort $(wildcard tests/fault/*.c))

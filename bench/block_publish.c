@@ -274,6 +274,7 @@ void bench_read(bench_round *round)
 	bench_stop(round, read);
 	round->elapsed_ns = begin_ns;
 	dxh_consumer_close(&consumer);
+	verify_kept(round, &own, slots);
 	close_writer(&own);
 	free(copy);
 }

@@ -13,6 +13,7 @@ typedef struct bench_options {
 	int rounds;
 	double seconds; /* of one round of a side; 0: as the budget allows */
 	bool pin;
+	bool smoke; /* of curves only the ends */
 	const char *json;
 	const char *plots;
 } bench_options;
@@ -71,6 +72,16 @@ struct bench {
 	bench_block_found *first, *last, *open;
 	int failures;
 };
+
+/* ---- round.c ---- */
+
+/* Faults to show that sides verify: payloads that are broken, or another one's. */
+typedef enum bench_plant {
+	BENCH_PLANT_NOTHING,
+	BENCH_PLANT_PAYLOAD,
+	BENCH_PLANT_ORDER
+} bench_plant;
+void bench_plant_set(bench_plant what);
 
 /* ---- run.c ---- */
 

@@ -25,8 +25,12 @@ static uint64_t middle_of(size_t bucket)
 
 uint64_t bench_histogram_at(const bench_histogram *histogram, double share)
 {
-	double wanted = share * (double)histogram->count;
+	/* A share that is meant to be whole durations may miss that by a rounding. */
+	double wanted = share * (double)histogram->count - 1e-6;
 	uint64_t seen = 0;
+
+	if (share >= 1)
+		return histogram->max_ns;
 
 	for (size_t i = 0; i < BENCH_BUCKETS; i++) {
 		uint64_t ns;

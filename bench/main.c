@@ -38,6 +38,7 @@ static int usage(FILE *out)
 	             "                less than a minute\n"
 	             "  --json FILE   write all that was found\n"
 	             "  --plot DIR    draw latencies and growth as SVG and PNG (needs gnuplot)\n"
+	             "  --smoke       only show that all of it works: a moment of each\n"
 	             "  --no-pin      leave it to the system which CPU runs what\n"
 	             "  --list        name the workloads\n\n"
 	             "workloads (default: all):\n");
@@ -146,7 +147,19 @@ static bool number(const char *text, double least, double most, double *value)
 	return end != text && *end == '\0' && *value >= least && *value <= most;
 }
 
-enum { OPTION_LIST = 256, OPTION_NO_PIN };
+enum { OPTION_LIST = 256, OPTION_NO_PIN, OPTION_PLANT, OPTION_SMOKE };
+
+/* Not in the help: for the test of the benchmarks. */
+static int plant(const char *what)
+{
+	if (strcmp(what, "payload") == 0)
+		bench_plant_set(BENCH_PLANT_PAYLOAD);
+	else if (strcmp(what, "order") == 0)
+		bench_plant_set(BENCH_PLANT_ORDER);
+	else
+		return usage(stderr);
+	return -1;
+}
 
 /* -1: go on; else the exit status. */
 static int understand(int option, bench_options *options)
@@ -172,6 +185,13 @@ static int understand(int option, bench_options *options)
 	case OPTION_NO_PIN:
 		options->pin = false;
 		return -1;
+	case OPTION_SMOKE:
+		options->smoke = true;
+		options->rounds = 1;
+		options->seconds = 0.004;
+		return -1;
+	case OPTION_PLANT:
+		return plant(optarg);
 	case OPTION_LIST:
 		for (int i = 0; i < WORKLOADS; i++)
 			printf("%s\n", workloads[i].name);
@@ -185,14 +205,17 @@ static int understand(int option, bench_options *options)
 
 int main(int argc, char **argv)
 {
-	static const struct option long_options[] = {{"rounds", required_argument, NULL, 'r'},
-	                                             {"seconds", required_argument, NULL, 's'},
-	                                             {"json", required_argument, NULL, 'j'},
-	                                             {"plot", required_argument, NULL, 'p'},
-	                                             {"no-pin", no_argument, NULL, OPTION_NO_PIN},
-	                                             {"list", no_argument, NULL, OPTION_LIST},
-	                                             {"help", no_argument, NULL, 'h'},
-	                                             {NULL, 0, NULL, 0}};
+	static const struct option long_options[] = {
+		{"rounds", required_argument, NULL, 'r'},
+		{"seconds", required_argument, NULL, 's'},
+		{"json", required_argument, NULL, 'j'},
+		{"plot", required_argument, NULL, 'p'},
+		{"no-pin", no_argument, NULL, OPTION_NO_PIN},
+		{"smoke", no_argument, NULL, OPTION_SMOKE},
+		{"plant", required_argument, NULL, OPTION_PLANT},
+		{"list", no_argument, NULL, OPTION_LIST},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
 	bench found = {.options = {.rounds = 5, .pin = true}};
 	int option;
 

@@ -89,6 +89,20 @@ static bool is_drawn(const bench_side_found *side)
 	return side->run != NULL && !side->failed;
 }
 
+/* Durations are drawn in seconds, so that gnuplot can write ns, us and ms. */
+static double drawn_value(bench_figure figure, double value)
+{
+	return figure == BENCH_P50 || figure == BENCH_MEAN ? value / 1e9 : value;
+}
+
+static void value_axis(FILE *out, bench_figure figure)
+{
+	static const char *const labels[] = {"per second", "median", "each", "per operation"};
+	static const char *const formats[] = {"%.0s%c", "%.0s %cs", "%.0s %cs", "%g"};
+
+	fprintf(out, "set ylabel '%s'\nset format y '%s'\n", labels[figure], formats[figure]);
+}
+
 /* ---- latencies by percentile ----------------------------------------------------------- */
 
 static bool has_latencies(const bench_block_found *block)
@@ -108,7 +122,7 @@ static void latency_data(FILE *out, int number, const bench_side_found *side)
 	fprintf(out, "$data%d << END\n", number);
 	for (double x = 1.02; x <= most && x <= 1e6; x *= 1.04)
 		fprintf(out, "%g %g\n", x,
-		        (double)bench_histogram_at(&side->latency, 1 - 1 / x) / 1e3);
+		        (double)bench_histogram_at(&side->latency, 1 - 1 / x) / 1e9);
 	fprintf(out, "END\n");
 }
 
@@ -142,7 +156,7 @@ static void latency_plot(plot *own, const bench_block_found *block)
 	for (int i = 0; i < block->side_count; i++)
 		if (is_drawn(&block->sides[i]))
 			latency_data(own->out, i, &block->sides[i]);
-	fprintf(own->out, "set logscale xy\nset xlabel 'percentile'\nset ylabel 'microseconds'\n"
+	fprintf(own->out, "set logscale xy\nset xlabel 'percentile'\nset format y '%%.0s %%cs'\n"
 	                  "set xtics ('p50' 2, 'p90' 10, 'p99' 100, 'p99.9' 1000, "
 	                  "'p99.99' 10000, 'p99.999' 100000)\nset xrange [1.02:]\n");
 	latency_commands(text, block);
@@ -152,22 +166,6 @@ static void latency_plot(plot *own, const bench_block_found *block)
 }
 
 /* ---- growth ------------------------------------------------------------------------------ */
-
-/* The figure as it is drawn: durations in ns, rates as they are. */
-static const char *unit_of(bench_figure figure)
-{
-	switch (figure) {
-	case BENCH_RATE:
-		return "per second";
-	case BENCH_P50:
-		return "ns, median";
-	case BENCH_MEAN:
-		return "ns";
-	case BENCH_COUNT:
-		return "per operation";
-	}
-	return "";
-}
 
 static bool is_first_of_series(const bench_block_found *block, int number)
 {
@@ -185,8 +183,10 @@ static void growth_data(FILE *out, const bench_block_found *block, int first)
 		bench_spread figures = bench_figures_of(side, block->rounds);
 
 		if (is_drawn(side) && strcmp(side->series, block->sides[first].series) == 0)
-			fprintf(out, "%g %g %g %g\n", side->x, figures.median, figures.min,
-			        figures.max);
+			fprintf(out, "%.9g %.9g %.9g %.9g\n", side->x,
+			        drawn_value(block->figure, figures.median),
+			        drawn_value(block->figure, figures.min),
+			        drawn_value(block->figure, figures.max));
 	}
 	fprintf(out, "END\n");
 }
@@ -214,8 +214,8 @@ static void growth_plot(plot *own, const bench_block_found *block)
 	fclose(text);
 	fprintf(own->out, "set logscale xy\nset xlabel ");
 	quoted(own->out, block->x_label);
-	fprintf(own->out, "\nset ylabel '%s'\nset format y '%%.0s%%c'\nset format x '%%.0s%%c'\n",
-	        unit_of(block->figure));
+	fprintf(own->out, "\nset format x '%%.0s%%c'\n");
+	value_axis(own->out, block->figure);
 	draw(own, commands);
 	free(commands);
 }
@@ -235,18 +235,22 @@ static void bar_plot(plot *own, const bench_block_found *block)
 
 		if (!is_drawn(side))
 			continue;
-		fprintf(own->out, "%d \"%s\" %g %g %g %d\n", drawn, side->name, figures.median,
-		        figures.min, figures.max, i == 0 ? 1 : 7);
+		fprintf(own->out, "%d \"%s\" %.9g %.9g %.9g %d\n", drawn, side->name,
+		        drawn_value(block->figure, figures.median),
+		        drawn_value(block->figure, figures.min),
+		        drawn_value(block->figure, figures.max),
+		        strncmp(side->name, "dxh", 3) == 0);
 		drawn++;
 	}
 	fprintf(own->out,
-	        "END\nset key off\nset ylabel '%s'\nset yrange [0:]\nset format y '%%.1s%%c'\n"
+	        "END\nset key off\nset yrange [0:]\n"
 	        "set xrange [-0.6:%g]\nset style fill solid 0.8 noborder\n"
 	        "set xtics rotate by -20 noenhanced\n",
-	        unit_of(block->figure), drawn - 0.4);
+	        drawn - 0.4);
+	value_axis(own->out, block->figure);
 	draw(own,
 	     "plot $data using 1:3:(0.6):($6 == 1 ? 0x0072b2 : 0x999999):xtic(2) with boxes lc "
-	     "rgb variable, $data using 1:3:4:5 with yerrorbars lc rgb '#333333' lw 1 pt 0");
+	     "rgb variable, $data using 1:3:4:5 with yerrorbars lc rgb '#333333' lw 1 ps 0");
 }
 
 static void plot_block(plot *own, const bench_block_found *block)

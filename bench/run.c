@@ -357,6 +357,27 @@ static void discard(bench_block_found *block)
 	free(block);
 }
 
+static bool is_an_end(const bench_block_found *block, const bench_side_found *side)
+{
+	bool lower = false, higher = false;
+
+	for (int i = 0; i < block->side_count; i++) {
+		lower |= block->sides[i].x < side->x;
+		higher |= block->sides[i].x > side->x;
+	}
+	return !lower || !higher;
+}
+
+static void keep_ends(bench_block_found *block)
+{
+	for (int i = 0; i < block->side_count; i++)
+		if (!is_an_end(block, &block->sides[i])) {
+			block->sides[i].run = NULL;
+			snprintf(block->sides[i].missing, sizeof block->sides[i].missing,
+			         "in a smoke run");
+		}
+}
+
 void bench_block_run(bench *found)
 {
 	bench_block_found *block = found->open;
@@ -368,6 +389,8 @@ void bench_block_run(bench *found)
 		return;
 	}
 	block->seconds = found->seconds;
+	if (found->options.smoke)
+		keep_ends(block);
 	for (int number = 0; number < found->options.rounds && !interrupted; number++) {
 		run_round(found, block, number);
 		block->rounds += !interrupted;
