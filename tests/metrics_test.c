@@ -369,7 +369,7 @@ Test(metrics, what_a_hub_of_another_version_left_is_replaced)
 	                                                     DXH_ZONE_RAW("latency", 64)}},
 	                       &old));
 	consumer = open_consumer(block);
-	must_be(dxh_metrics_read(consumer, &metrics), DXH_ESCHEMA, "counters");
+	must_be(dxh_metrics_read(consumer, &metrics), DXH_ESIZE, "counters");
 	must(dxh_producer_close(&old));
 	hub = open_hub(block);
 	cr_expect(info_of(consumer).unlinked);

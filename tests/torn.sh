@@ -79,7 +79,7 @@ s/!dxi_slot_holds(ring, ticket)/(atomic_thread_fence(memory_order_acquire), cont
 torn shm/slot.c 'a reader that does not look again' \
     '/only this ticket/,/published(ticket)/s/published(ticket);/published(ticket) || true;/'
 torn shm/zone.c 'a latch that is written in place' \
-    's|\*data = copy_at(block, index, seq + 1)|*data = copy_at(block, index, seq)|'
+    's|\*data = dxi_latch_copy_at(block, index, seq + 1)|*data = dxi_latch_copy_at(block, index, seq)|'
 torn shm/zone.c 'a latch that is not looked at again' \
     's/memory_order_relaxed) == seq)/memory_order_relaxed) >= seq)/'
 
