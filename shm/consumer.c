@@ -5,6 +5,7 @@
 #include "shm/consumer.h"
 
 #include "base/clock.h"
+#include "shm/kept.h"
 #include "shm/liveness.h"
 #include "shm/readers.h"
 #include "shm/retired.h"
@@ -136,13 +137,15 @@ static dxh_status start(dxh_consumer *consumer, const dxh_consumer_config *confi
 	return status == DXH_OK ? choose(consumer, config->start, config->start_ticket) : status;
 }
 
-static void detach(dxh_consumer *consumer)
+/* `memory` may be NULL: then it goes, too. */
+static void detach(dxh_consumer *consumer, dxh_memory *memory)
 {
 	dxi_watch_close(consumer->watch);
 	/* In a child of fork() the row is the parent's. */
 	if (consumer->process != dxi_process_id())
 		consumer->row.generation = 0;
 	dxi_row_leave(&consumer->row, &consumer->block);
+	dxi_kept_take(memory, &consumer->block);
 	dxi_segment_detach(&consumer->block);
 }
 
@@ -193,7 +196,7 @@ open_consumer(source *from, const dxh_consumer_config *config, dxh_consumer *con
 	if (status != DXH_OK || (status = check_expected(config, &consumer->block)) != DXH_OK ||
 	    (status = dxi_segment_take_key(&consumer->block, config->checksum_key)) != DXH_OK ||
 	    (status = start(consumer, config)) != DXH_OK)
-		detach(consumer);
+		detach(consumer, NULL);
 	return status;
 }
 
@@ -253,19 +256,46 @@ void dxi_consumer_attach_owner(dxh_consumer *consumer, void (*closing)(void *con
 	consumer->closing_context = context;
 }
 
+static void close_consumer(dxh_consumer *closed, dxh_memory *memory)
+{
+	if (closed->closing)
+		closed->closing(closed->closing_context);
+	detach(closed, memory);
+	dxi_retire(closed, sizeof *closed);
+}
+
+static dxh_status check_to_close(const dxh_consumer *closed)
+{
+	if (!closed)
+		return dxi_fail(DXH_EINVAL, "there is no consumer to close");
+	return closed->process == 0 ? dxi_fail(DXH_ESTALE, "this consumer was closed before")
+	                            : DXH_OK;
+}
+
 dxh_status dxh_consumer_close(dxh_consumer **consumer)
 {
 	dxh_consumer *closed = consumer ? *consumer : NULL;
+	dxh_status status = check_to_close(closed);
 
-	if (!closed)
-		return dxi_fail(DXH_EINVAL, "there is no consumer to close");
+	if (consumer)
+		*consumer = NULL;
+	if (status != DXH_OK)
+		return status;
+	close_consumer(closed, NULL);
+	return DXH_OK;
+}
+
+dxh_status dxh_consumer_close_keeping(dxh_consumer **consumer, dxh_memory **memory)
+{
+	dxh_consumer *closed = consumer ? *consumer : NULL;
+	dxh_status status = check_to_close(closed);
+
+	if (status == DXH_OK)
+		status = dxi_kept_new(memory);
+	if (status != DXH_OK)
+		return status;
 	*consumer = NULL;
-	if (closed->process == 0)
-		return dxi_fail(DXH_ESTALE, "this consumer was closed before");
-	if (closed->closing)
-		closed->closing(closed->closing_context);
-	detach(closed);
-	dxi_retire(closed, sizeof *closed);
+	close_consumer(closed, *memory);
 	return DXH_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "shm/config.h"
 #include "shm/counter.h"
+#include "shm/kept.h"
 #include "shm/liveness.h"
 #include "shm/retired.h"
 #include "shm/takeover.h"
@@ -283,17 +284,11 @@ static dxh_status leave_block(dxh_producer *producer)
 	return status;
 }
 
-dxh_status dxh_producer_close(dxh_producer **producer)
+static dxh_status close_producer(dxh_producer *closed, dxh_memory *memory)
 {
-	dxh_producer *closed = producer ? *producer : NULL;
 	dxh_status status = DXH_OK;
 	bool is_ours;
 
-	if (!closed)
-		return dxi_fail(DXH_EINVAL, "there is no producer to close");
-	*producer = NULL;
-	if (closed->process == 0)
-		return dxi_fail(DXH_ESTALE, "this producer was closed before");
 	if (closed->closing)
 		closed->closing(closed->closing_context);
 	is_ours = closed->process == dxi_process_id();
@@ -306,10 +301,44 @@ dxh_status dxh_producer_close(dxh_producer **producer)
 		dxi_wake(&closed->block);
 	}
 	dxi_hold_close(&closed->hold, &closed->block);
+	dxi_kept_take(memory, &closed->block);
 	dxi_segment_detach(&closed->block);
 	dxi_lease_release(&closed->lease);
 	dxi_retire(closed, sizeof *closed);
 	return status;
+}
+
+static dxh_status check_to_close(const dxh_producer *closed)
+{
+	if (!closed)
+		return dxi_fail(DXH_EINVAL, "there is no producer to close");
+	return closed->process == 0 ? dxi_fail(DXH_ESTALE, "this producer was closed before")
+	                            : DXH_OK;
+}
+
+dxh_status dxh_producer_close(dxh_producer **producer)
+{
+	dxh_producer *closed = producer ? *producer : NULL;
+	dxh_status status = check_to_close(closed);
+
+	if (producer)
+		*producer = NULL;
+	if (status != DXH_OK)
+		return status;
+	return close_producer(closed, NULL);
+}
+
+dxh_status dxh_producer_close_keeping(dxh_producer **producer, dxh_memory **memory)
+{
+	dxh_producer *closed = producer ? *producer : NULL;
+	dxh_status status = check_to_close(closed);
+
+	if (status == DXH_OK)
+		status = dxi_kept_new(memory);
+	if (status != DXH_OK)
+		return status;
+	*producer = NULL;
+	return close_producer(closed, *memory);
 }
 
 dxh_status dxh_producer_stats_get(const dxh_producer *producer, dxh_producer_stats *stats)

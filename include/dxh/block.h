@@ -203,6 +203,17 @@ DXH_API DXH_NODISCARD dxh_status dxh_producer_fds(dxh_producer *producer, int fd
  * Thread: owner. Sets *producer to NULL; DXH_EINVAL when it is NULL already. */
 DXH_API dxh_status dxh_producer_close(dxh_producer **producer);
 
+/* Memory that was mapped, of what is closed: for languages in which somebody may still have a
+ * pointer into it. It stays where it is; what is written to it, zones apart, nobody sees. */
+typedef struct dxh_memory dxh_memory;
+
+/* dxh_producer_close() and dxh_consumer_close(), but the memory stays until dxh_memory_free().
+ * Thread: owner; memory: any. Owner: the caller, of *memory.
+ * Returns: as those two, *memory set in any case; but DXH_EINVAL, DXH_ENOMEM: nothing was closed. */
+DXH_API dxh_status dxh_producer_close_keeping(dxh_producer **producer, dxh_memory **memory);
+DXH_API dxh_status dxh_consumer_close_keeping(dxh_consumer **consumer, dxh_memory **memory);
+DXH_API void dxh_memory_free(dxh_memory **memory);
+
 /* Remove a block that no producer holds, also a corrupt one. Attached consumers
  * keep their memory and learn it as DXH_EUNLINKED.
  * Thread: any. Returns: DXH_ENOTFOUND; DXH_EBUSY naming the live producer. */
