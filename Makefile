@@ -346,9 +346,17 @@ python:
 	@tools/packages.sh build/packages-python $(PACKAGES) $(PACKAGES_PYTHON)
 	@+$(MAKE) $(JOBS) python-module
 
-python-module: $(PYTHON_MODULE) $(PYTHON_FILES)
+python-module: $(PYTHON_MODULE) $(PYTHON_FILES) $(B)/python/c_side
 
-$(PYTHON_OBJECTS): LIBS_CFLAGS = $(shell $(PYTHON)-config --includes)
+# The other language of its tests.
+$(B)/python/c_side: $(B)/obj/python/tests/c_side.o $(B)/libdxh.so
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $< -L$(B) -ldxh -o $@
+
+PYTHON_CFLAGS = $(patsubst -I%,-isystem %,$(shell $(PYTHON)-config --includes)) \
+	-isystem $(shell $(PYTHON) -c "import numpy; print(numpy.get_include())")
+$(PYTHON_OBJECTS): LIBS_CFLAGS = $(PYTHON_CFLAGS)
 $(PYTHON_MODULE): $(PYTHON_OBJECTS) $(B)/libdxh.so
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

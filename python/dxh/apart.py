@@ -8,24 +8,35 @@ from typing import Callable, TypeVar
 
 _T = TypeVar("_T")
 
+#: Whether nobody waits for the call any more.
+Abandoned = Callable[[], bool]
 
-def run_apart(call: Callable[[], _T]) -> _T:
+
+def run_apart(call: Callable[[Abandoned], _T]) -> _T:
     """What ``call`` returns or raises, from a thread of its own.
 
-    Interrupted, this wait ends; the call itself goes on to its end, and nobody learns of it.
+    Interrupted, this wait ends; the call itself goes on, and what it returns is dropped. It
+    can ask whether it came to that.
     """
     returned: list[_T] = []
     raised: list[BaseException] = []
+    abandoned = threading.Event()
 
     def run() -> None:
         try:
-            returned.append(call())
+            made = call(abandoned.is_set)
+            if not abandoned.is_set():
+                returned.append(made)
         except BaseException as error:
             raised.append(error)
 
     thread = threading.Thread(target=run, name="dxh-apart", daemon=True)
     thread.start()
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        abandoned.set()
+        raise
     if raised:
-        raise raised[0]
-    return returned[0]
+        raise raised.pop()
+    return returned.pop()

@@ -69,6 +69,9 @@ class Error(Exception):
     status_code: int = -1
     certainty_code: int = -1
 
+    #: Items lost, where it tells of items: of a block.
+    lost: int = 0
+
     #: What the service said, of a request that it answered with an error; else ``None``.
     text: str | None = None
 
@@ -178,7 +181,8 @@ class LappedError(Error):
 
 
 class EvictedError(Error):
-    """The writer went on without this lossless reader, which goes on from now."""
+    """The writer went on without this lossless reader, which goes on from now;
+    :attr:`~Error.lost` counts what is gone."""
 
     of = Status.EVICTED
 

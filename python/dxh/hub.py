@@ -9,8 +9,15 @@ from typing import NamedTuple
 
 from . import _native
 from .apart import run_apart
+from .block import Checksum, Discipline, Start
+from .blocks import Zones, consume, produce
+from .channel import Broker, ChannelInfo, channel_info
+from .consumer import Consumer
+from .errors import StateError
 from .local import Local
 from .peer import Peer
+from .producer import Producer
+from .schema import Layout
 from .service import Service
 from .status import PeerState
 
@@ -51,7 +58,8 @@ class Hub(Local):
     """One I/O thread with its sockets; usually a program has one hub. Any thread may use it.
 
     Use it in a ``with``, or :meth:`close` it. A child of ``fork()`` opens its own:
-    :class:`dxh.ForkedError` tells. Times are in seconds; 0 stands for the default of the library.
+    :class:`dxh.ForkedError` tells. ``broker``: the endpoint of a broker, by which channels are produced
+    and found; without it blocks are, by their names alone. Times are in seconds; 0 stands for the default of the library.
 
     Raises :class:`dxh.InvalidError`, :class:`dxh.LimitError`, :class:`dxh.SystemRefusedError`.
     """
@@ -67,6 +75,7 @@ class Hub(Local):
         reconnect_min: float = 0,
         reconnect_max: float = 0,
         sample_one_in: int = 0,
+        broker: str | None = None,
     ) -> None:
         self._native = _native.Hub(
             name,
@@ -78,6 +87,10 @@ class Hub(Local):
             reconnect_max,
             sample_one_in,
         )
+        self._ends: "weakref.WeakSet[Producer | Consumer]" = weakref.WeakSet()
+        self._brokers: "weakref.WeakSet[Broker]" = weakref.WeakSet()
+        #: The peer of the broker; ``None`` without one.
+        self.broker = None if broker is None else self.connect(broker)
         _open_hubs.add(self)
 
     def connect(
@@ -175,6 +188,147 @@ class Hub(Local):
         )
         return Service(native)
 
+    # ---- blocks and channels ----
+
+    def produce(
+        self,
+        name: str,
+        *,
+        slot: Layout | None = None,
+        slots: int = 0,
+        zones: Zones | None = None,
+        directory: str | None = None,
+        mode: int = 0,
+        group: str | None = None,
+        wake: bool = True,
+        unlink_on_close: bool = False,
+        owner_wait: float = 0,
+        checksum: Checksum = Checksum.NONE,
+        checksum_manual: bool = False,
+        checksum_key: bytes | None = None,
+        readers_max: int = 0,
+        evict: bool = False,
+        lock_memory: bool = False,
+        huge_pages: bool = False,
+        zones_writable: bool = False,
+        endpoint: str | None = None,
+        timeout: float | None = 5.0,
+    ) -> Producer:
+        """:func:`dxh.produce`, as a channel of this hub's broker if it has one. It is closed with
+        the hub."""
+        made = produce(
+            name,
+            slot=slot,
+            slots=slots,
+            zones=zones,
+            directory=directory,
+            mode=mode,
+            group=group,
+            wake=wake,
+            unlink_on_close=unlink_on_close,
+            owner_wait=owner_wait,
+            checksum=checksum,
+            checksum_manual=checksum_manual,
+            checksum_key=checksum_key,
+            readers_max=readers_max,
+            evict=evict,
+            lock_memory=lock_memory,
+            huge_pages=huge_pages,
+            zones_writable=zones_writable,
+            broker=self.broker,
+            endpoint=endpoint,
+            timeout=timeout,
+        )
+        self._ends.add(made)
+        return made
+
+    def consume(
+        self,
+        name: str,
+        *,
+        slot: Layout | None = None,
+        zones: Zones | None = None,
+        discipline: Discipline = Discipline.FOLLOW,
+        start: Start = Start.OLDEST,
+        start_ticket: int = 0,
+        directory: str | None = None,
+        owner_uid: int | None = None,
+        checksum_key: bytes | None = None,
+        write_zones: bool = False,
+        accept_appended: bool = False,
+        timeout: float | None = None,
+    ) -> Consumer:
+        """:func:`dxh.consume`, of a channel that this hub's broker knows if it has one. It is closed
+        with the hub."""
+        made = consume(
+            name,
+            slot=slot,
+            zones=zones,
+            discipline=discipline,
+            start=start,
+            start_ticket=start_ticket,
+            directory=directory,
+            owner_uid=owner_uid,
+            checksum_key=checksum_key,
+            write_zones=write_zones,
+            accept_appended=accept_appended,
+            broker=self.broker,
+            timeout=timeout,
+        )
+        self._ends.add(made)
+        return made
+
+    def start_broker(
+        self,
+        endpoint: str,
+        *,
+        channels_max: int = 0,
+        beat: float = 0,
+        beats_missed: int = 0,
+        clients_max: int = 0,
+        insecure: bool = False,
+        key_file: str | None = None,
+        allow_file: str | None = None,
+        allow_any: bool = False,
+    ) -> Broker:
+        """A broker in this process, until it is stopped or the hub closed. ``beat``: seconds
+        between two signs of life of a producer. Raises as :meth:`serve`."""
+        native = _native.Broker(
+            self._native,
+            endpoint,
+            channels_max,
+            round(beat * 1e3),
+            beats_missed,
+            clients_max,
+            insecure,
+            key_file,
+            allow_file,
+            allow_any,
+        )
+        broker = Broker(native)
+        self._brokers.add(broker)
+        return broker
+
+    def discover(self, name: str, timeout: float | None = None) -> ChannelInfo:
+        """Ask the broker about a channel, once; :attr:`~dxh.ChannelInfo.state` says whether it is
+        there. Raises :class:`dxh.ExpiredError`; :class:`dxh.StateError` without a broker."""
+        broker = self._broker_peer()
+        return channel_info(run_apart(lambda _: _native.discover(broker, name, timeout)))
+
+    def channels(self, timeout: float | None = None) -> list[ChannelInfo]:
+        """All channels that the broker knows, in order of their names. Raises as
+        :meth:`discover`."""
+        broker = self._broker_peer()
+        told = run_apart(lambda _: _native.channels(broker, timeout))
+        return [channel_info(each) for each in told]
+
+    def _broker_peer(self) -> _native.Peer:
+        if self.broker is None:
+            raise StateError("DXH_ESTATE: the hub was opened without a broker")
+        return self.broker._native
+
+    # ---- the rest ----
+
     def stats(self) -> dict[str, int]:
         """The counters of ``dxh_hub_stats``, by name."""
         return self._native.stats()
@@ -186,7 +340,7 @@ class Hub(Local):
         KeyboardInterrupt ends the wait; the drain itself goes on to its end, which
         :meth:`close` waits for.
         """
-        told = run_apart(lambda: self._native.drain(timeout))
+        told = run_apart(lambda _: self._native.drain(timeout))
         rows = [
             DrainRow(row[0], row[1], row[2], PeerState(row[3]), *row[4:])
             for row in self._native.drain_rows()
@@ -194,9 +348,13 @@ class Hub(Local):
         return DrainReport(*told, rows)
 
     def close(self) -> None:
-        """Close it with its peers and services; requests still open end as
+        """Close it with its peers, services, producers and consumers; requests still open end as
         :class:`dxh.ClosedError`. A second time does nothing."""
         _open_hubs.discard(self)
+        for end in list(self._ends):
+            end.close()
+        for broker in list(self._brokers):
+            broker.stop()
         self._native.close()
 
     def __enter__(self) -> Hub:

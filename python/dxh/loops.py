@@ -43,3 +43,19 @@ def group_of_running_loop() -> LoopGroup | None:
     if group is None:
         group = _groups[loop] = LoopGroup(loop)
     return group
+
+
+async def readable(fd: int) -> None:
+    """Return once the descriptor is readable."""
+    loop = asyncio.get_running_loop()
+    future: "asyncio.Future[None]" = loop.create_future()
+
+    def on_readable() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    loop.add_reader(fd, on_readable)
+    try:
+        await future
+    finally:
+        loop.remove_reader(fd)

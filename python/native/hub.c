@@ -2,6 +2,8 @@
 /* The hub: opening, draining, closing in an order that leaves no thread behind. */
 #include "native.h"
 
+#include <assert.h>
+
 static int hub_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
 	static char *names[] = {"name",          "operations_max",  "body_bytes_max",
@@ -56,6 +58,7 @@ static PyObject *hub_close(PyObject *object, PyObject *unused)
 	(void)unused;
 	if (dxn_hub_is_closed(self))
 		Py_RETURN_NONE;
+	dxn_ends_close(self);
 	self->door.closing = true;
 	if (!dxn_door_is_forked(&self->door))
 		dxn_services_stop(self);
@@ -119,93 +122,81 @@ static PyObject *hub_drain_rows(PyObject *object, PyObject *unused)
 	return rows;
 }
 
-struct stat_field {
-	const char *name;
-	size_t offset;
-};
 #define STAT(name)                                                                                 \
 	{                                                                                          \
-#name, offsetof(dxh_hub_stats, name)                                               \
+#name, offsetof(dxh_hub_stats, name), 'Q', 0                                       \
 	}
-static const struct stat_field stat_fields[] = {STAT(posted),
-                                                STAT(done),
-                                                STAT(errors),
-                                                STAT(expired),
-                                                STAT(canceled),
-                                                STAT(lost),
-                                                STAT(unsendable),
-                                                STAT(closed),
-                                                STAT(flushed),
-                                                STAT(open_now),
-                                                STAT(notifications_posted),
-                                                STAT(notifications_sent),
-                                                STAT(notifications_dropped),
-                                                STAT(requests_received),
-                                                STAT(requests_refused),
-                                                STAT(requests_expired),
-                                                STAT(replies_sent),
-                                                STAT(replies_dropped),
-                                                STAT(notifications_received),
-                                                STAT(notifications_refused),
-                                                STAT(frames_sent),
-                                                STAT(records_sent),
-                                                STAT(frames_received),
-                                                STAT(records_received),
-                                                STAT(frames_bad),
-                                                STAT(replies_late),
-                                                STAT(replies_foreign),
-                                                STAT(wakeups),
-                                                STAT(doorbells),
-                                                STAT(futex_wakes),
-                                                STAT(reconnects),
-                                                STAT(slots_now),
-                                                STAT(memory_bytes),
-                                                STAT(notes_published),
-                                                STAT(notes_sent),
-                                                STAT(notes_dropped),
-                                                STAT(retries),
-                                                STAT(retries_refused),
-                                                STAT(clients_refused),
-                                                STAT(callbacks),
-                                                STAT(callbacks_slow),
-                                                STAT(control_refused),
-                                                STAT(requests_unknown),
-                                                STAT(notifications_unread),
-                                                STAT(notes_received),
-                                                STAT(notes_refused),
-                                                STAT(notes_stray),
-                                                STAT(notes_unread),
-                                                STAT(parts_dropped),
-                                                STAT(held),
-                                                STAT(repeats_answered),
-                                                STAT(repeats_joined),
-                                                STAT(repeats_refused),
-                                                STAT(replies_evicted),
-                                                STAT(replies_forgotten)};
+static const dxn_member stats_members[] = {
+	STAT(posted),
+	STAT(done),
+	STAT(errors),
+	STAT(expired),
+	STAT(canceled),
+	STAT(lost),
+	STAT(unsendable),
+	STAT(closed),
+	STAT(flushed),
+	STAT(open_now),
+	STAT(notifications_posted),
+	STAT(notifications_sent),
+	STAT(notifications_dropped),
+	STAT(requests_received),
+	STAT(requests_refused),
+	STAT(requests_expired),
+	STAT(replies_sent),
+	STAT(replies_dropped),
+	STAT(notifications_received),
+	STAT(notifications_refused),
+	STAT(frames_sent),
+	STAT(records_sent),
+	STAT(frames_received),
+	STAT(records_received),
+	STAT(frames_bad),
+	STAT(replies_late),
+	STAT(replies_foreign),
+	STAT(wakeups),
+	STAT(doorbells),
+	STAT(futex_wakes),
+	STAT(reconnects),
+	STAT(slots_now),
+	STAT(memory_bytes),
+	STAT(notes_published),
+	STAT(notes_sent),
+	STAT(notes_dropped),
+	STAT(retries),
+	STAT(retries_refused),
+	STAT(clients_refused),
+	STAT(callbacks),
+	STAT(callbacks_slow),
+	STAT(control_refused),
+	STAT(requests_unknown),
+	STAT(notifications_unread),
+	STAT(notes_received),
+	STAT(notes_refused),
+	STAT(notes_stray),
+	STAT(notes_unread),
+	STAT(parts_dropped),
+	STAT(held),
+	STAT(repeats_answered),
+	STAT(repeats_joined),
+	STAT(repeats_refused),
+	STAT(replies_evicted),
+	STAT(replies_forgotten),
+};
+static_assert(sizeof stats_members / sizeof *stats_members == sizeof(dxh_hub_stats) / 8,
+              "a counter is missing here");
 
 static PyObject *hub_stats(PyObject *object, PyObject *unused)
 {
 	dxh_hub *hub = dxn_hub_open_of((dxn_hub *)object);
 	dxh_hub_stats stats;
-	PyObject *found, *value;
 	dxh_status status;
 
 	(void)unused;
 	if (!hub)
 		return NULL;
 	status = dxh_hub_stats_get(hub, &stats);
-	if (status != DXH_OK)
-		return dxn_raise(status);
-	found = PyDict_New();
-	for (size_t i = 0; found && i < sizeof stat_fields / sizeof *stat_fields; i++) {
-		value = PyLong_FromUnsignedLongLong(
-			*(const uint64_t *)(const void *)((const char *)&stats +
-		                                          stat_fields[i].offset));
-		if (!value || PyDict_SetItemString(found, stat_fields[i].name, value) == -1)
-			Py_CLEAR(found);
-		Py_XDECREF(value);
-	}
-	return found;
+	return status == DXH_OK ? DXN_DICT(&stats, stats_members) : dxn_raise(status);
 }
 
 static void hub_dealloc(PyObject *object)

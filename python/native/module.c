@@ -25,6 +25,10 @@ static PyMethodDef functions[] = {
 	{"errors", dxn_set_errors, METH_O, NULL},
 	{"version", version, METH_NOARGS, NULL},
 	{"statuses", statuses, METH_NOARGS, NULL},
+	{"unlink", (PyCFunction)(void (*)(void))dxn_unlink, METH_FASTCALL, NULL},
+	{"stat", (PyCFunction)(void (*)(void))dxn_stat, METH_FASTCALL, NULL},
+	{"discover", (PyCFunction)(void (*)(void))dxn_discover, METH_FASTCALL, NULL},
+	{"channels", (PyCFunction)(void (*)(void))dxn_channels, METH_FASTCALL, NULL},
 	{"wait_any", (PyCFunction)(void (*)(void))dxn_wait_any, METH_FASTCALL, NULL},
 	{NULL, NULL, 0, NULL},
 };
@@ -46,13 +50,17 @@ static const struct type {
 	{"Group", &dxn_group_type},
 	{"Service", &dxn_service_type},
 	{"Request", &dxn_request_type},
+	{"Broker", &dxn_broker_type},
+	{"Lease", &dxn_lease_type},
+	{"Producer", &dxn_producer_type},
+	{"Consumer", &dxn_consumer_type},
 };
 
 PyMODINIT_FUNC PyInit__native(void)
 {
 	PyObject *module;
 
-	if (dxn_door_setup() == -1)
+	if (dxn_door_setup() == -1 || dxn_lease_setup() == -1)
 		return NULL;
 	module = PyModule_Create(&definition);
 	for (size_t i = 0; module && i < sizeof types / sizeof *types; i++)

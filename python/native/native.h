@@ -24,6 +24,9 @@ PyObject *dxn_raise(dxh_status status);
 /* The same with another text. */
 PyObject *dxn_raise_text(dxh_status status, const char *text);
 
+/* The same with so many items lost. */
+PyObject *dxn_raise_lost(dxh_status status, uint64_t lost);
+
 /* None, or an exception of `status` when it is not DXH_OK. */
 PyObject *dxn_none_or_raise(dxh_status status);
 
@@ -68,6 +71,13 @@ typedef dxh_status (*dxn_step)(void *context, int64_t deadline_ns);
  * wait. false: raised by a signal handler. */
 bool dxn_wait(dxn_step step, void *context, int64_t deadline_ns, dxh_status *status);
 
+struct dxn_door;
+
+/* The same for what cannot be woken from outside: in all threads, and until the door is
+ * being closed, which is DXH_ECLOSED, raised. */
+bool dxn_wait_at(const struct dxn_door *door, dxn_step step, void *context, int64_t deadline_ns,
+                 dxh_status *status);
+
 /* ---- doors: door.c ------------------------------------------------------------------ */
 
 /* Who is inside a call without the lock, so that close can wait for them. */
@@ -90,6 +100,33 @@ void dxn_door_leave(dxn_door *door);
  * the others do not exist. */
 void dxn_door_close(dxn_door *door);
 
+/* ---- facts: facts.c ------------------------------------------------------------------- */
+
+/* A member of a struct of the library, as an item of a dict. */
+typedef struct dxn_member {
+	const char *name;
+	size_t offset;
+	char kind;    /* 'Q' uint64_t, 'q' int64_t, 'I' uint32_t, 'i' int, 's' char[], 'h' bytes */
+	size_t bytes; /* of 'h' */
+} dxn_member;
+
+PyObject *dxn_dict_of(const void *object, const dxn_member *members, size_t count);
+#define DXN_DICT(object, members) dxn_dict_of(object, members, sizeof(members) / sizeof *(members))
+
+/* ---- what is described: specs.c ---------------------------------------------------------- */
+
+/* Memory for as long as a call takes: zero is empty. */
+typedef struct dxn_arena {
+	void *chunks;
+} dxn_arena;
+void dxn_arena_free(dxn_arena *arena);
+
+/* A list of at most DXH_ZONES_MAX zones (name, schema or None, bytes, align, latch), and a
+ * slot (schema or None, bytes) or None; a schema is (name, bytes, align, [member, ...]). Text
+ * stays Python's: the objects have to live as long as the arena. false: raised. */
+bool dxn_read_zones(dxn_arena *arena, PyObject *list, dxh_zone_spec *zones);
+bool dxn_read_slot(dxn_arena *arena, PyObject *given, dxh_slot_spec *slot);
+
 /* ---- objects ------------------------------------------------------------------------ */
 
 typedef struct dxn_service dxn_service;
@@ -101,6 +138,7 @@ typedef struct dxn_hub {
 	dxn_door door;
 	dxn_service *services; /* open ones, to be stopped before the hub closes */
 	dxn_subscription *subscriptions;
+	struct dxn_end *ends; /* producers and consumers of channels, which must go before */
 } dxn_hub;
 
 typedef struct dxn_peer {
@@ -167,5 +205,92 @@ void dxn_services_stop(dxn_hub *hub);
 
 /* The pointer of an object was made invalid by its hub's end. */
 bool dxn_hub_is_closed(const dxn_hub *self);
+
+/* ---- the two ends of a block: end.c, producer.c, consumer.c, lease.c ---------------------- */
+
+typedef struct dxn_lease dxn_lease;
+
+/* A producer or a consumer: one of the two pointers is set while it is open. */
+typedef struct dxn_end {
+	PyObject ob_base;
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxn_door door;
+	dxn_hub *hub; /* of a channel; NULL: there is none */
+	struct dxn_end *previous, *next;
+
+	dxh_memory *memory; /* of one that is closed, while somebody may point into it */
+	size_t lease_count; /* lease objects that exist */
+	dxn_lease *leases;  /* those that are live */
+
+	bool may_be_held; /* producer: by lossless readers */
+	bool evicts;
+
+	dxh_status told; /* consumer: DXH_EDEAD or DXH_ECLOSED, once it was raised */
+	uint64_t told_epoch;
+	uint64_t lost, lost_first, lost_last; /* found, and not handed out yet */
+} dxn_end;
+
+extern PyTypeObject dxn_producer_type, dxn_consumer_type, dxn_lease_type;
+
+/* Open, in this process, and no other thread in it? false: raised. */
+bool dxn_end_check(const dxn_end *self);
+
+/* The same, and say that a thread is in it until dxn_door_leave(). */
+bool dxn_end_enter(dxn_end *self);
+
+/* After opening. `hub` may be NULL. */
+void dxn_end_opened(dxn_end *self, dxn_hub *hub);
+PyObject *dxn_end_close(PyObject *self, PyObject *unused);
+void dxn_end_dealloc(PyObject *self);
+PyObject *dxn_end_info(PyObject *self, PyObject *unused);
+PyObject *dxn_end_schema(PyObject *self, PyObject *unused);
+
+/* All of a hub's. */
+void dxn_ends_close(dxn_hub *hub);
+
+typedef enum dxn_lease_kind { DXN_LEASE_ZONE, DXN_LEASE_WRITE, DXN_LEASE_PEEK } dxn_lease_kind;
+
+/* Bytes of a block that Python may look at until the lease ends; see lease.c. */
+struct dxn_lease {
+	PyObject ob_base;
+	PyObject *weak_references;
+	dxn_end *end;
+	dxn_lease_kind kind;
+	bool read_only;
+	bool is_live;
+	unsigned char *data;
+	size_t bytes;
+	PyObject *views; /* weak references to arrays */
+	Py_ssize_t swept;
+	void *grave;                /* what an array without dimensions shows afterwards */
+	dxn_lease *previous, *next; /* of the end's live ones */
+	dxh_write_slot slot;
+	dxh_peek peek;
+};
+
+dxn_lease *
+dxn_lease_new(dxn_end *end, dxn_lease_kind kind, const void *data, size_t bytes, bool read_only);
+
+/* From now on nothing is to be seen through it. */
+void dxn_lease_revoke(dxn_lease *self);
+
+/* Is it live, and is what it shows still that? false: raised. */
+bool dxn_lease_check(dxn_lease *self);
+
+/* numpy's C API. -1: raised. */
+int dxn_lease_setup(void);
+
+/* unlink(directory, name), stat(directory, name): dict */
+PyObject *dxn_unlink(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_stat(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* ---- channels: broker.c -------------------------------------------------------------- */
+
+extern PyTypeObject dxn_broker_type;
+
+/* discover(peer, name, timeout): dict; channels(peer, timeout): list of dicts */
+PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_channels(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

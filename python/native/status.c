@@ -63,6 +63,17 @@ PyObject *dxn_raise_text(dxh_status status, const char *text)
 	return raise(make(status, text));
 }
 
+PyObject *dxn_raise_lost(dxh_status status, uint64_t lost)
+{
+	PyObject *made = make(status, dxh_last_error());
+	PyObject *count = made ? PyLong_FromUnsignedLongLong(lost) : NULL;
+
+	if (!count || PyObject_SetAttrString(made, "lost", count) == -1)
+		Py_CLEAR(made);
+	Py_XDECREF(count);
+	return raise(made);
+}
+
 PyObject *dxn_none_or_raise(dxh_status status)
 {
 	if (status != DXH_OK)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: MIT
+"""Opening blocks: by name, by a channel, or as descriptors from a unix socket."""
+
+from __future__ import annotations
+
+import socket as sockets
+import time
+from typing import Mapping
+
+from . import _native
+from .apart import Abandoned, run_apart
+from .block import BlockInfo, Checksum, Discipline, Start, info_of
+from .consumer import Consumer
+from .errors import ExpiredError, NotFoundError, ProducerDeadError
+from .peer import Peer
+from .producer import Producer
+from .schema import Latch, Layout, slot_spec, zone_spec
+
+__all__ = ["consume", "produce", "receive", "stat", "unlink"]
+
+#: So many seconds at most a search for a channel goes on that nobody waits for any more.
+_SEARCH = 1.0
+
+Zones = Mapping[str, "Layout | Latch"]
+
+
+def _specs(zones: Zones | None) -> list[_native.ZoneSpec]:
+    return [zone_spec(name, layout) for name, layout in (zones or {}).items()]
+
+
+def produce(
+    name: str,
+    *,
+    slot: Layout | None = None,
+    slots: int = 0,
+    zones: Zones | None = None,
+    directory: str | None = None,
+    mode: int = 0,
+    group: str | None = None,
+    wake: bool = True,
+    unlink_on_close: bool = False,
+    owner_wait: float = 0,
+    checksum: Checksum = Checksum.NONE,
+    checksum_manual: bool = False,
+    checksum_key: bytes | None = None,
+    readers_max: int = 0,
+    evict: bool = False,
+    memfd: bool = False,
+    lock_memory: bool = False,
+    huge_pages: bool = False,
+    zones_writable: bool = False,
+    broker: Peer | None = None,
+    endpoint: str | None = None,
+    timeout: float | None = 5.0,
+) -> Producer:
+    """Create the block ``name``, or take over one whose producer is gone.
+
+    ``slot``: what a slot carries, a dtype (``np.dtype(("u1", (480, 640)))``, a structured one, a
+    :class:`dxh.Struct`) or an int, so many raw bytes; ``slots``: how many items are kept, 1, 2 or 4
+    to 65536. ``zones``: their names and dtypes; :class:`dxh.Latch` around one that is kept twice. A
+    block has slots, zones, or both.
+
+    ``wake=False``: publishing makes no system call and readers poll. ``owner_wait``: seconds to wait
+    for a live producer to go. ``readers_max``: lossless readers at a time; ``evict``: go on without
+    those that hold a write back for longer than its timeout. ``memfd``: memory without a name, see
+    :meth:`dxh.Producer.send`. The others are as in ``dxh_block_config``.
+
+    With a ``broker`` the block is registered as a channel, with the ``endpoint`` where its producer
+    serves requests; a broker that does not answer within ``timeout`` seconds is told later.
+
+    Raises :class:`dxh.BusyError` naming the live producer; :class:`dxh.SchemaError` or
+    :class:`dxh.SizeError` when the block that is there is another; :class:`dxh.ConflictError`: the
+    broker knows another producer; :class:`dxh.SpaceError`, :class:`dxh.AccessError`,
+    :class:`dxh.InvalidError`; TypeError for a dtype that cannot be described.
+    """
+    zone_specs, slot_wanted = _specs(zones), slot_spec(slot)
+
+    def open_it() -> _native.Producer:
+        return _native.Producer(
+            name,
+            zone_specs,
+            slot_wanted,
+            slots,
+            directory,
+            mode,
+            group,
+            not wake,
+            unlink_on_close,
+            owner_wait,
+            int(checksum),
+            checksum_manual,
+            checksum_key,
+            readers_max,
+            evict,
+            memfd,
+            lock_memory,
+            huge_pages,
+            zones_writable,
+            None if broker is None else broker._native,
+            endpoint,
+            timeout,
+        )
+
+    return Producer(open_it() if broker is None else run_apart(lambda _: open_it()))
+
+
+def consume(
+    name: str | None = None,
+    *,
+    slot: Layout | None = None,
+    zones: Zones | None = None,
+    discipline: Discipline = Discipline.FOLLOW,
+    start: Start = Start.OLDEST,
+    start_ticket: int = 0,
+    directory: str | None = None,
+    file: str | None = None,
+    owner_uid: int | None = None,
+    checksum_key: bytes | None = None,
+    write_zones: bool = False,
+    accept_appended: bool = False,
+    broker: Peer | None = None,
+    timeout: float | None = None,
+) -> Consumer:
+    """Attach to the block ``name``, read-only.
+
+    ``slot``, ``zones``: what is expected, as for :func:`produce`; ``None``: whatever is there.
+    ``accept_appended``: members may have been appended to it. ``start``, ``start_ticket``: where to
+    begin. ``file``: exactly this data file instead, for example a copy. ``owner_uid``: accept a
+    block of this other user. ``write_zones``: zones are for writing too, on a block made with
+    ``zones_writable``.
+
+    With a ``broker`` the channel of that name is looked for, for ``timeout`` seconds.
+
+    Raises :class:`dxh.NotFoundError`; :class:`dxh.AccessError`; :class:`dxh.SchemaError` naming the
+    first member that differs, :class:`dxh.SizeError`; :class:`dxh.CorruptError`;
+    :class:`dxh.VersionError`; with a broker also :class:`dxh.ProducerDeadError` and
+    :class:`dxh.ExpiredError`.
+    """
+    zone_specs, slot_wanted = _specs(zones), slot_spec(slot)
+
+    def open_it(patience: float | None) -> _native.Consumer:
+        return _native.Consumer(
+            name,
+            directory,
+            file,
+            int(discipline),
+            int(start),
+            start_ticket,
+            slot_wanted,
+            zone_specs,
+            0 if owner_uid is None else owner_uid + 1,
+            checksum_key,
+            write_zones,
+            accept_appended,
+            None if broker is None else broker._native,
+            -1,
+            patience,
+        )
+
+    def search(abandoned: Abandoned) -> _native.Consumer:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _SEARCH if end is None else end - time.monotonic()
+            try:
+                return open_it(min(left, _SEARCH))
+            except (NotFoundError, ProducerDeadError, ExpiredError):
+                if left <= _SEARCH and end is not None or abandoned():
+                    raise
+
+    return Consumer(open_it(0) if broker is None else run_apart(search), write_zones)
+
+
+def receive(
+    socket: sockets.socket,
+    timeout: float | None = None,
+    *,
+    slot: Layout | None = None,
+    zones: Zones | None = None,
+    discipline: Discipline = Discipline.FOLLOW,
+    start: Start = Start.OLDEST,
+    owner_uid: int | None = None,
+    checksum_key: bytes | None = None,
+    write_zones: bool = False,
+) -> Consumer:
+    """Attach to a block without a name that :meth:`dxh.Producer.send` sends over a unix socket.
+
+    Raises :class:`dxh.WaitTimeoutError`; :class:`dxh.ClosedError`: the socket ended;
+    :class:`dxh.AccessError`; :class:`dxh.ProtocolError`: something else came; as :func:`consume`.
+    """
+    native = _native.Consumer(
+        None,
+        None,
+        None,
+        int(discipline),
+        int(start),
+        0,
+        slot_spec(slot),
+        _specs(zones),
+        0 if owner_uid is None else owner_uid + 1,
+        checksum_key,
+        write_zones,
+        False,
+        None,
+        socket.fileno(),
+        timeout,
+    )
+    return Consumer(native, write_zones)
+
+
+def stat(name: str, *, directory: str | None = None) -> BlockInfo:
+    """Facts of a block, read-only. Raises as :func:`consume`."""
+    return info_of(_native.stat(directory, name))
+
+
+def unlink(name: str, *, directory: str | None = None) -> None:
+    """Remove a block that no producer holds. Attached consumers keep their memory.
+
+    Raises :class:`dxh.NotFoundError`; :class:`dxh.BusyError` naming the live producer.
+    """
+    _native.unlink(directory, name)

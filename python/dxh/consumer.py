@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""The consumer: who reads a block."""
+
+from __future__ import annotations
+
+from typing import Any, AsyncIterator, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _native
+from .block import BlockInfo, Start, info_of
+from .errors import (
+    ClosedError,
+    ProducerDeadError,
+    SizeError,
+    StateError,
+    UnlinkedError,
+    WaitTimeoutError,
+)
+from .item import Item, slot_shape
+from .local import Local
+from .loops import readable
+from .schema import read_schema
+from .views import View, view_of
+from .zones import Zones
+
+__all__ = ["Consumer", "Looking"]
+
+
+class Looking(Local):
+    """An item that is looked at where it lies; made by :meth:`Consumer.view`."""
+
+    __slots__ = ("_consumer", "_lease", "_timeout")
+
+    def __init__(self, consumer: Consumer, timeout: float | None) -> None:
+        self._consumer = consumer
+        self._timeout = timeout
+        self._lease: _native.Lease | None = None
+
+    def __enter__(self) -> Item[View]:
+        if self._lease is not None:
+            raise StateError("DXH_ESTATE: an item is looked at already")
+        self._lease, facts = self._consumer._native.peek(self._timeout)
+        shape = self._consumer._shape
+        if facts[1] < shape.bytes and not shape.dimensions:
+            self._lease.end()
+            self._lease = None
+            raise SizeError(
+                f"DXH_ESIZE: item {facts[0]} has {facts[1]} bytes, its struct {shape.bytes}: read()"
+            )
+        return Item(view_of(self._lease, shape.base, shape.of(facts[1])), facts)
+
+    def __exit__(self, kind: type[BaseException] | None, *unused: object) -> None:
+        lease, self._lease = self._lease, None
+        if lease is None or not lease.is_live:
+            return  # the consumer was closed meanwhile
+        if kind is None:
+            lease.end()
+            return
+        try:
+            lease.end()
+        except Exception:
+            pass  # it goes on with what was raised inside
+
+
+class Consumer(Local):
+    """Reads a block; made by :meth:`dxh.Hub.consume` or :func:`dxh.consume`. One thread at a time
+    (:class:`dxh.BusyError`): threads that want all items open a consumer each. Not in a child of
+    ``fork()``."""
+
+    def __init__(self, native: _native.Consumer, writable: bool) -> None:
+        self._native = native
+        schema = read_schema(native.schema())
+        #: The zones, by attribute.
+        self.zones = Zones(native, schema.zones, writable)
+        self._shape = slot_shape(schema.slot, native.info()["slot_bytes"])
+        self._gone: tuple[type[Exception], int] | None = None  # what read_async() has told
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of an element of a slot, with what the producer said of its members."""
+        return self._shape.base
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array in a slot; ``()`` for a struct."""
+        return self._shape.dimensions
+
+    # ---- reading ----
+
+    def read(self, timeout: float | None = None) -> Item[npt.NDArray[Any]]:
+        """A copy of the next item, in an array of its own. ``timeout`` in seconds.
+
+        Losses are no error: ``item.lost`` counts them, exactly. Raises
+        :class:`dxh.WaitTimeoutError`: nothing new, the producer lives;
+        :class:`dxh.ProducerDeadError`, :class:`dxh.ClosedError`: nothing new, and the producer is
+        gone; told at once, then at the end of each further wait, until a successor publishes;
+        :class:`dxh.UnlinkedError`: none will come; :class:`dxh.EvictedError`: the writer went on
+        without this lossless reader, its ``lost`` counts what is gone; :class:`dxh.CorruptError`: an
+        item breaks a rule and is lost. The next call goes on in all these cases.
+        """
+        shape = self._shape
+        if shape.is_raw:
+            buffer = np.empty(shape.bytes, "u1")
+            facts = self._native.read(buffer, timeout)
+            return Item(buffer[: facts[1]], facts)
+        whole: npt.NDArray[Any] = np.empty(shape.dimensions, shape.base)
+        facts = self._native.read(whole, timeout)
+        if facts[1] == shape.bytes:
+            return Item(whole, facts)
+        if shape.dimensions:
+            return Item(whole[: shape.of(facts[1])[0]], facts)
+        whole.reshape(1).view("u1")[facts[1] :] = 0  # of a struct less was published
+        return Item(whole, facts)
+
+    def view(self, timeout: float | None = None) -> Looking:
+        """``with consumer.view() as item:`` the next item where it lies, without a copy.
+
+        The writer does not wait: ``item.data`` raises :class:`dxh.LappedError` when it has gone over
+        the item, and so does the end of the ``with``: discard then what was derived. For a lossless
+        consumer the writer waits. Raises as :meth:`read`.
+        """
+        return Looking(self, timeout)
+
+    def items(self, timeout: float | None = None) -> Iterator[Item[npt.NDArray[Any]]]:
+        """Copies of the items, until the producer closes. ``timeout``: of each wait.
+
+        Raises :class:`dxh.ProducerDeadError` when it died: loop again to wait for a successor.
+        """
+        while True:
+            try:
+                item = self.read(timeout)
+            except (ClosedError, UnlinkedError):
+                return
+            yield item
+
+    def __iter__(self) -> Iterator[Item[npt.NDArray[Any]]]:
+        return self.items()
+
+    # ---- in an event loop ----
+
+    async def read_async(self) -> Item[npt.NDArray[Any]]:
+        """:meth:`read` in an event loop; cancel it to stop waiting, or use ``asyncio.wait_for``.
+
+        What says that the producer is gone is raised once; after that it waits for a successor.
+        """
+        fd = self._native.fd()
+        while True:
+            try:
+                item = self.read(0)
+            except WaitTimeoutError:
+                pass
+            except (ClosedError, ProducerDeadError) as error:
+                gone = type(error), self.stats()["epoch"]
+                if gone != self._gone:
+                    self._gone = gone
+                    raise
+            else:
+                self._gone = None
+                return item
+            await readable(fd)
+
+    async def __aiter__(self) -> AsyncIterator[Item[npt.NDArray[Any]]]:
+        """Copies of the items, until the producer closes."""
+        while True:
+            try:
+                item = await self.read_async()
+            except (ClosedError, UnlinkedError):
+                return
+            yield item
+
+    # ---- the rest ----
+
+    def seek(self, start: Start, ticket: int = 0) -> None:
+        """Go on at another place; ``ticket`` for :attr:`dxh.Start.TICKET`. What is passed over is
+        neither read nor lost."""
+        self._native.seek(int(start), ticket)
+
+    def fileno(self) -> int:
+        """A descriptor for select, poll and what is built on them: readable when there may be
+        something to read. Then read with timeout 0 until that raises. Never read or close it."""
+        return self._native.fd()
+
+    @property
+    def info(self) -> BlockInfo:
+        """Facts of the block, now."""
+        return info_of(self._native.info())
+
+    def stats(self) -> dict[str, int]:
+        """The counters of ``dxh_consumer_stats``, by name."""
+        return self._native.stats()
+
+    def close(self) -> None:
+        """Detach; views and zones end. A second time does nothing."""
+        self._native.close()
+
+    def __enter__(self) -> Consumer:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()

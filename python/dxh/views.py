@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""Views: arrays over bytes of a block that end when they are no longer what they were.
+
+A view of a slot is good inside its ``with``, one of a zone until its block is closed. What
+comes later, and what is read from an item that the writer has overtaken, raises instead of showing
+other bytes. What numpy derives (slices, fields, reshaped ones) is a view too; what it computes is
+a plain array.
+
+``np.asarray(view)``, ``memoryview(view)`` and what C extensions make of a view are outside of this:
+they never crash, but after the ``with`` they show whatever lies there. Copy instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _native
+
+__all__ = ["View"]
+
+
+def _plain(value: Any) -> Any:
+    """Views inside of arguments as plain arrays, so that numpy does not come back here."""
+    if isinstance(value, View):
+        return value.view(np.ndarray)
+    if type(value) in (tuple, list):
+        return type(value)(_plain(each) for each in value)
+    return value
+
+
+def _leases(values: Any) -> list[_native.Lease]:
+    found: list[_native.Lease] = []
+    for each in values:
+        if isinstance(each, View):
+            if each._lease is not None:
+                found.append(each._lease)
+        elif isinstance(each, (tuple, list)):
+            found.extend(_leases(each))
+    return found
+
+
+class View(np.ndarray[Any, Any]):
+    """An array over bytes of a block. Every look at it is checked, before and after."""
+
+    _lease: _native.Lease | None
+
+    def __array_finalize__(self, parent: Any) -> None:
+        lease = getattr(parent, "_lease", None)
+        self._lease = lease if lease is not None and lease.adopt(self) else None
+
+    def check(self) -> None:
+        """Raise if what the view shows is not what it was made for: :class:`dxh.StateError` after
+        its ``with``, :class:`dxh.LappedError` when the writer went over it, :class:`dxh.ClosedError`,
+        :class:`dxh.ForkedError`."""
+        if self._lease is not None:
+            self._lease.check()
+
+    def __getitem__(self, key: Any) -> Any:
+        self.check()
+        found = super().__getitem__(key)
+        self.check()
+        if isinstance(found, View) and found._lease is None:
+            return found.view(np.ndarray)  # a copy, as of a list of places
+        return found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.check()
+        super().__setitem__(key, _plain(value))  # type: ignore[no-untyped-call]
+
+    def __iter__(self) -> Any:
+        self.check()
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if self._lease is not None and not self._lease.is_live:
+            return "<a view that has ended>"
+        return repr(self.view(np.ndarray))
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> Any:
+        return self.copy().__reduce__()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        leases = _leases(inputs) + _leases(options.get("out", ()))
+        for lease in leases:
+            lease.check()
+        plain = {key: _plain(value) for key, value in options.items()}
+        result = getattr(ufunc, method)(*_plain(inputs), **plain)
+        for lease in leases:
+            lease.check()
+        given = options.get("out")
+        if given is None or result is NotImplemented:
+            return result
+        return given if len(given) > 1 else given[0]
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        leases = _leases(args) + _leases(options.values())
+        for lease in leases:
+            lease.check()
+        plain = {key: _plain(value) for key, value in options.items()}
+        result = function(*_plain(args), **plain)
+        for lease in leases:
+            lease.check()
+        if leases and isinstance(result, np.ndarray) and result.base is not None:
+            return _as_view(result, leases[0])
+        return result
+
+
+def _checked(name: str) -> Callable[..., Any]:
+    """A method of ndarray on the plain array, checked before and after."""
+    method = getattr(np.ndarray, name)
+
+    def call(self: View, *args: Any, **options: Any) -> Any:
+        self.check()
+        result = method(self.view(np.ndarray), *_plain(args), **options)
+        self.check()
+        return result
+
+    call.__name__ = name
+    call.__doc__ = method.__doc__
+    return call
+
+
+# Those that give values, or change them; views come from all others.
+for _name in (
+    "__contains__ __copy__ __float__ __int__ __bool__ __index__ __complex__ all any argmax argmin "
+    "argpartition argsort astype byteswap choose clip compress copy cumprod cumsum dot dump dumps "
+    "fill item itemset max mean min nonzero partition prod ptp put repeat round searchsorted sort "
+    "std sum take tobytes tofile tolist trace var"
+).split():
+    setattr(View, _name, _checked(_name))
+
+
+def _as_view(array: npt.NDArray[Any], lease: _native.Lease) -> npt.NDArray[Any]:
+    """The array as a view of the lease if it lies in its bytes, else as it is."""
+    view = array.view(View)
+    if not lease.adopt(view):
+        return array
+    view._lease = lease
+    return view
+
+
+def view_of(
+    lease: _native.Lease, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int = 0
+) -> View:
+    """A view of what is leased."""
+    memory: Any = lease  # has the buffer protocol, which has no type yet
+    made: View = np.ndarray.__new__(View, shape, dtype, buffer=memory, offset=offset)
+    made._lease = lease
+    lease.adopt(made)
+    return made
