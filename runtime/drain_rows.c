@@ -111,7 +111,6 @@ static void look_at_requests(dxh_drain_row *row, const dxh_peer *peer)
 	add_unsent(row, of_list(&peer->lane, false));
 	add_unanswered(row, of_list(&peer->lane, true));
 	add_unanswered(row, of_list(&peer->retries.resting, true));
-	add_unanswered(row, of_list(&peer->retries.held, true));
 	add_unsent(row, of_list(&peer->transfers.waiting, false));
 	add_unsent(row, of_list(&peer->transfers.under_way, false));
 	add_unanswered(row, of_list(&peer->transfers.waiting, true));

@@ -86,12 +86,11 @@ static void say_peer(dump *to, const dxh_peer *peer)
 	    "notifications waiting",
 	    peer->endpoint, state_name(state), peer->reason[0] ? ": " : "", peer->reason,
 	    peer->lane.count + peer->transfers.waiting.count + peer->transfers.under_way.count,
-	    peer->sent.count, peer->retries.resting.count + peer->retries.held.count,
+	    peer->sent.count, peer->retries.resting.count,
 	    (unsigned long long)(peer->notes.in - dxi_notify_lane_out(&peer->notes)));
 	say_operations(to, &peer->sent, "sent");
 	say_operations(to, &peer->flushing, "sent");
 	say_operations(to, &peer->retries.resting, "to be repeated");
-	say_operations(to, &peer->retries.held, "held");
 	say_operations(to, &peer->transfers.under_way, "being sent");
 	say_operations(to, &peer->transfers.waiting, "waiting");
 	say_operations(to, &peer->lane, "waiting");

@@ -79,7 +79,6 @@ bool dxi_peer_control(dxh_peer *peer, const dxi_record *record)
 void dxi_peer_abandon(dxh_peer *peer, const char *reason)
 {
 	dxi_operation_end_all(&peer->retries.resting, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
-	dxi_operation_end_all(&peer->retries.held, DXH_ECLOSED, DXH_MAYBE_EXECUTED, reason);
 	dxi_operation_end_all(&peer->lane, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->transfers.waiting, DXH_ECLOSED, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->transfers.under_way, DXH_ECLOSED, DXH_NOT_SENT, reason);
@@ -111,8 +110,7 @@ bool dxi_peer_is_idle(const dxh_peer *peer)
 {
 	return peer->lane.count + peer->transfers.waiting.count + peer->transfers.under_way.count +
 	                       peer->sent.count + peer->retries.resting.count +
-	                       peer->retries.held.count + peer->flushes.count +
-	                       peer->flushing.count ==
+	                       peer->flushes.count + peer->flushing.count ==
 	               0 &&
 	       !peer->notes.first;
 }
@@ -138,7 +136,8 @@ void dxi_window_refuse(dxh_peer *peer, dxi_operation *operation)
 	                     "a body of %u bytes; the service grants a window of %llu",
 	                     operation->body_bytes, (unsigned long long)peer->window_bytes);
 
-	dxi_operation_end(operation, DXH_ETOOBIG, DXH_NOT_SENT, text, (size_t)bytes);
+	dxi_operation_end(operation, DXH_ETOOBIG, dxi_operation_certainty(operation), text,
+	                  (size_t)bytes);
 }
 
 /* What may come again, and the service is to keep the answer of. */

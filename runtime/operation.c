@@ -305,8 +305,6 @@ static dxi_operation_list *list_of(dxi_operation *operation)
 		return operation->kind == DXI_OP_REQUEST ? &peer->sent : &peer->flushing;
 	case DXI_IN_REST:
 		return &peer->retries.resting;
-	case DXI_IN_HELD:
-		return &peer->retries.held;
 	case DXI_IN_FLUSHES:
 		return &peer->flushes;
 	case DXI_IN_LARGE_LANE:
@@ -581,7 +579,7 @@ void dxi_operation_end_all(dxi_operation_list *list, dxh_status status, dxh_cert
 	}
 }
 
-static dxh_certainty certainty_now(const dxi_operation *operation)
+dxh_certainty dxi_operation_certainty(const dxi_operation *operation)
 {
 	/* One that is to be sent again was sent before. */
 	return operation->place == DXI_IN_SENT || operation->attempt > 0 ? DXH_MAYBE_EXECUTED
@@ -599,7 +597,7 @@ void dxi_operation_cancel_arrived(dxh_hub *hub, dxi_operation *operation)
 	if (operation->kind == DXI_OP_REQUEST &&
 	    (operation->place == DXI_IN_SENT || dxi_transfer_is_half_sent(operation)))
 		dxi_peer_tell_canceled(operation->peer, dxi_operation_id(operation));
-	dxi_operation_end(operation, DXH_ECANCELED, certainty_now(operation), NULL, 0);
+	dxi_operation_end(operation, DXH_ECANCELED, dxi_operation_certainty(operation), NULL, 0);
 }
 
 /* If there is no connection, that is why. */
@@ -613,7 +611,7 @@ static void end_expired(dxi_operation *operation)
 	if (operation->kind == DXI_OP_REQUEST &&
 	    (dxi_transfer_is_half_sent(operation) || dxi_assembly_find(&peer->arriving, id)))
 		dxi_peer_tell_canceled(peer, id);
-	dxi_operation_end(operation, DXH_EEXPIRED, certainty_now(operation), reason,
+	dxi_operation_end(operation, DXH_EEXPIRED, dxi_operation_certainty(operation), reason,
 	                  strlen(reason));
 }
 

@@ -14,7 +14,6 @@ typedef enum dxi_place {
 	DXI_IN_LANE,       /* waiting to be sent */
 	DXI_IN_SENT,       /* sent, waiting for the reply */
 	DXI_IN_REST,       /* to be sent again, see retry.h */
-	DXI_IN_HELD,       /* the same, if the next connection allows it */
 	DXI_IN_LARGE_LANE, /* waiting to be sent in parts, see request_transfer.h */
 	DXI_IN_TRANSFER,   /* being sent in parts */
 	DXI_IN_FLUSHES
@@ -62,6 +61,9 @@ void dxi_operation_append(dxi_operation_list *list, dxi_operation *operation, dx
 
 /* All of `from`, which is in no place, to the front of a list. */
 void dxi_operation_prepend_all(dxi_operation_list *list, dxi_operation_list *from, dxi_place place);
+
+/* Did it leave, on this connection or an earlier one? */
+dxh_certainty dxi_operation_certainty(const dxi_operation *operation);
 
 /* Out of whatever list it is in. */
 void dxi_operation_remove(dxi_operation *operation);

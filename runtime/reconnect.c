@@ -107,7 +107,6 @@ static void keys_refused(dxh_peer *peer, const char *reason)
 	connection_lost(peer, DXH_PEER_REFUSED, reason);
 	dxi_operation_end_all(&peer->lane, DXH_EACCESS, DXH_NOT_SENT, reason);
 	dxi_operation_end_all(&peer->transfers.waiting, DXH_EACCESS, DXH_NOT_SENT, reason);
-	dxi_operation_end_all(&peer->retries.held, DXH_EACCESS, DXH_MAYBE_EXECUTED, reason);
 }
 
 static void on_event(void *context, dxi_connection_event event, const char *reason)
@@ -234,7 +233,8 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	peer->backoff_ns = 0;
 	peer->refusal_logged = false;
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
-	dxi_retries_resume(peer, peer->memory == memory && memory != 0);
+	if (peer->memory != memory || memory == 0)
+		dxi_retry_uncertain(peer);
 	set_state(peer, DXH_PEER_READY, "");
 	dxi_notify_lane_welcomed(peer,
 	                         hello.features & DXI_FEATURE_CREDIT ? hello.notify_bytes : 0);

@@ -59,7 +59,8 @@ static void refuse_impossible(dxh_peer *peer)
 
 	while ((operation = peer->transfers.waiting.first)) {
 		if (!peer->takes_parts && !fits_in_a_frame(operation))
-			dxi_operation_end(operation, DXH_ETOOBIG, DXH_NOT_SENT, no_parts,
+			dxi_operation_end(operation, DXH_ETOOBIG,
+			                  dxi_operation_certainty(operation), no_parts,
 			                  sizeof no_parts - 1);
 		else if (!dxi_window_can_hold(peer, operation))
 			dxi_window_refuse(peer, operation);

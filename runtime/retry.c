@@ -65,64 +65,59 @@ static bool may_repeat(dxi_operation *operation)
 	return true;
 }
 
-/* What is to be sent again, in the order it was sent. */
-typedef struct again {
-	dxi_operation_list small, large;
-} again;
-
-static void add_again(again *list, dxi_operation *operation)
+/* It is sent again if the next connection finds the memory of this one; see
+ * dxi_retry_uncertain(). That is no retry, and costs nothing. */
+static bool may_hold(dxi_operation *operation)
 {
-	dxi_operation_remove(operation);
-	dxi_operation_append(dxi_operation_is_large(operation) ? &list->large : &list->small,
-	                     operation, DXI_NOWHERE);
-}
+	dxh_peer *peer = operation->peer;
 
-/* In front of what was never sent. */
-static void send_again(dxh_peer *peer, again *list)
-{
-	dxi_operation_prepend_all(&peer->lane, &list->small, DXI_IN_LANE);
-	dxi_transfers_take_again(peer, &list->large);
-}
-
-static void hold(dxi_operation *operation)
-{
-	/* It counts as sent before from now on. */
+	if (!operation->hold || peer->memory == 0)
+		return false;
 	if (operation->attempt < UINT8_MAX)
 		operation->attempt++;
-	dxi_operation_remove(operation);
-	dxi_operation_append(&operation->peer->retries.held, operation, DXI_IN_HELD);
+	dxi_count(&peer->hub->metrics->held, 1);
+	return true;
 }
 
 void dxi_retry_lost(dxh_peer *peer, const char *reason)
 {
-	again list = {{NULL, NULL, 0}, {NULL, NULL, 0}};
+	dxi_operation_list again = {NULL, NULL, 0}, large = {NULL, NULL, 0};
 	dxi_operation *operation;
 
 	while ((operation = peer->sent.first)) {
-		if (operation->hold && peer->memory != 0)
-			hold(operation);
-		else if (may_repeat(operation))
-			add_again(&list, operation);
-		else
+		if (!may_hold(operation) && !may_repeat(operation)) {
 			dxi_operation_end(operation, DXH_ELOST, DXH_MAYBE_EXECUTED, reason,
 			                  strlen(reason));
+			continue;
+		}
+		dxi_operation_remove(operation);
+		dxi_operation_append(dxi_operation_is_large(operation) ? &large : &again, operation,
+		                     DXI_NOWHERE);
 	}
-	send_again(peer, &list);
+	/* In front of what was never sent, in their old order. */
+	dxi_operation_prepend_all(&peer->lane, &again, DXI_IN_LANE);
+	dxi_transfers_take_again(peer, &large);
 }
 
-void dxi_retries_resume(dxh_peer *peer, bool has_memory_of_before)
+static void end_uncertain(dxi_operation_list *list)
 {
-	dxi_operation_list *held = &peer->retries.held;
-	again list = {{NULL, NULL, 0}, {NULL, NULL, 0}};
+	static const char reason[] = "the service was restarted, or has forgotten whether it "
+				     "executed this";
+	dxi_operation *next;
 
-	if (!has_memory_of_before)
-		dxi_operation_end_all(held, DXH_ELOST, DXH_MAYBE_EXECUTED,
-		                      "the service was restarted, or has forgotten whether it "
-		                      "executed this");
-	dxi_count(&peer->hub->metrics->held, held->count);
-	while (held->first)
-		add_again(&list, held->first);
-	send_again(peer, &list);
+	for (dxi_operation *operation = list->first; operation; operation = next) {
+		next = operation->next;
+		if (operation->hold && operation->attempt > 0)
+			dxi_operation_end(operation, DXH_ELOST, DXH_MAYBE_EXECUTED, reason,
+			                  sizeof reason - 1);
+	}
+}
+
+void dxi_retry_uncertain(dxh_peer *peer)
+{
+	/* Also what was resumed on a connection that ended before it left. */
+	end_uncertain(&peer->lane);
+	end_uncertain(&peer->transfers.waiting);
 }
 
 bool dxi_retry_later(dxi_operation *operation)

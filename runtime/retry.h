@@ -12,7 +12,6 @@ typedef struct dxi_retries {
 	int64_t pause_ns;           /* before the next try at a service that is overloaded */
 	dxi_tick alarm;             /* its end */
 	dxi_operation_list resting; /* until then */
-	dxi_operation_list held;    /* sent on a connection that ended; see dxi_retries_resume() */
 } dxi_retries;
 
 void dxi_retries_init(dxh_peer *peer);
@@ -24,13 +23,13 @@ void dxi_retries_earn(dxh_peer *peer);
 /* The service has answered: it is not overloaded. */
 void dxi_retries_relax(dxh_peer *peer);
 
-/* The connection ended: each request that was sent on it goes back into the lane, is
- * held, or ends as DXH_ELOST. */
+/* The connection ended: each request that was sent on it goes back into the lane, or
+ * ends as DXH_ELOST. */
 void dxi_retry_lost(dxh_peer *peer, const char *reason);
 
-/* The next one stands. What is held goes back into the lane if the service still has the
- * memory of before, and ends as DXH_ELOST if not. */
-void dxi_retries_resume(dxh_peer *peer, bool has_memory_of_before);
+/* The service on the new connection has another memory than the one before, or none: what
+ * waits to be sent again, but must not be executed twice, ends as DXH_ELOST. */
+void dxi_retry_uncertain(dxh_peer *peer);
 
 /* The service has no room for this request. false: it is not to be tried again. */
 bool dxi_retry_later(dxi_operation *operation);

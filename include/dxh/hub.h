@@ -151,7 +151,7 @@ typedef struct dxh_hub_stats {
 
 	uint64_t parts_dropped; /* of bodies that were refused, had ended, or were not asked for */
 
-	uint64_t held; /* requests marked DXH_HOLD, sent once more on another connection */
+	uint64_t held; /* requests marked DXH_HOLD, held when their connection ended */
 	/* Requests that came again to a service that keeps answers, see dxh_service_config.
 	 * With those that were executed once more they are all that did. */
 	uint64_t repeats_answered; /* with the answer of before */
