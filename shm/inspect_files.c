@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at what lies beside the data file: the control file with its rows, and the
- * lock file.
+/* Looking at what lies beside the data file: the control file with its rows, the zones
+ * file and the lock file.
  */
 #include "shm/inspect.h"
 
@@ -8,6 +8,7 @@
 #include "shm/control.h"
 #include "shm/descriptor.h"
 #include "shm/lease.h"
+#include "shm/zones_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,32 @@ static dxh_status inspect_control(dxi_inspection *inspection)
 	return status;
 }
 
+/* ---- zones ---- */
+
+static void inspect_zones(dxi_inspection *inspection)
+{
+	const dxi_block *block = &inspection->block;
+	const char *path = block->paths.zones;
+	dxi_report *report = inspection->report;
+	int fd;
+
+	if (dxi_geometry_zones_bytes(&block->fixed, block->zones) == 0)
+		return;
+	fd = dxi_descriptor_open(path, O_RDONLY, 0);
+	if (fd == -1)
+		dxi_report_add(report,
+		               errno == ENOENT  ? DXH_RULE_ZONES_MISSING
+		               : errno == ELOOP ? DXH_RULE_ZONES_BROKEN
+		                                : DXH_RULE_UNREADABLE,
+		               "zones", DXH_OFFSET_NONE, "%.160s: %s", path,
+		               errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+	else if (dxi_zones_check(block, fd) != DXH_OK)
+		dxi_report_add(report, DXH_RULE_ZONES_BROKEN, "zones", dxi_refusal_offset(), "%s",
+		               dxi_refusal_words());
+	if (fd != -1)
+		close(fd);
+}
+
 /* ---- lock ---- */
 
 static void inspect_lock(dxi_inspection *inspection)
@@ -130,5 +157,6 @@ dxh_status dxi_inspect_files(dxi_inspection *inspection)
 		                          offsetof(struct dxi_layout_header, held),
 		                          "held is %" PRIu32, inspection->header.held));
 	inspect_lock(inspection);
+	inspect_zones(inspection);
 	return inspect_control(inspection);
 }

@@ -49,7 +49,7 @@ static dxh_status refuse(const dxi_block *block, size_t offset, const char *rule
 	return dxi_fail(DXH_ECORRUPT, "%s, offset %zu: %s", block->paths.zones, offset, rule);
 }
 
-static dxh_status check(const dxi_block *block, int fd)
+dxh_status dxi_zones_check(const dxi_block *block, int fd)
 {
 	struct dxi_layout_zones found, wanted = head_of(block);
 	struct stat file, data;
@@ -167,7 +167,7 @@ dxh_status dxi_zones_attach(dxi_block *block, bool writable)
 	status = block->paths.is_memory ? open_passed(block) : open_file(block, writable, &fd);
 	if (status != DXH_OK)
 		return status;
-	status = check(block, fd);
+	status = dxi_zones_check(block, fd);
 	if (status == DXH_OK)
 		status = map(block, fd, writable);
 	keep_or_close(block, fd);

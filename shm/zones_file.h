@@ -16,6 +16,10 @@ dxh_status dxi_zones_create(dxi_block *block, uint32_t mode, const char *group);
  * Returns: DXH_ECORRUPT with what is wrong; DXH_EACCESS; DXH_ESYSTEM. */
 dxh_status dxi_zones_attach(dxi_block *block, bool writable);
 
+/* Is the open file the zones file of this block, which needs not be mapped?
+ * Returns: DXH_ECORRUPT with offset and rule; DXH_ESYSTEM. */
+dxh_status dxi_zones_check(const dxi_block *block, int fd);
+
 void dxi_zones_detach(dxi_block *block);
 
 #endif

@@ -614,6 +614,40 @@ Test(inspect, a_copy_of_different_moments_says_so)
 	free(it.bytes);
 }
 
+/* ---- the zones file ---- */
+
+static void make_with_zones_file(void)
+{
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+
+	config.zones[1] = (dxh_zone_spec)DXH_ZONE(position);
+	config.zones_writable = 1;
+	producer = open_producer(name, config);
+	must(dxh_producer_close(&producer));
+}
+
+Test(inspect, a_zones_file_that_is_not_right_is_found)
+{
+	char zones[256], kept[256];
+	dxh_consumer *consumer = NULL;
+
+	make_with_zones_file();
+	expect_nothing(name);
+	snprintf(zones, sizeof zones, "%s", file_of(name, ".zones"));
+	snprintf(kept, sizeof kept, "%s", file_of(name, ".kept"));
+	cr_assert_eq(rename(zones, kept), 0);
+	expect_found(name, DXH_RULE_ZONES_MISSING);
+	expect_status(dxh_consumer_open(name, NULL, &consumer), DXH_ECORRUPT);
+	cr_assert_eq(symlink(kept, zones), 0);
+	expect_found(name, DXH_RULE_ZONES_BROKEN);
+	cr_assert(unlink(zones) == 0 && rename(kept, zones) == 0);
+	expect_nothing(name);
+	cr_assert_eq(truncate(zones, 10), 0);
+	expect_found(name, DXH_RULE_ZONES_BROKEN);
+	expect_status(dxh_consumer_open(name, NULL, &consumer), DXH_ECORRUPT);
+}
+
 /* ---- each status ---- */
 
 Test(inspect, what_cannot_be_looked_at_is_a_status)

@@ -6,7 +6,7 @@
  * looks. A live producer is never disturbed.
  *
  *	dxh_block_diagnose  is the block as it should be? header, tables, tickets,
- *	                    control and lock file, rows of readers, producer
+ *	                    control, zones and lock file, rows of readers, producer
  *	dxh_block_validate  is what it carries what was written? the sums of all items
  *	dxh_block_check     both
  *	dxh_block_facts     what is it, who produces and who reads it, what was counted
@@ -95,7 +95,13 @@ typedef enum dxh_severity {
 	  "the lock file is no file of the block's owner: no producer can take over",              \
 	  "remove it as its owner or as root, while no producer lives")                            \
 	X(DXH_RULE_UNREADABLE, "unreadable", DXH_WARNING, "something could not be looked at",      \
-	  "see why, and ask again as who may read it")
+	  "see why, and ask again as who may read it")                                             \
+	X(DXH_RULE_ZONES_MISSING, "zones-missing", DXH_ERROR,                                      \
+	  "the file with the zones that consumers may write is gone, so nobody can attach",        \
+	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")              \
+	X(DXH_RULE_ZONES_BROKEN, "zones-broken", DXH_ERROR,                                        \
+	  "the zones file is not that of this block, so nobody can attach",                        \
+	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")
 
 typedef enum dxh_rule {
 	DXH_RULE_NONE = 0,
@@ -123,7 +129,7 @@ typedef struct dxh_finding {
 	dxh_rule rule;
 	dxh_severity severity;
 	dxh_repair repair;
-	const char *file; /* "data", "control" or "lock"; static text */
+	const char *file; /* "data", "control", "zones" or "lock"; static text */
 	uint64_t offset;  /* in that file; DXH_OFFSET_NONE where there is no place to name */
 	char detail[224]; /* one line with the values */
 } dxh_finding;

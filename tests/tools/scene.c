@@ -100,6 +100,16 @@ static void closed(const char *name)
 	check(dxh_producer_close(&producer));
 }
 
+/* With zones in a file of their own. */
+static void closed_shared(const char *name)
+{
+	dxh_block_config config = {.zones = {DXH_ZONE(telemetry)}, .zones_writable = 1};
+	dxh_producer *producer;
+
+	check(dxh_producer_open(name, &config, &producer));
+	check(dxh_producer_close(&producer));
+}
+
 static void died(const char *name)
 {
 	produce(name, ITEMS);
@@ -229,6 +239,7 @@ static const struct situation {
 	void (*make)(const char *block);
 } situations[] = {
 	{"closed", closed},
+	{"closed-shared", closed_shared},
 	{"died", died},
 	{"died-writing", died_writing},
 	{"died-announcing", died_announcing},
