@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""dxh record and dxh replay: whatever happens to the producer and to the recorder, the file
+"""dxh record, replay and tail: whatever happens to the producer and to the recorder, the file
 says exactly what was there and what is missing, and plays it again byte by byte. The file is
 read by docs/examples/recording_to_hdf5.py, which knows nothing but the format's description.
 
@@ -8,6 +8,7 @@ Usage: record_test.py BUILD
 """
 
 import csv
+import json
 import os
 import random
 import shutil
@@ -336,6 +337,56 @@ def check_broker():
     broker.wait(LIMIT)
 
 
+def check_tail():
+    """Items as lines, of people and of programs, and what became of the producer."""
+    publisher = Publisher("tail")
+    publisher.do("publish 10")
+    lines = dxh("tail", "--last", "3", "--items", "3", "tail").decode().splitlines()
+    check([line.split()[0] for line in lines] == ["7", "8", "9"], f"the newest: {lines}")
+    for part in ("minus=-7", "half=3.5", 'text=""7"'):
+        check(part in lines[0], f"{part}: {lines[0]}")
+    out = open("tail.json", "wb")
+    follower = subprocess.Popen([os.path.join(BUILD, "dxh"), "tail", "--json", "--last", "10",
+                                 "tail"], stdout=out, stdin=subprocess.DEVNULL)
+
+    def told():
+        with open("tail.json", encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.endswith("\n")]
+
+    until(lambda: len(told()) == 10, "what was there")
+    follower.send_signal(signal.SIGSTOP)
+    publisher.do("publish 200")
+    follower.send_signal(signal.SIGCONT)
+    until(lambda: told()[-1].get("ticket") == 209, "the newest")
+    publisher.kill()
+    until(lambda: told()[-1].get("event") == "the producer died", "its death")
+    publisher = Publisher("tail")
+    publisher.do("publish 1")
+    until(lambda: told()[-1].get("epoch") == 1, "its successor")
+    publisher.end("close")
+    publisher = Publisher("tail")
+    publisher.do("publish 2")
+    until(lambda: told()[-1].get("ticket") == 1, "the block that was made anew")
+    stop(follower)
+    out.close()
+    at = 0
+    for line in told():
+        if line.get("event") == "the block was made anew":
+            at = 0
+        elif "lost" in line:
+            check(line["lost_first"] == at, "a loss begins where it went on")
+            at = line["lost_last"] + 1
+        elif "ticket" in line:
+            check(line["ticket"] == at, f"ticket {at}: {line}")
+            check(line["item"]["minus"] == -at and line["item"]["text"] == f'"{at % 1000}',
+                  f"{line}")
+            at += 1
+    dxh("tail", "--items", "1", "--every", "0.001", "tail")
+    publisher.end()
+    dxh("tail", code=2, says="follow what")
+    dxh("tail", "--every", "x", "tail", code=2, says="--every takes")
+
+
 def check_refusals():
     dxh("record", code=2, says="record what?")
     dxh("record", "--lz4", "--format", "csv", "x", code=2, says="--lz4")
@@ -374,6 +425,7 @@ def main():
         check_hdf5()
         check_broken_files()
         check_broker()
+        check_tail()
         check_refusals()
     finally:
         os.chdir("/")

@@ -50,6 +50,8 @@ static void quote(FILE *out, const char *text)
 
 static void new_line(struct json *json)
 {
+	if (json->one_line)
+		return;
 	fputc('\n', json->out);
 	for (unsigned i = 0; i < json->depth; i++)
 		fputs("  ", json->out);

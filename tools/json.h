@@ -10,7 +10,8 @@
 struct json {
 	FILE *out;
 	unsigned depth;
-	bool comma; /* something stands before, at this depth */
+	bool comma;    /* something stands before, at this depth */
+	bool one_line; /* no line breaks but the one at the end */
 };
 
 /* `key` is NULL inside of an array and for the outermost value. */

@@ -21,6 +21,7 @@ static const struct command {
 	{"ls", "list the channels that a broker knows", tool_ls},
 	{"stat", "tell what a block is, who uses it, what was counted", tool_stat},
 	{"cat", "print what a block holds, by the members of its structs", tool_cat},
+	{"tail", "show what is published, as it comes", tool_tail},
 	{"check", "look whether a block is in order", tool_check},
 	{"recover", "put in order what a crash left in a block", tool_recover},
 	{"size", "tell how many bytes a block will take", tool_size},
