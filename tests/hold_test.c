@@ -363,7 +363,7 @@ Test(hold, what_is_not_kept_any_more_is_told_apart)
 		done[i] = post(DXH_HOLD);
 		must(dxh_request_reply(take(), "x", 1));
 	}
-	wait_until(test_stats(server).replies_sent == 3);
+	wait_until(test_stats(server).replies_sent >= 3);
 	test_relay_cut();
 	/* One of the two was forgotten: the service has another memory now. */
 	for (int i = 0; i < 2; i++)
