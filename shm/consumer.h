@@ -69,14 +69,13 @@ static inline dxh_status dxi_consumer_check(const dxh_consumer *consumer)
 {
 	if (!consumer)
 		return dxi_fail(DXH_EINVAL, "consumer is NULL");
+	if (consumer->process == dxi_process_id())
+		return DXH_OK;
 	if (consumer->process == 0)
 		return dxi_fail(DXH_ESTALE, "this consumer was closed: open it again");
-	if (consumer->process != dxi_process_id())
-		return dxi_fail(
-			DXH_EFORKED,
-			"the consumer of \"%s\" belongs to the parent process: open one here",
-			consumer->block.paths.name);
-	return DXH_OK;
+	return dxi_fail(DXH_EFORKED,
+	                "the consumer of \"%s\" belongs to the parent process: open one here",
+	                consumer->block.paths.name);
 }
 
 #endif

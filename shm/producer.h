@@ -39,14 +39,14 @@ static inline dxh_status dxi_producer_check(const dxh_producer *producer)
 {
 	if (!producer)
 		return dxi_fail(DXH_EINVAL, "producer is NULL");
+	if (producer->process == dxi_process_id())
+		return DXH_OK;
 	if (producer->process == 0)
 		return dxi_fail(DXH_ESTALE, "this producer was closed: open it again");
-	if (producer->process != dxi_process_id())
-		return dxi_fail(DXH_EFORKED,
-		                "the producer of \"%s\" belongs to the parent process: open one "
-		                "here when that is gone",
-		                producer->block.paths.name);
-	return DXH_OK;
+	return dxi_fail(DXH_EFORKED,
+	                "the producer of \"%s\" belongs to the parent process: open one "
+	                "here when that is gone",
+	                producer->block.paths.name);
 }
 
 #endif

@@ -48,8 +48,11 @@ static int help(FILE *out)
 	             "       dxh --help | --version\n\n"
 	             "Exchange data and commands between programs at memory speed.\n\n");
 	list_commands(out);
-	fprintf(out, "\nexit status: 0 success, 1 the job failed, 2 wrong usage\n"
-	             "example:     dxh demo --seconds 5\n");
+	fprintf(out,
+	        "\nexit status: 0 success, 1 the job failed or something was found, 2 wrong "
+	        "usage,\n"
+	        "             3 it could not be tried; each command says what it means by them\n"
+	        "example:     dxh demo --seconds 5\n");
 	return TOOL_OK;
 }
 
