@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { BENCH_ROUNDS_MAX = 99, BENCH_SIDES_MAX = 96, BENCH_RATIOS_MAX = 24, BENCH_NAME_MAX = 64 };
+enum { BENCH_ROUNDS_MAX = 99, BENCH_RATIOS_MAX = 24, BENCH_NAME_MAX = 64 };
 
 typedef struct bench_options {
 	int rounds;
@@ -89,6 +89,7 @@ void bench_plant_set(bench_plant what);
 void bench_run_init(void);
 /* Has somebody asked the program to end? Then rounds are not begun any more. */
 bool bench_interrupted(void);
+void bench_blocks_free(bench *found);
 
 /* The middle, least and most of `count` values. */
 typedef struct bench_spread {

@@ -29,25 +29,18 @@ enum { WORKLOADS = sizeof workloads / sizeof *workloads };
  * a round costs beside its measured time: processes, connections. */
 static const double budget_s = 40, longest_s = 0.5, shortest_s = 0.02, overhead_s = 0.05;
 
-static int usage(FILE *out)
+static int list(FILE *out)
 {
-	fprintf(out, "usage: dxh bench [OPTION]... [WORKLOAD]...\n\n"
-	             "Compare with what could be used instead, in alternating rounds.\n\n"
-	             "  --rounds N    rounds of each side, 1..99 (5)\n"
-	             "  --seconds S   of a round of a side; default: so that a workload takes\n"
-	             "                less than a minute\n"
-	             "  --json FILE   write all that was found\n"
-	             "  --plot DIR    draw latencies and growth as SVG and PNG (needs gnuplot)\n"
-	             "  --smoke       only show that all of it works: a moment of each\n"
-	             "  --no-pin      leave it to the system which CPU runs what\n"
-	             "  --list        name the workloads\n\n"
-	             "workloads (default: all):\n");
 	for (int i = 0; i < WORKLOADS; i++)
-		fprintf(out, "  %-14s %s\n", workloads[i].name, workloads[i].what);
-	fprintf(out, "\nexit status: 0 measured, whatever came out; 1 something failed or did not\n"
-	             "verify; 2 wrong usage\n"
-	             "example:     dxh bench rtt --plot /tmp/plots\n");
-	return out == stdout ? 0 : 2;
+		fprintf(out, "%-18s %s\n", workloads[i].name, workloads[i].what);
+	return 0;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "see dxh bench --help; the workloads are:\n");
+	list(stderr);
+	return 2;
 }
 
 static const workload *find(const char *name)
@@ -134,6 +127,7 @@ static int measure(bench *found, char **names, int count)
 	for (int i = 0; count == 0 && i < WORKLOADS; i++)
 		run(found, &workloads[i]);
 	code = finish(found);
+	bench_blocks_free(found);
 	bench_peers_end();
 	remove_folder();
 	return code;
@@ -157,7 +151,7 @@ static int plant(const char *what)
 	else if (strcmp(what, "order") == 0)
 		bench_plant_set(BENCH_PLANT_ORDER);
 	else
-		return usage(stderr);
+		return usage();
 	return -1;
 }
 
@@ -169,12 +163,12 @@ static int understand(int option, bench_options *options)
 	switch (option) {
 	case 'r':
 		if (!number(optarg, 1, BENCH_ROUNDS_MAX, &value))
-			return usage(stderr);
+			return usage();
 		options->rounds = (int)value;
 		return -1;
 	case 's':
 		if (!number(optarg, 0.001, 60, &options->seconds))
-			return usage(stderr);
+			return usage();
 		return -1;
 	case 'j':
 		options->json = optarg;
@@ -193,13 +187,9 @@ static int understand(int option, bench_options *options)
 	case OPTION_PLANT:
 		return plant(optarg);
 	case OPTION_LIST:
-		for (int i = 0; i < WORKLOADS; i++)
-			printf("%s\n", workloads[i].name);
-		return 0;
-	case 'h':
-		return usage(stdout);
+		return list(stdout);
 	default:
-		return usage(stderr);
+		return usage();
 	}
 }
 
@@ -214,12 +204,11 @@ int main(int argc, char **argv)
 		{"smoke", no_argument, NULL, OPTION_SMOKE},
 		{"plant", required_argument, NULL, OPTION_PLANT},
 		{"list", no_argument, NULL, OPTION_LIST},
-		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}};
 	bench found = {.options = {.rounds = 5, .pin = true}};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		int code = understand(option, &found.options);
 
 		if (code >= 0)
@@ -228,7 +217,7 @@ int main(int argc, char **argv)
 	for (int i = optind; i < argc; i++)
 		if (!find(argv[i])) {
 			fprintf(stderr, "there is no workload \"%s\"\n", argv[i]);
-			return usage(stderr);
+			return usage();
 		}
 	return measure(&found, argv + optind, argc - optind);
 }

@@ -59,7 +59,7 @@ void bench_block(bench *found, bench_figure figure, const char *title, ...)
 	bench_block_found *block = calloc(1, sizeof *block);
 	va_list values;
 
-	if (!block || !(block->sides = calloc(BENCH_SIDES_MAX, sizeof *block->sides)))
+	if (!block)
 		no_memory();
 	block->workload = found->workload;
 	block->figure = figure;
@@ -69,14 +69,23 @@ void bench_block(bench *found, bench_figure figure, const char *title, ...)
 	found->open = block;
 }
 
+static bench_side_found *add_side(bench_block_found *block)
+{
+	bench_side_found *sides =
+		realloc(block->sides, (size_t)(block->side_count + 1) * sizeof *sides);
+
+	if (!sides)
+		no_memory();
+	block->sides = sides;
+	memset(&sides[block->side_count], 0, sizeof *sides);
+	return &sides[block->side_count];
+}
+
 int bench_side(bench *found, const char *name, bench_run run, const bench_load *load)
 {
 	bench_block_found *block = found->open;
-	bench_side_found *side;
+	bench_side_found *side = add_side(block);
 
-	if (block->side_count == BENCH_SIDES_MAX)
-		no_memory();
-	side = &block->sides[block->side_count];
 	snprintf(side->name, sizeof side->name, "%s", name);
 	side->run = run;
 	side->load = *load;
@@ -376,6 +385,17 @@ static void keep_ends(bench_block_found *block)
 			snprintf(block->sides[i].missing, sizeof block->sides[i].missing,
 			         "in a smoke run");
 		}
+}
+
+void bench_blocks_free(bench *found)
+{
+	while (found->first) {
+		bench_block_found *next = found->first->next;
+
+		discard(found->first);
+		found->first = next;
+	}
+	found->last = NULL;
 }
 
 void bench_block_run(bench *found)

@@ -13,7 +13,7 @@ if ! "$build/dxh" bench --smoke --json "$work/json" >"$work/rows" 2>&1; then
     cat "$work/rows"
     exit 1
 fi
-workloads=$("$build/dxh" bench --list)
+workloads=$("$build/dxh" bench --list | cut -d" " -f1)
 python3 - "$work/json" "$(echo "$workloads" | wc -l)" <<'END'
 import json, sys
 
