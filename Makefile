@@ -213,7 +213,10 @@ $(B)/peers/%.so: $(B)/obj/bench/peers/optional/%.o
 	$(Q)$(CC) -shared $(LDFLAGS) $^ $(PEER_LIBS_$*) -o $@
 
 $(B)/peers/boost.so: $(B)/obj/bench/peers/optional/boost_queue.o
-$(B)/obj/bench/peers/optional/iceoryx.o: CPPFLAGS += -isystem $(lastword $(wildcard /usr/include/iceoryx/v*))
+# Its headers lie in a folder named by their version.
+ICEORYX := $(lastword $(wildcard /usr/include/iceoryx/v*))
+$(B)/obj/bench/peers/optional/iceoryx.o: CPPFLAGS += -isystem $(ICEORYX) \
+	-DICEORYX_VERSION='"$(patsubst v%,%,$(notdir $(ICEORYX)))"'
 $(B)/obj/bench/peers/optional/%.o: bench/peers/optional/%.cc Makefile
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)

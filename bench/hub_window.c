@@ -108,6 +108,7 @@ static void call_each(bench_thread *thread)
 
 	while (bench_goes_on(thread->round, thread->operations)) {
 		uint64_t id = (uint64_t)thread->index << 48 | ++thread->operations;
+		int64_t begin_ns = dxh_now_ns();
 
 		bench_payload_mark(own->payload, bytes, id);
 		bench_must(thread->round,
@@ -116,6 +117,7 @@ static void call_each(bench_thread *thread)
 		           "request");
 		bench_check(thread->round, got == bytes && bench_payload_is(reply, bytes, id),
 		            "reply");
+		bench_histogram_add(thread->latency, dxh_now_ns() - begin_ns);
 	}
 }
 

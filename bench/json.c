@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* All that was found, as one JSON document: conditions, blocks, sides, rounds, ratios. */
 #include "bench/frame.h"
+#include "bench/peers/peers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static void text(FILE *out, const char *key, const char *value)
 static void conditions(FILE *out, const bench *found)
 {
 	int major, minor, patch, cpus[2];
+	const char *name, *version;
 	char machine[400];
 
 	bench_conditions_machine(machine, sizeof machine);
@@ -31,8 +33,13 @@ static void conditions(FILE *out, const bench *found)
 	text(out, "compiler", __VERSION__);
 	fprintf(out, ", ");
 	text(out, "machine", machine);
-	fprintf(out, ", \"pinned\": %s, \"rounds\": %d},\n",
+	fprintf(out, ", \"pinned\": %s, \"rounds\": %d, \"rivals\": {",
 	        bench_pin_cpus(cpus) == 2 ? "true" : "false", found->options.rounds);
+	for (int i = 0; (name = bench_peer_used(i, &version)) != NULL; i++) {
+		fprintf(out, "%s", i ? ", " : "");
+		text(out, name, version);
+	}
+	fprintf(out, "}},\n");
 }
 
 static void rounds_of(FILE *out, const bench_side_found *side, int rounds)

@@ -2,6 +2,7 @@
 /* What is found, on the terminal: the conditions, progress, each block, and all ratios
  * in one table at the end. */
 #include "bench/frame.h"
+#include "bench/peers/peers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,15 @@ void bench_report_block(const bench_block_found *block)
 	fflush(stdout);
 }
 
+static void print_rivals(void)
+{
+	const char *name, *version;
+
+	for (int i = 0; (name = bench_peer_used(i, &version)) != NULL; i++)
+		printf("%s%s %s", i ? ", " : "rivals: ", name, version);
+	printf("\n");
+}
+
 void bench_report_table(const bench *found)
 {
 	int measured = 0, good = 0;
@@ -246,5 +256,6 @@ void bench_report_table(const bench *found)
 			good += ratio->rounds > 0 && bench_ratio_verdict(ratio)[0] == 'o';
 		}
 	printf("%d of %d ratios reach their floor\n", good, measured);
+	print_rivals();
 	fflush(stdout);
 }

@@ -9,6 +9,7 @@ typedef struct bench_lane {
 	void *socket;
 	unsigned char payload[256];
 	uint64_t sent, answered;
+	int64_t sent_ns; /* of the last; with a window of one its latency is kept */
 } bench_lane;
 
 /* For bench_crowd; prepare opens the socket and calls init. */

@@ -20,6 +20,7 @@ typedef struct request {
 	waiter *owner;
 	uint64_t id;
 	bool open, done;
+	int64_t posted_ns; /* with a window of one its latency is kept */
 	unsigned char payload[PAYLOAD_MAX];
 } request;
 
@@ -201,6 +202,8 @@ static void take_reply(bench_thread *thread, request *what)
 	bench_check(thread->round,
 	            bench_payload_is(what->payload, thread->round->load.bytes, what->id), "reply");
 	what->open = false;
+	if (thread->window == 1)
+		bench_histogram_add(thread->latency, dxh_now_ns() - what->posted_ns);
 	thread->operations++;
 }
 
@@ -221,6 +224,8 @@ static void run(bench_thread *thread)
 		posting = posting && bench_goes_on(thread->round, number);
 		if (!posting)
 			continue;
+		if (thread->window == 1)
+			what->posted_ns = dxh_now_ns();
 		what->id = number++ << 16 | (first + at);
 		bench_payload_mark(what->payload, thread->round->load.bytes, what->id);
 		post(all, what);

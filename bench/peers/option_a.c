@@ -135,6 +135,7 @@ static void run(bench_thread *thread)
 
 	while (bench_goes_on(thread->round, thread->operations)) {
 		uint64_t id = id_of(thread, ++thread->operations);
+		int64_t begin_ns = dxh_now_ns();
 
 		bench_payload_mark(own->payload, bytes, id);
 		if (thread->round->load.variant)
@@ -142,6 +143,7 @@ static void run(bench_thread *thread)
 		else
 			ask_locked(thread, all, own);
 		bench_check(thread->round, bench_payload_is(own->payload, bytes, id), "reply");
+		bench_histogram_add(thread->latency, dxh_now_ns() - begin_ns);
 	}
 }
 

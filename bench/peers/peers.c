@@ -77,6 +77,16 @@ bench_run bench_peer_find(const char *peer, const char *what, char *missing, siz
 	return NULL;
 }
 
+const char *bench_peer_used(int n, const char **version)
+{
+	for (int i = 0; i < MODULES; i++)
+		if (modules[i].peer && !modules[i].reason && n-- == 0) {
+			*version = modules[i].peer->version;
+			return modules[i].name;
+		}
+	return NULL;
+}
+
 void bench_peers_end(void)
 {
 	for (int i = 0; i < MODULES; i++)

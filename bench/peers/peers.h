@@ -16,6 +16,7 @@ typedef struct bench_peer_job {
 
 /* What a module exports under the name bench_peer_module. */
 typedef struct bench_peer {
+	const char *version;
 	/* Called once, in the program itself, before the first round: start what it needs
 	 * beside its processes. Returns why that was not possible, NULL: it was. May be
 	 * NULL; must leave no thread. */
@@ -29,6 +30,9 @@ extern DXH_API const bench_peer bench_peer_module;
 /* NULL, with the reason in `missing`, when the rival is not there. */
 bench_run bench_peer_find(const char *peer, const char *what, char *missing, size_t capacity);
 void bench_peers_end(void);
+
+/* The n-th rival that was used, with its version; NULL: there are no more. */
+const char *bench_peer_used(int n, const char **version);
 
 /* Start a daemon beside the rounds, its output thrown away; -1: it could not be. It ends
  * with the program. */

@@ -107,6 +107,8 @@ static void send_one(bench_thread *thread, bench_lane *own)
 {
 	size_t bytes = thread->round->load.bytes;
 
+	if (thread->window == 1)
+		own->sent_ns = dxh_now_ns();
 	bench_payload_mark(own->payload, bytes, id_of(thread, own->sent++));
 	bench_check(thread->round, zmq_send(own->socket, own->payload, bytes, 0) != -1, "send");
 }
@@ -125,6 +127,8 @@ static bool receive_one(bench_thread *thread, bench_lane *own, int flags)
 	            got == (int)bytes &&
 	                    bench_payload_is(reply, bytes, id_of(thread, own->answered++)),
 	            "reply");
+	if (thread->window == 1)
+		bench_histogram_add(thread->latency, dxh_now_ns() - own->sent_ns);
 	return true;
 }
 

@@ -4,6 +4,8 @@
 #include "bench/peers/peers.h"
 #include "bench/way.h"
 
+#include <boost/version.hpp> /* macros only */
+
 static void must(bench_way *way, const char *error)
 {
 	if (error)
@@ -49,4 +51,4 @@ static void rate(bench_round *round)
 static const bench_peer_job jobs[] = {
 	{"message_queue", latency}, {"message_queue, rate", rate}, {NULL, NULL}};
 
-const bench_peer bench_peer_module = {.jobs = jobs};
+const bench_peer bench_peer_module = {.version = BOOST_LIB_VERSION, .jobs = jobs};

@@ -4,6 +4,9 @@
 
 #include <czmq.h>
 
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+
 typedef struct asker {
 	zsock_t *socket;
 	uint64_t next;
@@ -57,4 +60,6 @@ static void rtt(bench_round *round)
 
 static const bench_peer_job jobs[] = {{"DEALER-ROUTER", rtt}, {NULL, NULL}};
 
-const bench_peer bench_peer_module = {.jobs = jobs};
+const bench_peer bench_peer_module = {.version = NUMBER(CZMQ_VERSION_MAJOR) "." NUMBER(
+					      CZMQ_VERSION_MINOR) "." NUMBER(CZMQ_VERSION_PATCH),
+                                      .jobs = jobs};

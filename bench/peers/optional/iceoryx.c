@@ -192,4 +192,5 @@ static void rate(bench_round *round)
 static const bench_peer_job jobs[] = {
 	{"polling", polling}, {"WaitSet", waitset}, {"rate", rate}, {NULL, NULL}};
 
-const bench_peer bench_peer_module = {.begin = begin, .end = end, .jobs = jobs};
+const bench_peer bench_peer_module = {
+	.version = ICEORYX_VERSION, .begin = begin, .end = end, .jobs = jobs};

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+
 typedef struct asker {
 	int socket;
 	uint64_t next;
@@ -70,4 +73,5 @@ static void rtt(bench_round *round)
 
 static const bench_peer_job jobs[] = {{"REQ-REP", rtt}, {NULL, NULL}};
 
-const bench_peer bench_peer_module = {.jobs = jobs};
+const bench_peer bench_peer_module = {
+	.version = "ABI " NUMBER(NN_VERSION_CURRENT) "." NUMBER(NN_VERSION_REVISION), .jobs = jobs};

@@ -233,4 +233,5 @@ static void notify(bench_round *round)
 static const bench_peer_job jobs[] = {
 	{"request, tcp", rtt}, {"publish, tcp", notify}, {NULL, NULL}};
 
-const bench_peer bench_peer_module = {.begin = begin, .end = end, .jobs = jobs};
+const bench_peer bench_peer_module = {
+	.version = NATS_VERSION_STRING, .begin = begin, .end = end, .jobs = jobs};

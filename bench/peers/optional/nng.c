@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+
 static void must(bench_round *round, int error, const char *what)
 {
 	if (error != 0)
@@ -195,4 +198,6 @@ static void window(bench_round *round)
 static const bench_peer_job jobs[] = {
 	{"contexts + aio", rtt}, {"contexts + aio, window", window}, {NULL, NULL}};
 
-const bench_peer bench_peer_module = {.jobs = jobs};
+const bench_peer bench_peer_module = {.version = NUMBER(NNG_MAJOR_VERSION) "." NUMBER(
+					      NNG_MINOR_VERSION) "." NUMBER(NNG_PATCH_VERSION),
+                                      .jobs = jobs};
