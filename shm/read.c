@@ -118,6 +118,49 @@ take(const dxi_ring *ring, uint64_t ticket, dxi_want *want, dxi_slot_content *co
 	return dxi_slot_read(ring, ticket, want->copy, want->capacity_bytes, content);
 }
 
+/* ---- eviction ---- */
+
+static dxh_status fail_for_eviction(dxh_consumer *consumer, dxh_item *item)
+{
+	tell_loss(consumer, item);
+	return dxi_fail(DXH_EEVICTED,
+	                "the writer went on without this reader, who was too far behind: %" PRIu64
+	                " items are lost",
+	                item->lost);
+}
+
+/* Everything up to head is lost. */
+static bool go_to_head(dxh_consumer *consumer, uint64_t *head)
+{
+	if (!load_head(consumer, head))
+		return false;
+	*head = *head > consumer->next ? *head : consumer->next;
+	lose(consumer, consumer->next, *head - consumer->next);
+	consumer->next = *head;
+	return true;
+}
+
+static bool is_evicted(const dxh_consumer *consumer)
+{
+	return consumer->row.fd != -1 && dxi_row_is_evicted(&consumer->row, &consumer->block);
+}
+
+/* The writer went on without us. From now on it waits again: "now" is a head that is
+ * seen behind the new generation, as what was published before that was not held. */
+static dxh_status rejoin(dxh_consumer *consumer, dxh_item *item)
+{
+	uint64_t head;
+
+	if (!go_to_head(consumer, &head))
+		return fail_for_head(consumer, head, item);
+	consumer->evicted++;
+	dxi_row_rejoin(&consumer->row, head);
+	if (!go_to_head(consumer, &head))
+		return fail_for_head(consumer, head, item);
+	dxi_row_advance(&consumer->row, &consumer->block, head);
+	return fail_for_eviction(consumer, item);
+}
+
 /* ---- follow ---- */
 
 /* May a slot hold this, which is newer than what was looked for? */
@@ -212,7 +255,9 @@ static bool follow(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_s
 			 * lost: such tickets never were, and there is no end of them. */
 			if (head <= ticket && !is_plausible(ring, content.seq, ticket, head))
 				return false;
-			*status = jump(consumer, content.seq, item);
+			/* The mark came before what overwrote the item. */
+			*status = is_evicted(consumer) ? rejoin(consumer, item)
+			                               : jump(consumer, content.seq, item);
 			return true;
 		case DXI_SLOT_BROKEN:
 			*status = give_up(consumer, ticket, ticket + 1, content.rule, item);
@@ -287,25 +332,6 @@ static bool latest(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_s
 
 /* ---- lossless ---- */
 
-/* The writer went on without us. From now on it waits again. */
-static dxh_status rejoin(dxh_consumer *consumer, dxh_item *item)
-{
-	uint64_t head;
-
-	if (!load_head(consumer, &head))
-		return fail_for_head(consumer, head, item);
-	head = head > consumer->next ? head : consumer->next;
-	lose(consumer, consumer->next, head - consumer->next);
-	consumer->next = head;
-	consumer->evicted++;
-	dxi_row_rejoin(&consumer->row, head);
-	tell_loss(consumer, item);
-	return dxi_fail(DXH_EEVICTED,
-	                "the writer went on without this reader, who was too far behind: %" PRIu64
-	                " items are lost",
-	                item->lost);
-}
-
 void dxi_consumer_let_go(dxh_consumer *consumer)
 {
 	if (consumer->row.fd == -1)
@@ -318,7 +344,7 @@ static bool lossless(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh
 {
 	bool decided;
 
-	if (dxi_row_is_evicted(&consumer->row, &consumer->block)) {
+	if (is_evicted(consumer)) {
 		*status = rejoin(consumer, item);
 		return true;
 	}

@@ -184,9 +184,10 @@ static void read_latch(reader *self)
 		}
 }
 
-static bool is_told_loss(dxh_status status)
+/* A lossless reader that was there from the first item on loses only by eviction. */
+static bool is_told_loss(const reader *self, dxh_status status)
 {
-	return status == DXH_ELAPPED || status == DXH_EEVICTED;
+	return status == (self->discipline == DXH_LOSSLESS ? DXH_EEVICTED : DXH_ELAPPED);
 }
 
 static void *read_all(void *context)
@@ -198,7 +199,7 @@ static void *read_all(void *context)
 	for (;;) {
 		dxh_status status = read_one(self, &told);
 
-		if (status == DXH_OK || is_told_loss(status)) {
+		if (status == DXH_OK || is_told_loss(self, status)) {
 			self->read += status == DXH_OK;
 			self->lost += told.lost;
 			atomic_fetch_add_explicit(&delivered, status == DXH_OK,
