@@ -56,8 +56,7 @@ static dxh_status status_of_errno(int error)
 	}
 }
 
-/* What others sent may stand in a reason; it must not steer a terminal. */
-static void make_printable(char *line)
+void dxi_make_printable(char *line)
 {
 	for (; *line; line++)
 		if ((unsigned char)*line < ' ' || *line == 0x7f)
@@ -70,7 +69,7 @@ static void set_last_error(dxh_status status, const char *format, va_list values
 		(size_t)snprintf(last_error, sizeof last_error, "%s: ", dxh_status_name(status));
 
 	vsnprintf(last_error + used, sizeof last_error - used, format, values);
-	make_printable(last_error);
+	dxi_make_printable(last_error);
 	if (error == 0)
 		return;
 	used = strlen(last_error);
@@ -122,7 +121,7 @@ void dxi_log(dxh_log_level level, const char *format, ...)
 	if (left_out > 0)
 		snprintf(line + length, sizeof line - length, " (%llu more such lines left out)",
 		         (unsigned long long)left_out);
-	make_printable(line);
+	dxi_make_printable(line);
 	log_sink.fn(log_sink.context, level, line);
 }
 

@@ -21,6 +21,9 @@ dxh_status dxi_fail_errno(int error, const char *format, ...) DXH_PRINTF(2, 3);
 /* Is this number one of DXH_STATUS_LIST? */
 bool dxi_status_is_known(int32_t code);
 
+/* What others sent may stand in a line; it must not steer a terminal. */
+void dxi_make_printable(char *line);
+
 /* Take over the last error of another thread, as dxh_last_error() gave it there. */
 void dxi_fail_as(const char *last_error);
 

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { LINE_BYTES = 512, OPERATIONS_SHOWN = 100 };
+enum { LINE_BYTES = 512, SHOWN_MAX = 100 };
 
 typedef struct dump {
 	dxh_hub *hub;
@@ -26,6 +26,7 @@ static void DXH_PRINTF(2, 3) say(dump *to, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
+	dxi_make_printable(line);
 	to->write(to->context, line);
 }
 
@@ -53,22 +54,29 @@ static void say_left(char *text, size_t bytes, int64_t deadline_ns, int64_t now_
 		         (long long)((deadline_ns - now_ns) / DXI_NS_PER_MS));
 }
 
+/* Of operations and clients a hundred are shown, the others counted. */
+static bool shows_one_more(dump *to)
+{
+	return to->shown++ < SHOWN_MAX;
+}
+
 static void say_operation(dump *to, const dxi_operation *operation, const char *state)
 {
 	int64_t now_ns = to->hub->now_ns;
+	uint32_t age_ms = (uint32_t)(now_ns / DXI_NS_PER_MS) - operation->cancel.number;
 	char left[48];
 
-	if (to->shown++ >= OPERATIONS_SHOWN)
+	if (!shows_one_more(to))
 		return;
 	say_left(left, sizeof left, operation->timer.deadline_ns, now_ns);
 	if (operation->kind != DXI_OP_REQUEST) {
-		say(to, "    flush: %s, %s", state, left);
+		say(to, "    flush: %s, %u ms old, %s", state, age_ms, left);
 		return;
 	}
 	say(to, "    '%.*s', %u bytes: %s, %u ms old, %s, attempt %u%s%s", operation->subject_bytes,
-	    (const char *)operation->payload, operation->body_bytes, state,
-	    (uint32_t)(now_ns / DXI_NS_PER_MS) - operation->cancel.number, left, operation->attempt,
-	    operation->idempotent ? ", idempotent" : "", operation->hold ? ", to be held" : "");
+	    (const char *)operation->payload, operation->body_bytes, state, age_ms, left,
+	    operation->attempt, operation->idempotent ? ", idempotent" : "",
+	    operation->hold ? ", to be held" : "");
 }
 
 static void say_operations(dump *to, const dxi_operation_list *list, const char *state)
@@ -115,9 +123,10 @@ static void say_service(dump *to, const dxh_service *service)
 	    service->endpoint, service->client_count, (unsigned long long)service->requests_out,
 	    (unsigned long long)service->bytes_out, service->leaving ? ", closing" : "");
 	for (uint32_t i = 0; i < service->bucket_count; i++)
-		for (const dxi_client *client = service->buckets[i];
-		     client && to->shown++ < OPERATIONS_SHOWN; client = client->next_in_bucket)
-			say_client(to, client);
+		for (const dxi_client *client = service->buckets[i]; client;
+		     client = client->next_in_bucket)
+			if (shows_one_more(to))
+				say_client(to, client);
 }
 
 static dxh_status write_all(void *context)
@@ -131,8 +140,8 @@ static dxh_status write_all(void *context)
 		say_peer(to, peer);
 	for (const dxh_service *service = hub->services; service; service = service->next)
 		say_service(to, service);
-	if (to->shown > OPERATIONS_SHOWN)
-		say(to, "  and %u more", to->shown - OPERATIONS_SHOWN);
+	if (to->shown > SHOWN_MAX)
+		say(to, "  and %u more operations and clients", to->shown - SHOWN_MAX);
 	return DXH_OK;
 }
 

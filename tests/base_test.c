@@ -144,6 +144,66 @@ Test(status, the_log_goes_where_it_is_sent_up_to_its_level, .timeout = 5)
 	dxi_log(DXH_LOG_ERROR, "nobody hears");
 }
 
+/* One line is one line, whatever a stranger says. */
+Test(status, a_line_of_the_log_has_no_control_characters, .timeout = 5)
+{
+	dxh_log_set(DXH_LOG_DEBUG, keep, &logged_level);
+	dxi_log(DXH_LOG_DEBUG, "a\n%s\r", "b\033[2J\x7f");
+	cr_expect_str_eq(logged, "a?b?[2J??");
+	cr_expect_eq(logged_level, DXH_LOG_DEBUG);
+}
+
+static void keep_longest(void *context, dxh_log_level level, const char *line)
+{
+	(void)level;
+	if (strlen(line) > *(size_t *)context) {
+		*(size_t *)context = strlen(line);
+		snprintf(logged, sizeof logged, "%s", line);
+	}
+}
+
+/* However many come, each is told or counted in the next that is. */
+Test(status, the_line_after_a_flood_tells_how_many_were_left_out, .timeout = 10)
+{
+	int64_t deadline_ns = dxh_in_ms(8000);
+	unsigned long long left_out = 0;
+	size_t longest = 0;
+
+	dxh_log_set(DXH_LOG_INFO, keep_longest, &longest);
+	while (left_out == 0 && dxh_now_ns() < deadline_ns) {
+		dxi_log(DXH_LOG_INFO, "again");
+		sscanf(logged, "again (%llu more such lines left out)", &left_out);
+	}
+	cr_expect_gt(left_out, 0);
+}
+
+/* What goes to standard error when nobody has asked for lines. */
+Test(status, errors_and_warnings_go_to_standard_error_by_default, .timeout = 10)
+{
+	char heard[200] = "";
+	size_t count = 0;
+	ssize_t more;
+	int ends[2];
+	pid_t child;
+
+	cr_assert_eq(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		dxi_log(DXH_LOG_ERROR, "one");
+		dxi_log(DXH_LOG_WARNING, "two");
+		dxi_log(DXH_LOG_INFO, "three");
+		dxi_log(DXH_LOG_DEBUG, "four");
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((more = read(ends[0], heard + count, sizeof heard - 1 - count)) > 0)
+		count += (size_t)more;
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+	cr_expect_str_eq(heard, "dxh: error: one\ndxh: two\n");
+	close(ends[0]);
+}
+
 Test(clock, deadlines_neither_overflow_nor_lie_in_the_past, .timeout = 5)
 {
 	int64_t now_ns = dxh_now_ns();

@@ -4,9 +4,12 @@
 #include "tests/support/pair.h"
 
 #include "runtime/latency.h"
+#include "runtime/peer.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void setup(void)
 {
@@ -123,15 +126,22 @@ Test(observe, a_dump_names_what_is_open)
 {
 	static text dumped, other;
 	dxh_completion done;
+	unsigned age_ms, left_ms;
+	const char *line;
 
-	must(dxh_post(peer, "hold", "abc", 3, SOON, &done));
+	must(dxh_post(peer, "hold", "abc", 3, dxh_in_ms(20000), &done));
 	test_wait_for(&echo.held_count, 1);
 	must(dxh_hub_dump(hub, append, &dumped));
 	expect_says(&dumped, "1 operations open, 1 completions not released");
 	expect_says(&dumped, dxh_service_endpoint(echo.service));
 	expect_says(&dumped, "ready");
-	expect_says(&dumped, "'hold', 3 bytes: sent");
-	expect_says(&dumped, "ms left");
+	line = strstr(dumped.bytes, "'hold', 3 bytes: sent, ");
+	cr_assert_not_null(line, "%s", dumped.bytes);
+	cr_assert_eq(sscanf(line, "'hold', 3 bytes: sent, %u ms old, %u ms left, attempt 0\n",
+	                    &age_ms, &left_ms),
+	             2, "%s", line);
+	cr_expect_leq(age_ms + left_ms, 20002, "both are of the same operation");
+	cr_expect_geq(age_ms + left_ms, 19000);
 	must(dxh_hub_dump(echo.hub, append, &other));
 	expect_says(&other, "1 clients, 1 requests of ");
 	expect_says(&other, "a client: 1 requests open");
@@ -158,9 +168,112 @@ Test(observe, a_dump_tells_why_there_is_no_connection_and_is_bounded)
 	expect_says(&dumped, "'never', 0 bytes: waiting");
 	expect_says(&dumped, "no deadline");
 	/* In one hub, there is a line for the client of the service. */
-	expect_says(&dumped, test_is_inproc() ? "and 401 more" : "and 400 more");
+	expect_says(&dumped,
+	            test_is_inproc() ? "and 401 more operations" : "and 400 more operations");
 	cr_expect_leq(dumped.lines, 110);
 	must(dxh_peer_close(&lonely));
 	for (int i = 0; i < MANY; i++)
 		must(dxh_release(done[i]));
+}
+
+/* What a stranger answers must not steer the terminal on which it is read. */
+Test(observe, a_dump_has_no_control_characters)
+{
+	static text dumped;
+	dxh_completion done;
+	dxh_peer *lonely;
+	unsigned newlines = 0;
+
+	must(dxh_peer_connect(hub, test_endpoint(), NULL, &lonely));
+	test_wait_state(lonely, DXH_PEER_WAITING);
+	snprintf(lonely->reason, sizeof lonely->reason, "refused:\n\033[31mred");
+	must(dxh_post(lonely, "a\n\033[2Jb", NULL, 0, DXH_FOREVER, &done));
+	must(dxh_hub_dump(hub, append, &dumped));
+	for (const char *at = dumped.bytes; *at; at++)
+		if (*at == '\n')
+			newlines++;
+		else
+			cr_expect_geq((unsigned char)*at, ' ');
+	cr_expect_eq(newlines, dumped.lines);
+	expect_says(&dumped, "refused:??[31mred");
+	expect_says(&dumped, "'a??[2Jb', 0 bytes: waiting");
+	must(dxh_peer_close(&lonely));
+	must(dxh_release(done));
+}
+
+Test(observe, a_dump_tells_flushes_and_what_may_be_sent_again)
+{
+	static text dumped;
+	dxh_completion flush, once, again;
+	dxh_peer *lonely;
+
+	must(dxh_peer_connect(hub, test_endpoint(), NULL, &lonely));
+	must(dxh_post_batch(lonely,
+	                    &(dxh_request_item){.subject = "safe",
+	                                        .deadline_ns = SOON,
+	                                        .flags = DXH_IDEMPOTENT},
+	                    1, NULL, &again));
+	must(dxh_post(lonely, "unsafe", NULL, 0, SOON, &once));
+	must(dxh_flush_post(lonely, DXH_FLUSH_REPLIED, SOON, &flush));
+	must(dxh_hub_dump(hub, append, &dumped));
+	expect_says(&dumped, "2 to be sent, 0 sent");
+	expect_says(&dumped, "flush: waiting, ");
+	expect_says(&dumped, "'safe', 0 bytes: waiting, ");
+	expect_says(&dumped, "attempt 0, idempotent\n");
+	expect_says(&dumped, "'unsafe', 0 bytes: waiting, ");
+	must(dxh_peer_close(&lonely));
+	must(dxh_release(flush));
+	must(dxh_release(again));
+	must(dxh_release(once));
+}
+
+/* ---- where a dump may be asked for ---- */
+
+static dxh_status own_dump, others_dump;
+static text from_callback;
+static _Atomic uint64_t called;
+
+static void dump_both(void *others, const dxh_event *event)
+{
+	(void)event;
+	own_dump = dxh_hub_dump(hub, append, &from_callback);
+	others_dump = dxh_hub_dump(others, append, &from_callback);
+	called++;
+}
+
+Test(observe, a_callback_on_the_io_thread_may_dump_its_own_hub)
+{
+	dxh_completion done;
+	dxh_group *group;
+	dxh_hub *others;
+
+	must(dxh_hub_open(NULL, &others));
+	must(dxh_group_open_inline(dump_both, others, &group));
+	must(dxh_post_to(group, peer, "echo", NULL, 0, SOON, &done));
+	test_wait_for(&called, 1);
+	must(dxh_group_close(&group));
+	cr_expect_eq(own_dump, DXH_OK);
+	cr_expect_eq(others_dump, DXH_EDEADLK);
+	expect_says(&from_callback, " 0 operations open");
+	must(dxh_release(done));
+	must(dxh_hub_close(&others));
+}
+
+Test(observe, a_child_of_fork_is_told_so)
+{
+	static text dumped;
+	dxh_latency latency;
+	dxh_hub_stats stats;
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(dxh_hub_dump(hub, append, &dumped) == DXH_EFORKED &&
+		                      dxh_hub_stats_get(hub, &stats) == DXH_EFORKED &&
+		                      dxh_hub_latency_get(hub, DXH_STAGE_LANE, &latency) ==
+		                              DXH_EFORKED
+		              ? 0
+		              : 1);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0);
 }

@@ -186,13 +186,17 @@ typedef struct dxh_latency {
 /* A snapshot without a lock. Thread: any. Returns: DXH_EINVAL; DXH_EFORKED. */
 DXH_API dxh_status dxh_hub_latency_get(const dxh_hub *hub, dxh_stage stage, dxh_latency *latency);
 
-/* One line without newline; called on the I/O thread. */
+/* One line without newline or other control characters; called on the I/O thread. */
 typedef void (*dxh_dump_fn)(void *context, const char *line);
 
-/* Tell what the hub is doing now: peers with their states and open operations, services
- * with their clients; a hundred of those at the most. The hub stands still meanwhile.
- * Thread: any. Returns: DXH_EINVAL; DXH_EDEADLK on another hub's I/O thread;
- * DXH_EFORKED. */
+/* Tell what the hub is doing now: its peers, each with its state and its open operations
+ * (subject, bytes, state, age, time left until the deadline, attempt), then its services,
+ * each with its clients. Of operations and clients a hundred lines are written, and one
+ * that counts the others. The hub stands still meanwhile.
+ *
+ * Thread:  any, also this hub's I/O thread, in a callback.
+ * Blocks:  until the I/O thread has written it.
+ * Returns: DXH_EINVAL; DXH_EDEADLK on another hub's I/O thread; DXH_EFORKED. */
 DXH_API dxh_status dxh_hub_dump(dxh_hub *hub, dxh_dump_fn write, void *context);
 
 #ifdef __cplusplus
