@@ -151,7 +151,7 @@ Test(hold, a_request_that_was_cut_off_on_its_way_is_executed_on_the_next_connect
 	open_cut(NULL);
 	test_relay_stall_up();
 	done = post(DXH_HOLD);
-	wait_until(test_stats(hub).records_sent == 2); /* HELLO and this one */
+	wait_until(test_stats(hub).records_sent >= 2); /* HELLO and this one */
 	test_relay_cut();
 	request = take();
 	cr_expect_eq(dxh_request_attempt(request), 1);
@@ -363,7 +363,7 @@ Test(hold, what_is_not_kept_any_more_is_told_apart)
 		done[i] = post(DXH_HOLD);
 		must(dxh_request_reply(take(), "x", 1));
 	}
-	wait_until(test_stats(server).replies_sent >= 3);
+	wait_until(test_stats(server).replies_sent == 4);
 	test_relay_cut();
 	/* One of the two was forgotten: the service has another memory now. */
 	for (int i = 0; i < 2; i++)
