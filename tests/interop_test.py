@@ -1,16 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """A client and a service in another language, written from docs/wire-format.md alone, talk
-with this library: the client with `dxh broker`, the service with `dxh ls`.
+with this library: the client with `dxh broker`, the service with `dxh ls` and with a peer.
 
 Usage: interop_test.py BUILD
 """
 
+import ctypes
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import msgpack
 import zmq
@@ -48,8 +51,8 @@ class Client:
             self.waiting = list(wire.parse(self.socket.recv()))
         return self.waiting.pop(0)
 
-    def ask(self, subject, body, ident=1, budget=0):
-        self.send(wire.record(wire.REQUEST, ident, subject, body, budget))
+    def ask(self, subject, body, ident=1, budget=0, attempt=0, flags=0):
+        self.send(wire.record(wire.REQUEST, ident, subject, body, budget, 0, attempt, flags))
         return self.receive()
 
 
@@ -113,6 +116,192 @@ def client_against_the_library(endpoint):
             check(first["kind"] == wire.WELCOME, what + " are not refused")
 
 
+def claim(channel):
+    schema = msgpack.packb({"name": "interop", "zones": []})
+    return msgpack.packb({
+        "channel": channel, "directory": "/dev/shm", "endpoint": "", "epoch": 0,
+        "pid": os.getpid(), "producer": 1, "schema": schema,
+        "schema_hash": hashlib.blake2b(schema, digest_size=32).digest(),
+        "slot_bytes": 64, "slot_count": 4, "stall_ms": 0, "uuid": os.urandom(16)})
+
+
+def repetitions_to_the_library(endpoint):
+    """What a list told before a channel was registered can only come out of the cache."""
+    me = int.from_bytes(os.urandom(8), "little")
+    nothing = msgpack.packb({"after": "", "max": 10})
+
+    def listed(client, ident, attempt, flags):
+        reply = client.ask(b"channel.list", nothing, ident, 0, attempt, flags)
+        check(reply["kind"] == wire.REPLY and reply["id"] == ident, "a list is answered")
+        return msgpack.unpackb(reply["body"])["total"]
+
+    client = Client(endpoint, features=16, incarnation=me)
+    welcome = msgpack.unpackb(client.first["body"])
+    check(welcome["minor"] >= 3 and welcome["features"] & 16, "answers are kept, says WELCOME")
+    memory = welcome["memory"]
+    check(memory != 0, "what is known of a client has a number")
+    for ident, flags in ((1, wire.KEEP | wire.ONCE), (2, wire.KEEP), (3, 0)):
+        check(listed(client, ident, 0, flags) == 0, "no channel is known")
+    check(client.ask(b"channel.register", claim("interop"), 4)["kind"] == wire.REPLY,
+          "a channel is registered")
+    check(listed(client, 5, 0, 0) == 1, "and listed")
+    check(listed(client, 1, 1, wire.KEEP | wire.ONCE) == 0, "a repetition gets the old answer")
+    client.socket.close()
+
+    client = Client(endpoint, features=16, incarnation=me)
+    welcome = msgpack.unpackb(client.first["body"])
+    check(welcome["memory"] == memory, "nothing was forgotten over the reconnect")
+    check(listed(client, 1, 2, wire.KEEP | wire.ONCE) == 0, "also on another connection")
+    check(listed(client, 2, 1, wire.KEEP) == 0, "also if it may be executed twice")
+    check(listed(client, 3, 1, 0) == 1, "what was not kept is executed again")
+    check(listed(client, 6, 1, wire.KEEP | wire.ONCE) == 1, "what never arrived is executed")
+    check(listed(client, 6, 2, wire.KEEP | wire.ONCE) == 1, "and kept")
+    client.send(wire.ack(1, 2, 12345))
+    check(listed(client, 1, 3, wire.KEEP) == 1, "what was acknowledged is not kept")
+    check(listed(client, 1, 0, wire.KEEP) == 1, "attempt 0 is a new request")
+    client.socket.close()
+
+    # A client of an older minor, under the same incarnation: nothing is kept for it.
+    client = Client(endpoint, features=3, minor=2, incarnation=me)
+    welcome = msgpack.unpackb(client.first["body"])
+    check(not welcome["features"] & 16 and welcome["memory"] == 0, "nothing is promised to it")
+    check(listed(client, 2, 2, wire.KEEP) == 1, "and what it repeats is executed")
+    client.send(wire.record(wire.GOODBYE))
+    client.socket.close()
+
+    client = Client(endpoint, features=16, incarnation=me)
+    check(client.ask(b"channel.deregister", msgpack.packb(
+        {"channel": "interop", "pid": os.getpid(), "producer": 1}), 9)["kind"] == wire.REPLY,
+        "the channel is gone again")
+    client.send(wire.record(wire.GOODBYE))
+    client.socket.close()
+    client = Client(endpoint, features=16, incarnation=me)
+    check(msgpack.unpackb(client.first["body"])["memory"] != memory, "GOODBYE: all is forgotten")
+    client.send(wire.record(wire.GOODBYE))
+
+
+class Item(ctypes.Structure):
+    """dxh_request_item."""
+    _fields_ = [("subject", ctypes.c_char_p), ("body", ctypes.c_char_p),
+                ("body_bytes", ctypes.c_size_t), ("deadline_ns", ctypes.c_int64),
+                ("user", ctypes.c_void_p), ("flags", ctypes.c_uint32),
+                ("free_fn", ctypes.c_void_p), ("free_context", ctypes.c_void_p)]
+
+
+class Reply(ctypes.Structure):
+    """dxh_reply."""
+    _fields_ = [("body", ctypes.c_void_p), ("body_bytes", ctypes.c_size_t),
+                ("status", ctypes.c_int), ("certainty", ctypes.c_int)]
+
+
+class Peer:
+    """A peer of the library that posts requests to be held."""
+    HOLD = 8
+
+    def __init__(self, endpoint):
+        self.dxh = ctypes.CDLL(os.path.join(sys.argv[1], "libdxh.so"))
+        self.dxh.dxh_in_ms.restype = ctypes.c_int64
+        self.hub, self.peer = ctypes.c_void_p(), ctypes.c_void_p()
+        check(self.dxh.dxh_hub_open_sized(ctypes.c_size_t(0), None, ctypes.byref(self.hub)) == 0,
+              "a hub opens")
+        check(self.dxh.dxh_peer_connect_sized(ctypes.c_size_t(0), self.hub, endpoint.encode(), None,
+                                              ctypes.byref(self.peer)) == 0, "a peer connects")
+
+    def post(self):
+        done = ctypes.c_uint64()
+        item = Item(b"work", b"x", 1, self.dxh.dxh_in_ms(ctypes.c_int64(20000)), None, self.HOLD)
+        check(self.dxh.dxh_post_batch(self.peer, ctypes.byref(item), ctypes.c_size_t(1), None,
+                                      ctypes.byref(done)) == 0, "a request to be held is posted")
+        return done
+
+    def result(self, done):
+        """(status, certainty) of its end."""
+        reply = Reply()
+        status = self.dxh.dxh_await(done, ctypes.c_int64(2**63 - 1), ctypes.byref(reply))
+        self.dxh.dxh_release(done)
+        return status, reply.certainty
+
+    def close(self):
+        self.dxh.dxh_hub_close(ctypes.byref(self.hub))
+
+
+class Service:
+    """A service of its own, as old or as forgetful as it is made."""
+
+    def __init__(self, port=0, **welcome):
+        self.router = CONTEXT.socket(zmq.ROUTER)
+        self.router.setsockopt(zmq.LINGER, 0)
+        self.router.setsockopt(zmq.RCVTIMEO, 20000)
+        self.welcome = welcome
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.router.bind("tcp://127.0.0.1:%s" % (port or "*"))
+                break
+            except zmq.ZMQError:  # the one before it is closed by another thread
+                if time.monotonic() > deadline:
+                    sys.exit("FAIL the port is never free again")
+        self.endpoint = self.router.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+        self.port = self.endpoint.rpartition(":")[2]
+
+    def receive(self, kind):
+        """The next record of this kind. Greets on the way."""
+        while True:
+            client, data = self.router.recv_multipart()
+            for record in wire.parse(data):
+                if record["kind"] == wire.HELLO:
+                    check(msgpack.unpackb(record["body"])["features"] & 16, "it would acknowledge")
+                    self.router.send_multipart([client, wire.frame(wire.record(
+                        wire.WELCOME, body=wire.hello(window_records=16, **self.welcome)))])
+                if record["kind"] == kind:
+                    return client, record
+
+    def reply(self, client, record):
+        self.router.send_multipart([client, wire.frame(wire.record(wire.REPLY, record["id"]))])
+
+    def again(self, **welcome):
+        """The connection ends; this service, or another one, comes to the same port."""
+        self.router.close()
+        return Service(self.port, **welcome)
+
+
+def repetitions_of_the_library():
+    lost, maybe_executed, replied = 7, 1, 2
+    service = Service(features=0)
+    peer = Peer(service.endpoint)
+    done = peer.post()
+    record = service.receive(wire.REQUEST)[1]
+    check(record["flags"] == 0, "who does not keep answers sees no flags")
+    service = service.again(features=16, memory=77)
+    check(peer.result(done) == (lost, maybe_executed), "and is not asked again")
+
+    done = peer.post()
+    first = service.receive(wire.REQUEST)[1]
+    check(first["flags"] == wire.KEEP | wire.ONCE and first["attempt"] == 0, "hold is ONCE")
+    service = service.again(features=16, memory=77)
+    client, second = service.receive(wire.REQUEST)
+    check((second["id"], second["attempt"], second["flags"], second["body"]) ==
+          (first["id"], 1, first["flags"], first["body"]), "the same again, as attempt 1")
+    service.reply(client, second)
+    check(peer.result(done) == (0, replied), "and answered")
+    check(first["id"] in wire.ids(service.receive(wire.ACK)[1]["body"]), "it is acknowledged")
+
+    for changed, what in (({"features": 16, "memory": 78}, "has forgotten"),
+                          ({"features": 0}, "keeps nothing any more")):
+        done = peer.post()
+        service.receive(wire.REQUEST)
+        service = service.again(**changed)
+        service.receive(wire.HELLO)
+        check(peer.result(done) == (lost, maybe_executed), "not asked again: it " + what)
+        marker = peer.post()
+        client, record = service.receive(wire.REQUEST)
+        check(record["attempt"] == 0, "only what is new is sent")
+        service.reply(client, record)
+        check(peer.result(marker) == (0, replied), "and answered")
+    peer.close()
+    service.router.close()
+
+
 def example_of_the_page(endpoint):
     page = open("docs/wire-format.md").read()
     program = re.search(r"```python\n(.*?)```", page, re.S).group(1)
@@ -170,6 +359,8 @@ def main():
     try:
         check("listening" in broker.stdout.readline(), "the broker listens")
         client_against_the_library(endpoint)
+        repetitions_to_the_library(endpoint)
+        repetitions_of_the_library()
         example_of_the_page(endpoint)
         service_against_the_library()
     finally:
@@ -177,7 +368,7 @@ def main():
         broker.wait()
         os.rmdir(folder)
     print("%d checks" % checks)
-    if checks < 26:
+    if checks < 80:
         sys.exit("FAIL only %d checks were made" % checks)
 
 

@@ -636,6 +636,44 @@ Test(repeat, a_client_that_acknowledges_nothing_holds_no_more_than_its_window)
 	close_service();
 }
 
+/* They come, leave answers behind and die, each under another name. */
+Test(repeat, clients_that_die_one_after_the_other_hold_no_more_than_the_cache)
+{
+	enum { CLIENTS = 60, EACH = 10, ANSWER = 1000, REMEMBERED = 5 };
+	dxh_service_config config = {
+		.clients_max = REMEMBERED, .replies_max = 100, .replies_bytes = 30 * ANSWER};
+	char *body = calloc(1, ANSWER);
+	uint64_t idle_bytes;
+	line *on;
+
+	open_service(&config);
+	on = dial();
+	ask(on, 0, 0, 0);
+	must(dxh_request_reply(take(), body, ANSWER));
+	hear(on);
+	send_record(on, (dxi_record){.kind = DXI_GOODBYE});
+	hang_up(on);
+	on = dial();
+	idle_bytes = stats().memory_bytes;
+	for (uint64_t i = 1; i <= CLIENTS; i++) {
+		hang_up(on);
+		on = dial_as(ME + i, FEATURES);
+		for (uint64_t id = 1; id <= EACH; id++) {
+			ask(on, id, ONCE, 0);
+			must(dxh_request_reply(take(), body, ANSWER));
+			cr_assert_eq(hear(on).kind, DXI_REPLY);
+			cr_assert_lt(stats().memory_bytes, idle_bytes + 32 * ANSWER +
+			                                           (100 + 2) * 200 +
+			                                           (2 * REMEMBERED + 1) * 300);
+		}
+	}
+	/* Those here, and as many that are gone. */
+	cr_expect_geq(stats().replies_forgotten, (CLIENTS - 2 * REMEMBERED) * EACH);
+	hang_up(on);
+	free(body);
+	close_service();
+}
+
 Test(repeat, acks_that_make_no_sense_harm_nobody)
 {
 	line *on;
