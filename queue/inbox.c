@@ -54,12 +54,12 @@ uint32_t dxi_inbox_count(const dxi_inbox *inbox)
 	return ck_ring_size(&inbox->ring);
 }
 
-void dxi_inbox_signal(dxi_inbox *inbox)
+bool dxi_inbox_signal(dxi_inbox *inbox)
 {
 	uint32_t count = inbox->unsignalled;
 
 	if (count == 0)
-		return;
+		return false;
 	inbox->unsignalled = 0;
 	/* seq_cst on both sides: Dekker with `waiters` in take(). The ring's own
 	 * stores come before this RMW. */
@@ -67,6 +67,7 @@ void dxi_inbox_signal(dxi_inbox *inbox)
 	if (atomic_load(&inbox->waiters) > 0)
 		dxi_futex_wake(&inbox->word, count > INT_MAX ? INT_MAX : (int)count,
 		               DXI_FUTEX_PRIVATE);
+	return true;
 }
 
 static bool try_take(dxi_inbox *inbox, void **item)

@@ -27,8 +27,9 @@ bool dxi_inbox_put(dxi_inbox *inbox, void *item);
 /* Items in it, about: others may take meanwhile. Thread: any. */
 uint32_t dxi_inbox_count(const dxi_inbox *inbox);
 
-/* Wake takers for what was put since the last signal. Thread: the one who puts. */
-void dxi_inbox_signal(dxi_inbox *inbox);
+/* Wake takers for what was put since the last signal; false: nothing was. Thread: the
+ * one who puts. */
+bool dxi_inbox_signal(dxi_inbox *inbox);
 
 /* Thread: any. DXH_EWAIT: the deadline passed; DXH_ECLOSED. */
 dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);

@@ -405,7 +405,8 @@ size_t dxi_service_answer(dxh_service *service)
 	size_t frames = 0;
 
 	dxi_service_refill(service);
-	dxi_inbox_signal(service->inbox);
+	if (dxi_inbox_signal(service->inbox))
+		dxi_service_ring(service);
 	/* A frame each, in turn: a client with many answers does not hold up others. */
 	while (service->answering.first && frames < FRAMES_PER_LOOK) {
 		dxi_client *client = service->answering.first;

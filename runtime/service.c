@@ -7,9 +7,11 @@
 #include "base/futex.h"
 #include "base/probe.h"
 #include "base/status.h"
+#include "queue/doorbell.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	INBOX_DEFAULT = 8192,
@@ -106,6 +108,7 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 	if (!service)
 		return dxi_fail(DXH_ENOMEM, "no memory for a service");
 	service->hub = hub;
+	atomic_init(&service->fd, -1);
 	service->config = *config;
 	dxi_credit_init(&service->publications, (dxi_amount){.things = config->publish_max});
 	service->refill.kind = DXI_TASK_REFILL;
@@ -133,6 +136,10 @@ static dxh_status make_service(dxh_hub *hub, const dxh_service_config *config, d
 
 void dxi_service_destroy(dxh_service *service)
 {
+	int fd = atomic_load_explicit(&service->fd, memory_order_relaxed);
+
+	if (fd != -1)
+		close(fd);
 	dxi_reply_cache_fini(&service->cache);
 	dxi_inbox_free(service->inbox);
 	dxi_curve_wipe(&service->curve);
@@ -280,9 +287,40 @@ dxh_status dxh_service_stop(dxh_service *service)
 	if (!service)
 		return dxi_fail(DXH_EINVAL, "the service is NULL");
 	status = dxi_hub_check_process(service->hub);
-	if (status == DXH_OK)
+	if (status == DXH_OK) {
 		dxi_inbox_stop(service->inbox);
+		dxi_service_ring(service);
+	}
 	return status;
+}
+
+void dxi_service_ring(dxh_service *service)
+{
+	/* acquire: pairs with the release in dxh_service_fd(). */
+	int fd = atomic_load_explicit(&service->fd, memory_order_acquire);
+
+	if (fd != -1)
+		dxi_doorbell_ring(fd);
+}
+
+int dxh_service_fd(dxh_service *service)
+{
+	int fd, none = -1;
+
+	if (!service || dxi_hub_check_process(service->hub) != DXH_OK)
+		return -1;
+	fd = atomic_load_explicit(&service->fd, memory_order_acquire);
+	if (fd != -1 || dxi_doorbell_open(&fd) != DXH_OK)
+		return fd;
+	/* acq_rel: pairs with the acquire in dxi_service_ring(). Two threads may ask at
+	 * once. */
+	if (!atomic_compare_exchange_strong_explicit(&service->fd, &none, fd, memory_order_acq_rel,
+	                                             memory_order_acquire)) {
+		close(fd);
+		return none;
+	}
+	dxi_doorbell_ring(fd); /* something may wait already */
+	return fd;
 }
 
 const char *dxh_service_endpoint(const dxh_service *service)
@@ -315,17 +353,33 @@ static dxh_status refill_on_io_thread(void *service)
 	return DXH_OK;
 }
 
+/* Take one that is in the inbox; the descriptor is cleared when there is none: what comes
+ * behind that rings again. */
+static dxh_status take_from_inbox(dxh_service *service, int64_t deadline_ns, void **item)
+{
+	int fd = atomic_load_explicit(&service->fd, memory_order_acquire);
+	dxh_status status;
+
+	if (fd == -1)
+		return dxi_inbox_take(service->inbox, deadline_ns, item);
+	status = dxi_inbox_take(service->inbox, DXH_NOW, item);
+	if (status != DXH_EWAIT)
+		return status;
+	dxi_doorbell_clear(fd);
+	return dxi_inbox_take(service->inbox, deadline_ns, item);
+}
+
 /* Take one. What waits behind the inbox has come as well: a worker that does not
  * want to wait any longer waits for the I/O thread to hand it on, and for nothing
  * else. */
 static dxh_status take(dxh_service *service, int64_t deadline_ns, dxh_request **taken)
 {
 	void *item;
-	dxh_status status = dxi_inbox_take(service->inbox, deadline_ns, &item);
+	dxh_status status = take_from_inbox(service, deadline_ns, &item);
 
 	while (status == DXH_EWAIT && atomic_load(&service->more_waits) &&
 	       dxi_hub_call(service->hub, refill_on_io_thread, service) == DXH_OK)
-		status = dxi_inbox_take(service->inbox, DXH_NOW, &item);
+		status = take_from_inbox(service, DXH_NOW, &item);
 	if (status == DXH_OK) {
 		*taken = item;
 		ask_for_more(service);

@@ -69,6 +69,7 @@ struct dxh_service {
 	dxh_hub *hub;
 	dxh_service_config config;
 	dxi_inbox *inbox;
+	_Atomic int fd; /* -1 until asked for; release / acquire */
 	dxi_handlers handlers;
 	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as bound */
 	dxi_curve curve;                           /* constant */
@@ -115,6 +116,9 @@ enum { DXI_FAREWELL_NS = 200000000 };
  * left, or the deadline. Not on the I/O thread. */
 void dxi_service_begin_leave(dxh_service *service);
 void dxi_service_await_leave(dxh_service *service, int64_t deadline_ns);
+
+/* Make the descriptor readable, if somebody has asked for it. Thread: any. */
+void dxi_service_ring(dxh_service *service);
 
 /* The memory of one that does not listen, or no more. */
 void dxi_service_destroy(dxh_service *service);

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 #: So many tests the binding has at least.
-FLOOR = 95
+FLOOR = 130
 
 BUILD = os.path.abspath(sys.argv[1])
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

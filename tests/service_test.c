@@ -3,6 +3,7 @@
 /* Also run over inproc, see test_hub_open(). */
 #include "tests/support/pair.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -140,6 +141,58 @@ Test(service, closing_it_answers_what_is_open, .timeout = 30)
 	must(dxh_request_reply(request, NULL, 0)); /* nobody waits for it any more */
 	must(dxh_release(received));
 	must(dxh_release(waiting));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd wanted = {.fd = fd, .events = POLLIN};
+
+	return poll(&wanted, 1, 0) == 1;
+}
+
+static void wait_until_readable(int fd)
+{
+	struct pollfd wanted = {.fd = fd, .events = POLLIN};
+
+	cr_assert_eq(poll(&wanted, 1, 20000), 1);
+}
+
+Test(service, its_descriptor_tells_of_requests_and_of_the_stop, .timeout = 30)
+{
+	enum { COUNT = 3000 }; /* more than are handed on at once */
+	dxh_hub *server;
+	dxh_service *service;
+	dxh_completion done[COUNT];
+	dxh_request *request;
+	int fd, received = 0;
+
+	must(test_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	must(test_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	fd = dxh_service_fd(service);
+	cr_assert_geq(fd, 0);
+	cr_expect_eq(dxh_service_fd(service), fd);
+	must_be(dxh_service_receive(service, DXH_NOW, &request), DXH_EWAIT, NULL);
+	cr_expect_not(is_readable(fd), "nothing has come yet");
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
+	while (received < COUNT) {
+		wait_until_readable(fd);
+		for (; dxh_service_receive(service, DXH_NOW, &request) == DXH_OK; received++)
+			must(dxh_request_reply(request, NULL, 0));
+	}
+	cr_expect_not(is_readable(fd), "all was taken");
+	for (int i = 0; i < COUNT; i++) {
+		must(dxh_await(done[i], SOON, NULL));
+		must(dxh_release(done[i]));
+	}
+	must(dxh_service_stop(service));
+	cr_expect(is_readable(fd));
+	must_be(dxh_service_receive(service, DXH_NOW, &request), DXH_ECLOSED, NULL);
+	cr_expect_eq(dxh_service_fd(NULL), -1);
 	must(test_hub_close(&hub));
 	must(test_hub_close(&server));
 }

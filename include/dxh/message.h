@@ -327,6 +327,11 @@ DXH_API const char *dxh_service_endpoint(const dxh_service *service);
 DXH_API DXH_NODISCARD dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns,
                                                      dxh_request **request);
 
+/* A descriptor that is readable while something waits to be received, and once the service was
+ * stopped, for epoll and its kin: when it is, receive with DXH_NOW until that says DXH_EWAIT.
+ * Thread: any. Owner: the service; never read or close it. -1 on failure. */
+DXH_API int dxh_service_fd(dxh_service *service);
+
 /* What was received. Thread: owner. Owner: the request; valid until it is
  * answered or released. */
 DXH_API const char *dxh_request_subject(const dxh_request *request);

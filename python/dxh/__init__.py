@@ -33,6 +33,7 @@ from .producer import Producer, Writing
 from .schema import FieldFacts, Latch, Struct, field, field_facts
 from .service import LATER, Request, Service
 from .status import Certainty, FlushLevel, PeerState, Status
+from .subscription import Note, Subscription
 from .views import View
 from .zones import Atomic, LatchZone, Zone, Zones
 
@@ -63,6 +64,7 @@ __all__ = [
     "LatchZone",
     "Liveness",
     "Looking",
+    "Note",
     "Peer",
     "PeerState",
     "Producer",
@@ -71,6 +73,7 @@ __all__ = [
     "Start",
     "Status",
     "Struct",
+    "Subscription",
     "View",
     "Waited",
     "Writing",

@@ -20,7 +20,7 @@ from .errors import (
 )
 from .item import Item, slot_shape
 from .local import Local
-from .loops import readable
+from .loops import Descriptor
 from .schema import read_schema
 from .views import View, view_of
 from .zones import Zones
@@ -75,6 +75,7 @@ class Consumer(Local):
         #: The zones, by attribute.
         self.zones = Zones(native, schema.zones, writable)
         self._shape = slot_shape(schema.slot, native.info()["slot_bytes"])
+        self._fd: Descriptor | None = None
         self._gone: tuple[type[Exception], int] | None = None  # what read_async() has told
 
     @property
@@ -140,12 +141,17 @@ class Consumer(Local):
 
     # ---- in an event loop ----
 
+    def _descriptor(self) -> Descriptor:
+        if self._fd is None:
+            self._fd = Descriptor(self._native.fd())
+        return self._fd
+
     async def read_async(self) -> Item[npt.NDArray[Any]]:
         """:meth:`read` in an event loop; cancel it to stop waiting, or use ``asyncio.wait_for``.
 
         What says that the producer is gone is raised once; after that it waits for a successor.
         """
-        fd = self._native.fd()
+        descriptor = self._descriptor()
         while True:
             try:
                 item = self.read(0)
@@ -159,7 +165,7 @@ class Consumer(Local):
             else:
                 self._gone = None
                 return item
-            await readable(fd)
+            await descriptor.readable()
 
     async def __aiter__(self) -> AsyncIterator[Item[npt.NDArray[Any]]]:
         """Copies of the items, until the producer closes."""
@@ -193,6 +199,8 @@ class Consumer(Local):
 
     def close(self) -> None:
         """Detach; views and zones end. A second time does nothing."""
+        if self._fd is not None:
+            self._fd.close()
         self._native.close()
 
     def __enter__(self) -> Consumer:

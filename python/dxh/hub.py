@@ -87,6 +87,8 @@ class Hub(Local):
             reconnect_max,
             sample_one_in,
         )
+        self._peers: "weakref.WeakSet[Peer]" = weakref.WeakSet()
+        self._services: "weakref.WeakSet[Service]" = weakref.WeakSet()
         self._ends: "weakref.WeakSet[Producer | Consumer]" = weakref.WeakSet()
         self._brokers: "weakref.WeakSet[Broker]" = weakref.WeakSet()
         #: The peer of the broker; ``None`` without one.
@@ -144,7 +146,9 @@ class Hub(Local):
             round(linger * 1e6),
             drop_oldest,
         )
-        return Peer(native, endpoint)
+        peer = Peer(native, endpoint)
+        self._peers.add(peer)
+        return peer
 
     def serve(
         self,
@@ -186,7 +190,9 @@ class Hub(Local):
             allow_file,
             allow_any,
         )
-        return Service(native)
+        service = Service(native)
+        self._services.add(service)
+        return service
 
     # ---- blocks and channels ----
 
@@ -351,8 +357,11 @@ class Hub(Local):
         """Close it with its peers, services, producers and consumers; requests still open end as
         :class:`dxh.ClosedError`. A second time does nothing."""
         _open_hubs.discard(self)
-        for end in list(self._ends):
-            end.close()
+        # Whoever waits in an event loop has to be told before the descriptors go.
+        opened: list[Producer | Consumer | Service | Peer]
+        opened = [*self._ends, *self._services, *self._peers]
+        for each in opened:
+            each.close()
         for broker in list(self._brokers):
             broker.stop()
         self._native.close()

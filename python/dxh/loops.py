@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
+from typing import Callable
 
 from . import _native
+from .errors import ClosedError
 
 
 class LoopGroup:
@@ -45,17 +48,70 @@ def group_of_running_loop() -> LoopGroup | None:
     return group
 
 
-async def readable(fd: int) -> None:
-    """Return once the descriptor is readable."""
-    loop = asyncio.get_running_loop()
-    future: "asyncio.Future[None]" = loop.create_future()
+class Descriptor:
+    """A descriptor of the library that tasks wait for, of any event loop."""
 
-    def on_readable() -> None:
-        if not future.done():
-            future.set_result(None)
+    __slots__ = ("_fd", "_is_closed", "_waiting")
 
-    loop.add_reader(fd, on_readable)
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._is_closed = False
+        self._waiting: dict[asyncio.AbstractEventLoop, list["asyncio.Future[None]"]] = {}
+
+    async def readable(self) -> None:
+        """Return once it is readable, or is being closed; raises after that."""
+        if self._is_closed:
+            raise ClosedError("DXH_ECLOSED: it was closed")
+        loop = asyncio.get_running_loop()
+        future: "asyncio.Future[None]" = loop.create_future()
+        waiting = self._waiting.setdefault(loop, [])
+        if not waiting:
+            loop.add_reader(self._fd, self._wake, loop)
+        waiting.append(future)
+        try:
+            await future
+        finally:
+            if future in waiting:  # cancelled
+                waiting.remove(future)
+                if not waiting:
+                    self._forget(loop)
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._waiting.pop(loop, None) is not None:
+            loop.remove_reader(self._fd)
+
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting = self._waiting.get(loop, [])
+        self._forget(loop)
+        while waiting:
+            future = waiting.pop()
+            if not future.done():
+                future.set_result(None)
+
+    def close(self) -> None:
+        """Before it is closed: tasks look once more, and find out."""
+        self._is_closed = True
+        for loop in list(self._waiting):
+            if loop is asyncio._get_running_loop():
+                self._wake(loop)
+            elif not loop.is_closed():
+                _run_in(loop, self._wake)
+
+
+def _run_in(
+    loop: asyncio.AbstractEventLoop, call: Callable[[asyncio.AbstractEventLoop], None]
+) -> None:
+    """Have a loop of another thread do it, and wait for that."""
+    done = threading.Event()
+
+    def run() -> None:
+        call(loop)
+        done.set()
+
     try:
-        await future
-    finally:
-        loop.remove_reader(fd)
+        loop.call_soon_threadsafe(run)
+    except RuntimeError:
+        return  # closed meanwhile
+    while not done.wait(0.1):
+        if loop.is_closed() or not loop.is_running():
+            return

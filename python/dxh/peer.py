@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Iterable
 
 from . import _native
 from .completion import Completion
 from .local import Local
 from .loops import group_of_running_loop
 from .status import FlushLevel, PeerState
+from .subscription import Subscription
 
 if TYPE_CHECKING:
     from .buffers import Buffer
@@ -26,10 +28,11 @@ class Peer(Local):
     copied before the call returns. Subjects are 1 to 255 bytes of UTF-8.
     """
 
-    __slots__ = ("_native", "endpoint", "__weakref__")
+    __slots__ = ("_native", "_subscriptions", "endpoint", "__weakref__")
 
     def __init__(self, native: _native.Peer, endpoint: str) -> None:
         self._native = native
+        self._subscriptions: "weakref.WeakSet[Subscription]" = weakref.WeakSet()
         #: The endpoint that it was connected to.
         self.endpoint = endpoint
 
@@ -61,6 +64,24 @@ class Peer(Local):
         )
         return Completion(native, group, self._native)
 
+    def request_many(
+        self,
+        requests: Iterable[tuple[str, Buffer | None]],
+        *,
+        timeout: float | None = None,
+        idempotent: bool = False,
+    ) -> list[Completion]:
+        """Post many requests, (subject, body), with one hand-over: all of them or none. Raises as
+        :meth:`request`."""
+        group = group_of_running_loop()
+        posted = self._native.post_many(
+            list(requests),
+            timeout,
+            _IDEMPOTENT if idempotent else 0,
+            None if group is None else group.native,
+        )
+        return [Completion(native, group, self._native) for native in posted]
+
     def call(
         self,
         subject: str,
@@ -91,6 +112,17 @@ class Peer(Local):
         """
         self._native.flush(int(level), timeout)
 
+    def subscribe(
+        self, prefix: str = "", *, inbox_max: int = 0, inbox_bytes: int = 0
+    ) -> Subscription:
+        """Subscribe to all topics of the service that begin with ``prefix``; again by itself after
+        each reconnect. Returns at once, see :meth:`dxh.Subscription.confirm`. What finds no room among
+        ``inbox_max`` notes or ``inbox_bytes`` that wait (0: the default) is lost, and counted."""
+        native = _native.Subscription(self._native, prefix, inbox_max, inbox_bytes)
+        made = Subscription(native, self)
+        self._subscriptions.add(made)
+        return made
+
     @property
     def state(self) -> PeerState:
         """Of its connection, now."""
@@ -99,4 +131,6 @@ class Peer(Local):
     def close(self) -> None:
         """Close the connection: what is open ends as :class:`dxh.ClosedError`. A second time
         does nothing."""
+        for each in list(self._subscriptions):
+            each.close()
         self._native.close()

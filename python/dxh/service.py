@@ -9,6 +9,7 @@ import logging
 import threading
 from typing import (
     TYPE_CHECKING,
+    AsyncIterator,
     Awaitable,
     Callable,
     Final,
@@ -18,8 +19,9 @@ from typing import (
 )
 
 from . import _native
-from .errors import ClosedError, Error, StateError
+from .errors import ClosedError, Error, StateError, WaitTimeoutError
 from .local import Local
+from .loops import Descriptor
 from .status import Status
 
 if TYPE_CHECKING:
@@ -138,6 +140,7 @@ class Service(Local):
         self._native = native
         self._handlers: dict[str, Handler] = {}
         self._threads: list[threading.Thread] = []
+        self._fd: Descriptor | None = None
 
     @property
     def endpoint(self) -> str:
@@ -234,10 +237,28 @@ class Service(Local):
         """
         return Request(self._native.receive(timeout))
 
+    def _descriptor(self) -> Descriptor:
+        if self._fd is None:
+            self._fd = Descriptor(self._native.fd())
+        return self._fd
+
     async def receive_async(self) -> Request:
         """The same in an event loop."""
-        loop = asyncio.get_running_loop()
-        return Request(await loop.run_in_executor(None, self._native.receive, None))
+        descriptor = self._descriptor()
+        while True:
+            try:
+                return Request(self._native.receive(0))
+            except WaitTimeoutError:
+                await descriptor.readable()
+
+    async def __aiter__(self) -> AsyncIterator[Request]:
+        """What comes, until it is stopped."""
+        while True:
+            try:
+                received = [await self.receive_async()]
+            except ClosedError:
+                return
+            yield received.pop()
 
     def __iter__(self) -> Iterator[Request]:
         """What comes, until it is stopped."""
@@ -269,6 +290,8 @@ class Service(Local):
     def close(self) -> None:
         """Stop listening; what was not answered is answered with an error."""
         self.stop()
+        if self._fd is not None:
+            self._fd.close()
         self._native.close()
 
     def __enter__(self) -> Service:

@@ -62,6 +62,8 @@ static PyObject *hub_close(PyObject *object, PyObject *unused)
 	self->door.closing = true;
 	if (!dxn_door_is_forked(&self->door))
 		dxn_services_stop(self);
+	if (!dxn_door_is_forked(&self->door))
+		dxn_subscriptions_stop(self, NULL);
 	dxn_door_close(&self->door);
 	closing = self->hub;
 	self->hub = NULL;

@@ -48,6 +48,7 @@ static const struct type {
 	{"Peer", &dxn_peer_type},
 	{"Completion", &dxn_completion_type},
 	{"Group", &dxn_group_type},
+	{"Subscription", &dxn_subscription_type},
 	{"Service", &dxn_service_type},
 	{"Request", &dxn_request_type},
 	{"Broker", &dxn_broker_type},

@@ -203,6 +203,13 @@ void dxn_group_forget(PyObject *group, PyObject *completion);
 /* Stop all of a hub's, so that no thread waits in one. */
 void dxn_services_stop(dxn_hub *hub);
 
+/* ---- subscriptions: subscription.c ---- */
+
+extern PyTypeObject dxn_subscription_type;
+
+/* Stop those of a peer, or with NULL all of a hub. */
+void dxn_subscriptions_stop(dxn_hub *hub, const dxn_peer *peer);
+
 /* The pointer of an object was made invalid by its hub's end. */
 bool dxn_hub_is_closed(const dxn_hub *self);
 

@@ -99,6 +99,8 @@ static PyObject *peer_close(PyObject *object, PyObject *unused)
 	if (!self->peer || self->door.closing || dxn_hub_is_closed(self->hub))
 		Py_RETURN_NONE;
 	dxn_door_enter(&self->hub->door);
+	if (!dxn_door_is_forked(&self->door))
+		dxn_subscriptions_stop(self->hub, self);
 	dxn_door_close(&self->door);
 	closing = self->peer;
 	self->peer = NULL;
@@ -227,6 +229,123 @@ static PyObject *peer_post(PyObject *object, PyObject *const *arguments, Py_ssiz
 	return (PyObject *)made;
 }
 
+/* ---- many ---- */
+
+/* Requests that are posted with one hand-over. */
+typedef struct parcel {
+	dxh_peer *peer;
+	dxh_group *group;
+	dxh_request_item *items;
+	Py_buffer *bodies;
+	dxh_completion *done;
+	size_t count;
+} parcel;
+
+static dxh_status post_many_step(void *context, int64_t unused)
+{
+	parcel *what = context;
+
+	(void)unused;
+	return dxh_post_batch(what->peer, what->items, what->count, what->group, what->done);
+}
+
+static bool read_request(PyObject *pair, dxh_request_item *item, Py_buffer *body)
+{
+	PyObject *subject, *bytes;
+
+	if (!PyArg_ParseTuple(pair, "OO:request", &subject, &bytes))
+		return false;
+	item->subject = dxn_text(subject);
+	if (!item->subject || !dxn_bytes(bytes, body))
+		return false;
+	item->body = body->buf;
+	item->body_bytes = (size_t)body->len;
+	return true;
+}
+
+/* A completion for each, which `items` know and the group expects. NULL: raised. */
+static PyObject *expect_all(PyObject *group, const parcel *what)
+{
+	PyObject *list = PyList_New((Py_ssize_t)what->count);
+	dxn_completion *made;
+
+	for (size_t i = 0; list && i < what->count; i++) {
+		made = dxn_completion_new(group);
+		what->items[i].user = made;
+		if (made)
+			PyList_SET_ITEM(list, (Py_ssize_t)i, (PyObject *)made);
+		if (!made || (group && !dxn_group_expect(group, (PyObject *)made)))
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+static PyObject *post_all(dxn_peer *self, parcel *what, PyObject *group)
+{
+	PyObject *list = expect_all(group, what);
+	dxh_status status;
+	bool went;
+
+	if (!list)
+		return NULL;
+	dxn_peer_enter(self);
+	went = dxn_wait(post_many_step, what, DXH_NOW, &status);
+	dxn_peer_leave(self);
+	if (went && status != DXH_OK)
+		dxn_raise(status);
+	for (size_t i = 0; i < what->count; i++)
+		if (went && status == DXH_OK)
+			((dxn_completion *)what->items[i].user)->handle = what->done[i];
+		else if (group)
+			dxn_group_forget(group, what->items[i].user);
+	if (!went || status != DXH_OK)
+		Py_CLEAR(list);
+	return list;
+}
+
+/* post_many(list of (subject, body), timeout, flags, group or None) */
+static PyObject *peer_post_many(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
+{
+	dxn_peer *self = (dxn_peer *)object;
+	parcel what = {.peer = dxn_peer_open_of(self)};
+	PyObject *list = NULL, *group;
+	int64_t deadline_ns;
+	uint32_t flags;
+	size_t read = 0;
+
+	if (!what.peer || !dxn_arguments("post_many", count, 4))
+		return NULL;
+	if (!PyList_CheckExact(arguments[0]) || PyList_GET_SIZE(arguments[0]) == 0)
+		return PyList_New(0);
+	flags = (uint32_t)PyLong_AsUnsignedLong(arguments[2]);
+	group = arguments[3] == Py_None ? NULL : arguments[3];
+	what.group = group ? dxn_group_of(group) : dxn_home_group();
+	if (PyErr_Occurred() || !what.group || !dxn_deadline(arguments[1], &deadline_ns))
+		return NULL;
+	what.count = (size_t)PyList_GET_SIZE(arguments[0]);
+	what.items = PyMem_Calloc(what.count, sizeof *what.items);
+	what.bodies = PyMem_Calloc(what.count, sizeof *what.bodies);
+	what.done = PyMem_Calloc(what.count, sizeof *what.done);
+	if (!what.items || !what.bodies || !what.done)
+		PyErr_NoMemory();
+	else
+		for (; read < what.count; read++) {
+			what.items[read].deadline_ns = deadline_ns;
+			what.items[read].flags = flags;
+			if (!read_request(PyList_GET_ITEM(arguments[0], (Py_ssize_t)read),
+			                  &what.items[read], &what.bodies[read]))
+				break;
+		}
+	if (what.done && read == what.count)
+		list = post_all(self, &what, group);
+	while (read-- > 0)
+		dxn_bytes_done(&what.bodies[read]);
+	PyMem_Free(what.items);
+	PyMem_Free(what.bodies);
+	PyMem_Free(what.done);
+	return list;
+}
+
 /* call(subject, body, timeout, flags): post, await, take. */
 static PyObject *peer_call(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
@@ -324,11 +443,9 @@ static void peer_dealloc(PyObject *object)
 		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
 	}
 static PyMethodDef peer_methods[] = {
-	FAST("post", peer_post),
-	FAST("call", peer_call),
-	FAST("notify", peer_notify),
-	FAST("flush", peer_flush),
-	{"close", peer_close, METH_NOARGS, NULL},
+	FAST("post", peer_post),   FAST("post_many", peer_post_many),
+	FAST("call", peer_call),   FAST("notify", peer_notify),
+	FAST("flush", peer_flush), {"close", peer_close, METH_NOARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };
 

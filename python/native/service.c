@@ -123,7 +123,7 @@ static PyObject *service_stop(PyObject *object, PyObject *unused)
 	dxn_service *self = (dxn_service *)object;
 
 	(void)unused;
-	if (is_closed(self))
+	if (is_closed(self) || dxn_door_is_forked(&self->door))
 		Py_RETURN_NONE;
 	return dxn_none_or_raise(dxh_service_stop(self->service));
 }
@@ -153,6 +153,17 @@ static PyObject *service_endpoint(PyObject *object, void *unused)
 
 	(void)unused;
 	return service ? PyUnicode_FromString(dxh_service_endpoint(service)) : NULL;
+}
+
+static PyObject *service_fd(PyObject *object, PyObject *unused)
+{
+	dxh_service *service = open_of((dxn_service *)object);
+	int fd = service ? dxh_service_fd(service) : -1;
+
+	(void)unused;
+	if (service && fd == -1)
+		return dxn_raise(DXH_ELIMIT);
+	return service ? PyLong_FromLong(fd) : NULL;
 }
 
 /* publish(topic, body) */
@@ -248,11 +259,9 @@ static void service_dealloc(PyObject *object)
 		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
 	}
 static PyMethodDef service_methods[] = {
-	{"receive", service_receive, METH_O, NULL},
-	FAST("publish", service_publish),
-	{"stop", service_stop, METH_NOARGS, NULL},
-	{"close", service_close, METH_NOARGS, NULL},
-	{NULL, NULL, 0, NULL},
+	{"receive", service_receive, METH_O, NULL},  FAST("publish", service_publish),
+	{"fd", service_fd, METH_NOARGS, NULL},       {"stop", service_stop, METH_NOARGS, NULL},
+	{"close", service_close, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef service_getset[] = {
@@ -413,7 +422,7 @@ static PyObject *request_release(PyObject *object, PyObject *unused)
 
 	(void)unused;
 	self->request = NULL;
-	if (request)
+	if (request && !dxn_door_is_forked(&self->service->door))
 		dxh_request_release(request);
 	Py_RETURN_NONE;
 }

@@ -1,0 +1,194 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What Python pays: requests and frames of this binding beside those of pyzmq.
+
+Client and server are two processes; the two libraries take turns in short rounds, so that noise
+meets both. Printed are medians and their ratio.
+
+Usage: PYTHONPATH=build/python python/bench/cost.py [ROUNDS]
+"""
+
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+import numpy as np
+import zmq
+
+import dxh
+
+BODY = b"x" * 32
+REQUESTS = 200  # of a round
+FRAMES = 20
+FRAME = np.dtype(("u1", (1 << 20,)))
+
+
+# ---- the other process -----------------------------------------------------------------------
+
+
+def serve_dxh(endpoint):
+    with dxh.Hub() as hub:
+        for request in hub.serve(endpoint):
+            request.reply(request.body)
+
+
+def serve_zmq(endpoint):
+    socket = zmq.Context.instance().socket(zmq.ROUTER)
+    socket.bind(endpoint)
+    while True:
+        client, body = socket.recv_multipart()
+        socket.send_multipart([client, body])
+
+
+def produce_dxh(name, endpoint):
+    """A frame for each request, so that one is under way at a time."""
+    frame = np.arange(FRAME.itemsize, dtype="u8").astype("u1")
+    with dxh.Hub() as hub, dxh.produce(name, slot=FRAME, slots=4, unlink_on_close=True) as made:
+        for request in hub.serve(endpoint):
+            request.reply()
+            made.publish(frame)
+
+
+def produce_zmq(endpoint):
+    frame = np.arange(FRAME.itemsize, dtype="u8").astype("u1")
+    socket = zmq.Context.instance().socket(zmq.ROUTER)
+    socket.bind(endpoint)
+    while True:
+        client, _ = socket.recv_multipart()
+        socket.send_multipart([client, frame], copy=False)
+
+
+# ---- this one -----------------------------------------------------------------------------------
+
+
+def timed(call, count):
+    times = []
+    for _ in range(count):
+        begun = time.perf_counter_ns()
+        call()
+        times.append(time.perf_counter_ns() - begun)
+    return times
+
+
+class Row:
+    """Two calls that do the same."""
+
+    def __init__(self, what, ours, theirs, count):
+        self.what, self.calls, self.count = what, (ours, theirs), count
+        self.times = ([], [])
+
+    def round(self, number):
+        for which in (0, 1) if number % 2 else (1, 0):
+            self.times[which].extend(timed(self.calls[which], self.count))
+
+    def show(self):
+        ours, theirs = (statistics.median(each) / 1e3 for each in self.times)
+        print(f"{self.what:34} {ours:9.1f} {theirs:9.1f} {ours / theirs:7.2f}")
+
+
+def ask_zmq(endpoint):
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.connect(endpoint)
+
+    def ask():
+        socket.send(BODY)
+        return socket.recv()
+
+    return socket, ask
+
+
+def frame_of_zmq(socket):
+    def take():
+        socket.send(b"")
+        array = np.frombuffer(socket.recv(copy=False), "u1")
+        return int(array[0]) + int(array[-1])
+
+    return take
+
+
+def frame_of_dxh(peer, consumer):
+    def take():
+        peer.call("frame")
+        with consumer.view() as item:
+            return int(item.data[0]) + int(item.data[-1])
+
+    return take
+
+
+def frame_copied(peer, consumer):
+    def take():
+        peer.call("frame")
+        data = consumer.read().data
+        return int(data[0]) + int(data[-1])
+
+    return take
+
+
+def attach(name):
+    while True:
+        try:
+            return dxh.consume(name, start=dxh.Start.NEXT)
+        except dxh.NotFoundError:
+            time.sleep(0.01)
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    folder = tempfile.mkdtemp(prefix="dxh-cost-")
+    address = [f"ipc://{folder}/{i}" for i in range(4)]
+    name = f"cost-{os.getpid()}"
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(target=target, args=arguments, daemon=True)
+        for target, arguments in (
+            (serve_dxh, (address[0],)),
+            (serve_zmq, (address[1],)),
+            (produce_dxh, (name, address[2])),
+            (produce_zmq, (address[3],)),
+        )
+    ]
+    for other in others:
+        other.start()
+    try:
+        with dxh.Hub() as hub:
+            peer, camera = hub.connect(address[0]), hub.connect(address[2])
+            requests, ask = ask_zmq(address[1])
+            frames, _ = ask_zmq(address[3])
+            consumer = attach(name)
+            posted = lambda: peer.request("echo", BODY).result()
+            rows = [
+                Row("request of 32 bytes, call()", lambda: peer.call("echo", BODY), ask, REQUESTS),
+                Row("request of 32 bytes, request()", posted, ask, REQUESTS),
+                Row("1 MiB frame to numpy, view()", frame_of_dxh(camera, consumer),
+                    frame_of_zmq(frames), FRAMES),
+                Row("1 MiB frame to numpy, read()", frame_copied(camera, consumer),
+                    frame_of_zmq(frames), FRAMES),
+            ]
+            for row in rows:
+                row.round(0)  # to warm up
+                row.times = ([], [])
+            for number in range(rounds):
+                for row in rows:
+                    row.round(number)
+            print(f"{'median of us':34} {'dxh':>9} {'pyzmq':>9} {'ratio':>7}")
+            for row in rows:
+                row.show()
+            consumer.close()
+    finally:
+        for other in others:
+            other.terminate()
+            other.join()
+        try:
+            dxh.unlink(name)
+        except dxh.NotFoundError:
+            pass
+        for each in os.listdir(folder):
+            os.unlink(os.path.join(folder, each))
+        os.rmdir(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Channels: produced and found by a broker; subscriptions of services."""
+
+import threading
+import unittest
+
+import numpy as np
+
+import dxh
+import support
+from support import LONG
+
+
+class ChannelTest(unittest.TestCase):
+    def setUp(self):
+        self.home = self.enterContext(dxh.Hub("home"))
+        self.broker = self.home.start_broker(support.endpoint(), beat=0.05)
+        self.hub = self.enterContext(dxh.Hub("user", broker=self.broker.endpoint))
+        self.name = support.name("channel")
+
+    def produce(self, **options):
+        options.setdefault("slot", np.dtype(("u1", (4, 4))))
+        options.setdefault("slots", 4)
+        return self.hub.produce(self.name, unlink_on_close=True, **options)
+
+    def test_produced_found_and_gone(self):
+        self.assertIs(self.hub.discover(self.name, LONG).state, dxh.ChannelState.NOT_FOUND)
+        with self.produce(endpoint="ipc://@somewhere", timeout=LONG) as made:
+            info = self.hub.discover(self.name, LONG)
+            self.assertIs(info.state, dxh.ChannelState.FOUND)
+            self.assertEqual((info.endpoint, info.slot_bytes), ("ipc://@somewhere", 64))
+            self.assertEqual([each.name for each in self.hub.channels(LONG)], [self.name])
+            with self.hub.consume(self.name, timeout=LONG) as seen:
+                made.publish(np.full((4, 4), 3, "u1"))
+                self.assertEqual(int(seen.read(LONG).data.sum()), 48)
+            with dxh.Hub(broker=self.broker.endpoint) as other:
+                with self.assertRaises((dxh.ConflictError, dxh.BusyError)):
+                    other.produce(self.name, slot=16, slots=4, timeout=LONG)
+        self.assertIs(self.hub.discover(self.name, LONG).state, dxh.ChannelState.NOT_FOUND)
+        with self.assertRaises(dxh.NotFoundError):
+            self.hub.consume(self.name, timeout=0.05)
+
+    def test_a_consumer_waits_for_its_channel(self):
+        found = []
+        thread = threading.Thread(
+            target=lambda: found.append(self.hub.consume(self.name, timeout=LONG))
+        )
+        thread.start()
+        made = self.produce(timeout=LONG)
+        thread.join(LONG)
+        self.assertEqual(found[0].shape, (4, 4))
+        found[0].close()
+        made.close()
+
+    def test_looking_for_a_channel_is_interrupted(self):
+        with self.assertRaises(KeyboardInterrupt), support.alarm():
+            self.hub.consume(self.name, timeout=LONG)
+
+    def test_the_hub_closes_what_was_made_by_it(self):
+        made = self.produce(timeout=LONG)
+        seen = self.hub.consume(self.name, timeout=LONG)
+        self.hub.close()
+        for each in (made, seen):
+            with self.assertRaises(dxh.ClosedError):
+                each.info
+
+    def test_the_data_path_survives_its_broker(self):
+        with self.produce(timeout=LONG) as made, self.hub.consume(self.name, timeout=LONG) as seen:
+            self.broker.stop()
+            made.publish(np.zeros((4, 4)))
+            self.assertEqual(seen.read(LONG).ticket, 0)
+            with self.assertRaises(dxh.Error):
+                self.hub.discover(self.name, 0.05)
+        with self.assertRaises(dxh.ClosedError):
+            self.broker.endpoint
+
+    def test_without_a_broker_it_is_a_block(self):
+        with dxh.Hub() as alone:
+            with self.assertRaises(dxh.StateError):
+                alone.channels()
+            with alone.produce(self.name, slot=8, slots=1, unlink_on_close=True):
+                alone.consume(self.name).close()
+
+
+class SubscriptionTest(support.HubTest):
+    def test_notes_by_prefix_with_exact_losses(self):
+        with self.peer.subscribe("door.", inbox_max=4) as doors:
+            doors.confirm(LONG)
+            self.assertEqual(self.hub.stats()["notes_published"], 0)
+            self.service.publish("door.left", b"open")
+            self.service.publish("window", b"open")
+            note = doors.receive(LONG)
+            self.assertEqual(note, ("door.left", b"open", 1, 0, False))
+            with self.assertRaises(dxh.WaitTimeoutError):
+                doors.receive(0)
+            self.assertEqual(doors.stats()["received"], 1)
+
+    def test_a_loop_ends_when_it_is_closed(self):
+        notes = self.peer.subscribe()
+        notes.confirm(LONG)
+        seen = []
+        thread = threading.Thread(target=lambda: seen.extend(each.topic for each in notes))
+        thread.start()
+        self.service.publish("a")
+        while not seen and notes.stats()["waiting"]:
+            pass
+        notes.close()
+        thread.join(LONG)
+        self.assertFalse(thread.is_alive())
+        with self.assertRaises(dxh.ClosedError):
+            notes.receive(0)
+
+    def test_closing_its_peer_ends_it(self):
+        notes = self.peer.subscribe()
+        outcome = []
+
+        def receive():
+            try:
+                notes.receive()
+            except dxh.ClosedError as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        self.peer.close()
+        thread.join(LONG)
+        self.assertEqual(len(outcome), 1)
+
+    def test_interrupted(self):
+        notes = self.peer.subscribe()
+        with self.assertRaises(KeyboardInterrupt), support.alarm():
+            notes.receive()
+
+    def test_many_with_one_hand_over(self):
+        sent = self.peer.request_many([("echo", b"%d" % i) for i in range(64)], timeout=LONG)
+        self.assertEqual([int(each.result()) for each in sent], list(range(64)))
+        self.assertEqual(self.peer.request_many([]), [])
+        with self.assertRaises(dxh.InvalidError):
+            self.peer.request_many([("echo", None), ("", None)])
+        with self.assertRaises(TypeError):
+            self.peer.request_many([("echo",)])
+
+
+if __name__ == "__main__":
+    unittest.main()
