@@ -2,6 +2,7 @@
 /* Requests as memory, and their answers on the way back: packed into frames, a
  * frame a client in turn, and never waiting for a client that is full. */
 #include "runtime/answer_transfer.h"
+#include "runtime/lent.h"
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
 
@@ -81,6 +82,7 @@ void dxi_request_free(dxh_request *request)
 	dxh_service *service = request->service;
 
 	release_answer(request);
+	dxi_return(request);
 	dxi_kept_let_go(request);
 	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
 		request->next = service->spare;

@@ -48,7 +48,10 @@ dxi_assembly *dxi_assembly_add(dxi_assemblies *all, const dxi_record *first_part
 
 bool dxi_assembly_take(dxi_assembly *assembly, const dxi_record *part)
 {
-	memcpy(assembly->bytes + assembly->have_bytes, part->body, part->body_bytes);
+	unsigned char *at = assembly->bytes + assembly->have_bytes;
+
+	if (part->body != at)
+		memcpy(at, part->body, part->body_bytes);
 	assembly->have_bytes += part->body_bytes;
 	return assembly->have_bytes == assembly->total_bytes;
 }

@@ -45,7 +45,8 @@ dxi_assembly *dxi_assembly_find(const dxi_assemblies *all, uint64_t id);
  * no memory. */
 dxi_assembly *dxi_assembly_add(dxi_assemblies *all, const dxi_record *first_part);
 
-/* Take a part that has no fault. Returns whether the body is whole. */
+/* Take a part that has no fault. Returns whether the body is whole. A part that lies where
+ * it belongs, in a body that is there already, is not copied. */
 bool dxi_assembly_take(dxi_assembly *assembly, const dxi_record *part);
 
 /* Forget it; its memory is the caller's. */

@@ -103,7 +103,8 @@ void dxi_client_dequeue(dxi_client *client);
 dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, const char **text);
 void dxi_request_refuse(dxi_client *client, uint64_t id, dxh_status status, const char *text);
 
-/* A request as this record says, with room for its body. NULL: no memory. */
+/* A request as this record says, with room for its body, or with the body itself if that
+ * has an owner. NULL: no memory. */
 dxh_request *
 dxi_request_announced(dxh_service *service, const dxi_record *record, size_t body_bytes);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is left at the end of a drain, taken down row by row before it is given up. */
 #include "runtime/clients.h"
+#include "runtime/lent.h"
 #include "runtime/peer.h"
 
 #include <stdlib.h>
@@ -211,7 +212,7 @@ uint64_t dxi_drain_look_at(dxi_drain_rows *rows, const dxh_service *service)
 			answers += client->replies;
 			rest.unanswered -= client->open.count;
 			for (const dxh_request *each = client->open.first; each; each = each->next)
-				rest.unanswered_bytes -= each->capacity;
+				rest.unanswered_bytes -= dxi_request_holds(each);
 		}
 	add(rows, &rest);
 	return answers;

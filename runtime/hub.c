@@ -9,6 +9,7 @@
 #include "queue/doorbell.h"
 #include "runtime/descriptors.h"
 #include "runtime/doorkeeper.h"
+#include "runtime/lent.h"
 #include "runtime/metrics_block.h"
 #include "runtime/peer.h"
 #include "runtime/service.h"
@@ -341,6 +342,7 @@ static dxh_status shut_down(void *context)
 		hub->peers = peer->next;
 		dxi_peer_free(peer, linger);
 	}
+	dxi_return_all(hub);
 	dxi_doorkeeper_close(hub);
 	hub->stop = true;
 	return DXH_OK;

@@ -74,6 +74,7 @@ struct dxh_hub {
 	struct dxh_service *services;
 	dxi_link *doorkeeper;       /* answers libzmq; NULL: not asked yet */
 	struct dxh_peer *wanting;   /* peers of which posters want frames, see room.h */
+	struct dxh_request *lent;   /* with bodies of others, see lent.h */
 	uint64_t cancels_under_way; /* of operations that have ended */
 	uint64_t random_state;
 	unsigned char *scratch; /* DXI_MESSAGE_BYTES_MAX, for encoding */

@@ -81,6 +81,8 @@ typedef struct dxi_message {
 	size_t bytes;
 	const void *body; /* the part behind the frame; NULL: none */
 	size_t body_bytes;
+	struct dxi_body
+		*owner; /* of the body, to be held by who wants to read it longer; or NULL */
 	bool malformed; /* not the expected number of parts */
 } dxi_message;
 

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "runtime/descriptors.h"
 #include "runtime/doorkeeper.h"
+#include "runtime/lent.h"
 #include "runtime/peer.h"
 
 #include <stdlib.h>
@@ -35,13 +36,17 @@ dxi_request_announced(dxh_service *service, const dxi_record *record, size_t bod
 {
 	/* Subject, NUL, body at a multiple of 8. */
 	size_t body_at = ((size_t)record->subject_bytes + 1 + 7) / 8 * 8;
-	dxh_request *request = dxi_request_make(service, body_at + body_bytes);
+	dxh_request *request =
+		dxi_request_make(service, body_at + (record->owner ? 0 : body_bytes));
 
 	if (!request)
 		return NULL;
 	memcpy(request->storage, record->subject, record->subject_bytes);
 	request->storage[record->subject_bytes] = '\0';
-	request->body = request->storage + body_at;
+	if (record->owner)
+		dxi_lend(request, record->owner, record->body);
+	else
+		request->body = request->storage + body_at;
 	request->body_bytes = body_bytes;
 	request->id = record->id;
 	request->attempt = record->attempt;
@@ -54,7 +59,7 @@ static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
 {
 	dxh_request *request = dxi_request_announced(service, record, record->body_bytes);
 
-	if (request && record->body_bytes > 0)
+	if (request && !record->owner && record->body_bytes > 0)
 		memcpy(request->body, record->body, record->body_bytes);
 	return request;
 }
@@ -74,11 +79,11 @@ static bool put(dxi_client *client, dxh_request *request)
 
 	if (client->backlog.count > 0 && is_full(service))
 		return false;
-	if (service->bytes_out + request->capacity > service->config.inbox_bytes)
+	if (service->bytes_out + dxi_request_holds(request) > service->config.inbox_bytes)
 		return false;
 	dxi_turns_add(&service->turns, &client->backlog, request);
 	service->requests_out++;
-	service->bytes_out += request->capacity;
+	service->bytes_out += dxi_request_holds(request);
 	return true;
 }
 
@@ -122,7 +127,7 @@ void dxi_service_refill(dxh_service *service)
 static void came_back(dxh_service *service, const dxh_request *request)
 {
 	service->requests_out--;
-	service->bytes_out -= request->capacity;
+	service->bytes_out -= dxi_request_holds(request);
 }
 
 dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, const char **text)
@@ -328,6 +333,7 @@ static void take_frame(dxh_service *service, const dxi_message *message)
 		bad_frame(service, dxh_last_error());
 		return;
 	}
+	reader.owner = message->owner;
 	client = dxi_client_find(service, message->client, message->client_bytes);
 	if (client)
 		client->heard_ns = service->hub->now_ns;
@@ -431,6 +437,7 @@ void dxi_service_take_answer(dxh_request *request)
 	dxi_client *client = request->client;
 
 	came_back(service, request);
+	dxi_return(request);
 	if (request->answer_body)
 		dxi_count(&service->hub->metrics->memory_bytes, request->answer_bytes);
 	if (request->kept)

@@ -157,6 +157,7 @@ static void deliver(dxi_loopbacks *loopbacks, letter *delivered, dxi_message *me
 	message->bytes = delivered->frame_bytes;
 	message->body = delivered->body;
 	message->body_bytes = delivered->body_bytes;
+	message->owner = delivered->owner;
 }
 
 /* ---- connections -------------------------------------------------------------------- */

@@ -83,16 +83,20 @@ place_payload(dxi_operation *operation, const dxh_request_item *item, size_t sub
 {
 	bool is_copied = !(item->flags & (DXH_BORROW | DXH_TRANSFER));
 	size_t bytes = subject_bytes + item->body_bytes;
+	size_t body_at = (subject_bytes + 7) / 8 * 8; /* a worker may read it there */
+	unsigned char *copy;
 	dxi_body *body;
 
 	if (bytes <= DXI_INLINE_BYTES && !(item->flags & DXH_TRANSFER)) {
 		operation->payload = operation->inline_bytes;
+		copy = operation->inline_bytes + subject_bytes;
 		is_copied = true;
 	} else {
-		body = dxi_body_make(is_copied ? bytes : subject_bytes);
+		body = dxi_body_make(is_copied ? body_at + item->body_bytes : subject_bytes);
 		if (!body)
 			return false;
-		body->bytes = is_copied ? body->own + subject_bytes : item->body;
+		copy = body->own + body_at;
+		body->bytes = is_copied ? copy : item->body;
 		body->is_borrowed = (item->flags & DXH_BORROW) != 0;
 		body->free_fn = item->free_fn;
 		body->free_context = item->free_context;
@@ -102,7 +106,7 @@ place_payload(dxi_operation *operation, const dxh_request_item *item, size_t sub
 	}
 	memcpy(operation->payload, item->subject, subject_bytes);
 	if (is_copied && item->body_bytes > 0)
-		memcpy(operation->payload + subject_bytes, item->body, item->body_bytes);
+		memcpy(copy, item->body, item->body_bytes);
 	return true;
 }
 

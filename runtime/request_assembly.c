@@ -3,6 +3,8 @@
  * service's inbox; a request goes on to the workers when its last part has come. */
 #include "runtime/request_assembly.h"
 
+#include "runtime/lent.h"
+
 #include "runtime/repeat.h"
 
 #include "base/clock.h"
@@ -20,7 +22,7 @@ static void forget(dxi_client *client, dxi_assembly *assembly)
 
 	dxi_wheel_disarm(&service->hub->ticks, &assembly->alarm.timer);
 	client->bytes -= assembly->total_bytes;
-	service->bytes_out -= assembly->request->capacity;
+	service->bytes_out -= dxi_request_holds(assembly->request);
 	dxi_assembly_remove(&client->arriving, assembly);
 }
 
@@ -96,7 +98,7 @@ static dxi_assembly *begin(dxi_client *client, const dxi_record *part, const cha
 	if (!request)
 		return NULL;
 	*text = "the service's inbox is full";
-	assembly = service->bytes_out + request->capacity > service->config.inbox_bytes
+	assembly = service->bytes_out + dxi_request_holds(request) > service->config.inbox_bytes
 	                   ? NULL
 	                   : dxi_assembly_add(&client->arriving, part);
 	if (!assembly) {
@@ -109,7 +111,7 @@ static dxi_assembly *begin(dxi_client *client, const dxi_record *part, const cha
 	assembly->alarm = (dxi_tick){.fn = look, .context = assembly};
 	set_alarm(assembly);
 	client->bytes += assembly->total_bytes;
-	service->bytes_out += request->capacity;
+	service->bytes_out += dxi_request_holds(request);
 	return assembly;
 }
 
@@ -158,6 +160,10 @@ void dxi_request_part_taken(dxi_client *client, const dxi_record *part)
 		return;
 	}
 	fault = dxi_part_fault(part, assembly->total_bytes, assembly->have_bytes);
+	/* Nothing is ever written to what is lent. */
+	if (!fault && assembly->request->lender &&
+	    part->body != assembly->bytes + assembly->have_bytes)
+		fault = "a part that does not lie behind the one before";
 	if (fault)
 		drop_and_refuse(client, assembly, DXH_EPROTO, fault);
 	else

@@ -475,11 +475,42 @@ static bool is_in_storage(const dxh_request *request, const unsigned char *answe
 	return answer >= request->storage && answer + bytes <= request->storage + request->capacity;
 }
 
+static void release_lender(void *lender, void *answer)
+{
+	(void)answer;
+	dxi_body_release(lender);
+}
+
+/* What is part of a body that is lent is held as that is. NULL: no memory. */
+static dxi_body *share(dxi_body *lender, const void *answer)
+{
+	dxi_body *shared = dxi_body_make(0);
+
+	if (!shared)
+		return NULL;
+	dxi_body_acquire(lender);
+	shared->bytes = answer;
+	shared->free_fn = release_lender;
+	shared->free_context = lender;
+	return shared;
+}
+
+static bool is_in_lent_body(const dxh_request *request, const unsigned char *answer, size_t bytes)
+{
+	return request->lender && answer >= request->body &&
+	       answer + bytes <= request->body + request->body_bytes;
+}
+
 /* Keep the answer: where it is, when that is in the request's own body; else copied
  * into the request or into memory of its own. */
 static bool keep_answer(dxh_request *request, const void *answer, size_t bytes)
 {
 	if (is_in_storage(request, answer, bytes)) {
+		request->answer = answer;
+	} else if (is_in_lent_body(request, answer, bytes)) {
+		request->answer_body = share(request->lender, answer);
+		if (!request->answer_body)
+			return false;
 		request->answer = answer;
 	} else if (bytes <= request->capacity) {
 		if (bytes > 0)

@@ -41,6 +41,8 @@ struct dxh_request {
 	/* received; the user's until answered */
 	unsigned char *body;
 	size_t body_bytes;
+	dxi_body *lender; /* holds the body when storage does not, see lent.h; NULL: it does */
+	struct dxh_request *previous_lent, *next_lent; /* I/O thread */
 
 	/* the answer; published by the push on the queue */
 	uint8_t answer_kind; /* dxi_record_kind */

@@ -298,6 +298,7 @@ static void take_body(const unsigned char *body, size_t body_bytes, const dxi_fr
 	if (record->flags & DXI_FLAG_BODY_IN_NEXT_PART) {
 		body = behind->body;
 		body_bytes = behind->body_bytes;
+		record->owner = behind->owner;
 	}
 	record->body = body;
 	record->body_bytes = body_bytes;

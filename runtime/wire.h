@@ -94,6 +94,7 @@ typedef struct dxi_record {
 	const char *subject; /* not NUL-terminated; holds no NUL */
 	const void *body;
 	size_t body_bytes;
+	struct dxi_body *owner; /* read: of a body behind the frame, see dxi_message; or NULL */
 	uint64_t total_bytes, offset; /* of a part: the whole body, and where this lies in it */
 } dxi_record;
 
@@ -135,6 +136,7 @@ typedef struct dxi_frame_reader {
 	const unsigned char *end;
 	const unsigned char *body; /* the message part behind the frame; NULL: none */
 	size_t body_bytes;
+	struct dxi_body *owner; /* of that; for the caller to set, handed on as it is */
 	uint32_t records_left;
 	uint32_t skipped; /* records of unknown kinds stepped over so far */
 } dxi_frame_reader;

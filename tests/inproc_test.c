@@ -11,6 +11,7 @@
 TestSuite(inproc, .timeout = 60);
 
 static char name[64];
+static dxh_service *service;
 
 static void make_name(void)
 {
@@ -21,10 +22,10 @@ static void make_name(void)
 
 static dxh_service *bind_to(dxh_hub *where, const char *endpoint)
 {
-	dxh_service *service;
+	dxh_service *bound;
 
-	must(dxh_service_bind(where, endpoint, NULL, &service));
-	return service;
+	must(dxh_service_bind(where, endpoint, NULL, &bound));
+	return bound;
 }
 
 static dxh_peer *connect_to(dxh_hub *where, const char *endpoint)
@@ -58,7 +59,6 @@ Test(inproc, names_and_keys_that_make_no_sense_are_refused)
 {
 	static const char *const bad[] = {"inproc://", "inproc://*", "inproc:/x"};
 	static const char key[] = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
-	dxh_service *service;
 
 	make_name();
 	must(dxh_hub_open(NULL, &hub));
@@ -77,7 +77,6 @@ Test(inproc, names_and_keys_that_make_no_sense_are_refused)
 Test(inproc, a_service_with_keys_is_refused)
 {
 	char path[128], key[DXH_KEY_BYTES];
-	dxh_service *service;
 
 	make_name();
 	path_endpoint(path, sizeof path, "key");
@@ -135,7 +134,6 @@ Test(inproc, who_waits_for_a_service_is_connected_when_it_comes)
 	static const dxh_hub_config patient = {.reconnect_min_ns = INT64_C(1000000000) * HOUR_S,
 	                                       .reconnect_max_ns = INT64_C(1000000000) * HOUR_S};
 	dxh_peer *peers[PEERS];
-	dxh_service *service;
 
 	make_name();
 	must(dxh_hub_open(&patient, &hub));
@@ -170,7 +168,6 @@ static int entries(const char *directory)
 Test(inproc, takes_no_descriptor_and_no_thread_for_any_number_of_peers)
 {
 	enum { PEERS = 300 };
-	dxh_service *service;
 	int files, threads;
 
 	make_name();
@@ -185,7 +182,7 @@ Test(inproc, takes_no_descriptor_and_no_thread_for_any_number_of_peers)
 	must(dxh_hub_close(&hub));
 }
 
-/* ---- the end, in every order ---- */
+/* ---- bodies stay where they are ---- */
 
 static _Atomic uint64_t given_back;
 
@@ -196,11 +193,173 @@ static void take_back(void *context, void *body)
 	given_back++;
 }
 
+static void open_both(uint64_t body_bytes_max)
+{
+	make_name();
+	given_back = 0;
+	must(dxh_hub_open(&(dxh_hub_config){.body_bytes_max = body_bytes_max}, &hub));
+	service = bind_to(hub, name);
+	peer = connect_to(hub, name);
+}
+
+static dxh_completion post_body(void *body, size_t bytes, uint32_t flags)
+{
+	dxh_request_item item = {.subject = "x",
+	                         .body = body,
+	                         .body_bytes = bytes,
+	                         .deadline_ns = SOON,
+	                         .flags = flags,
+	                         .free_fn = flags & DXH_TRANSFER ? take_back : NULL};
+	dxh_completion done;
+
+	must(dxh_post_batch(peer, &item, 1, NULL, &done));
+	return done;
+}
+
+static dxh_request *receive(const unsigned char **body, size_t wanted)
+{
+	dxh_request *request;
+	size_t bytes;
+
+	must(dxh_service_receive(service, SOON, &request));
+	*body = dxh_request_body(request, &bytes);
+	cr_assert_eq(bytes, wanted);
+	return request;
+}
+
+Test(inproc, a_body_that_is_handed_over_is_read_where_it_lies_up_to_a_gibibyte)
+{
+	static const size_t sizes[] = {32 << 10, 256 << 10, (256 << 10) + 1, 5 << 20, 1 << 30};
+
+	open_both(1 << 30);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		unsigned char *given = calloc(1, sizes[i]); /* no page of it is touched */
+		dxh_completion done;
+		const unsigned char *body;
+		dxh_request *request;
+
+		given[sizes[i] - 1] = 77;
+		done = post_body(given, sizes[i], DXH_TRANSFER);
+		request = receive(&body, sizes[i]);
+		cr_expect_eq(body, given, "%zu bytes were copied", sizes[i]);
+		cr_expect_eq(body[sizes[i] - 1], 77);
+		cr_expect_eq(given_back, i, "it is still being read");
+		must(dxh_request_reply(request, NULL, 0));
+		expect_end(done, DXH_OK, DXH_REPLIED);
+		test_wait_for(&given_back, i + 1);
+	}
+	must(dxh_hub_close(&hub));
+	cr_expect_eq(given_back, sizeof sizes / sizeof *sizes);
+}
+
+Test(inproc, a_worker_reads_on_though_the_request_was_canceled)
+{
+	enum { BYTES = 1 << 20 };
+	unsigned char *lent = malloc(BYTES), *borrowed = malloc(BYTES);
+	dxh_completion done[2];
+	const unsigned char *body[2];
+	dxh_request *request[2];
+	size_t wrong = 0;
+
+	open_both(BYTES);
+	memset(lent, 1, BYTES);
+	memset(borrowed, 2, BYTES);
+	done[0] = post_body(lent, BYTES, DXH_TRANSFER);
+	request[0] = receive(&body[0], BYTES);
+	done[1] = post_body(borrowed, BYTES, DXH_BORROW);
+	request[1] = receive(&body[1], BYTES);
+	for (int i = 0; i < 2; i++) {
+		must(dxh_cancel(done[i], NULL));
+		expect_end(done[i], DXH_ECANCELED, DXH_MAYBE_EXECUTED);
+	}
+	memset(borrowed, 3, BYTES); /* it is the caller's again */
+	for (size_t i = 0; i < BYTES; i++)
+		wrong += body[0][i] != 1 || body[1][i] != 2;
+	cr_expect_eq(wrong, 0);
+	cr_expect_eq(given_back, 0);
+	for (int i = 0; i < 2; i++)
+		dxh_request_release(request[i]);
+	test_wait_for(&given_back, 1);
+	must(dxh_hub_close(&hub));
+	free(borrowed);
+}
+
+Test(inproc, what_was_copied_lies_at_a_multiple_of_8)
+{
+	static const char *const subjects[] = {"1", "1234567", "12345678", "123456789"};
+	static unsigned char copied[100000];
+	const unsigned char *body;
+	dxh_completion done;
+
+	open_both(0);
+	for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
+		for (size_t bytes = 64; bytes <= sizeof copied; bytes *= 5) {
+			must(dxh_post(peer, subjects[i], copied, bytes, SOON, &done));
+			dxh_request_release(receive(&body, bytes));
+			cr_expect_eq((uintptr_t)body % 8, 0, "%zu bytes", bytes);
+			must(dxh_release(done));
+		}
+	must(dxh_hub_close(&hub));
+}
+
+/* An answer may lie within the body that came, also where that was only lent. */
+Test(inproc, a_piece_of_what_came_is_an_answer)
+{
+	enum { BYTES = 3 << 20, FROM = 1000, PIECE = 2 << 20 };
+	static const uint32_t flags[] = {0, DXH_TRANSFER, DXH_BORROW, DXH_IDEMPOTENT,
+	                                 DXH_IDEMPOTENT | DXH_TRANSFER};
+
+	open_both(BYTES);
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		unsigned char *given = malloc(BYTES);
+		const unsigned char *body;
+		dxh_completion done;
+		dxh_request *request;
+		dxh_reply reply;
+
+		for (size_t at = 0; at < BYTES; at++)
+			given[at] = (unsigned char)(at * 7 + i);
+		done = post_body(given, BYTES, flags[i]);
+		request = receive(&body, BYTES);
+		must(dxh_request_reply(request, body + FROM, PIECE));
+		must(dxh_await(done, SOON, &reply));
+		cr_assert_eq(reply.body_bytes, PIECE);
+		for (size_t at = 0; at < PIECE; at++)
+			cr_assert_eq(((const unsigned char *)reply.body)[at],
+			             (unsigned char)((at + FROM) * 7 + i));
+		must(dxh_release(done));
+		if (!(flags[i] & DXH_TRANSFER))
+			free(given);
+	}
+	must(dxh_hub_close(&hub));
+	cr_expect_eq(given_back, 2);
+}
+
+/* A worker that never returns what it has read cannot keep it beyond the hub. */
+Test(inproc, what_no_worker_returned_is_given_back_when_the_hub_closes)
+{
+	enum { BYTES = 1 << 20 };
+	const unsigned char *body;
+	dxh_completion done[2];
+
+	open_both(BYTES);
+	done[0] = post_body(malloc(BYTES), BYTES, DXH_TRANSFER);
+	(void)receive(&body, BYTES);
+	done[1] = post_body(malloc(BYTES), BYTES, DXH_TRANSFER);
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	must(dxh_hub_close(&hub));
+	cr_expect_eq(given_back, 2);
+	for (int i = 0; i < 2; i++)
+		must(dxh_release(done[i]));
+}
+
+/* ---- the end, in every order ---- */
+
 enum { SIZES = 4, EACH = 8, OPEN = SIZES * EACH };
 
 /* Requests of every way a body travels, handed over; some are with a worker when this
  * returns. */
-static void post_some(dxh_peer *to, dxh_service *service, dxh_completion *done, dxh_request **held)
+static void post_some(dxh_peer *to, dxh_completion *done, dxh_request **held)
 {
 	static const size_t sizes[SIZES] = {1, 3000, 100000, 3 << 20};
 
@@ -236,7 +395,6 @@ typedef enum order { SERVICE_FIRST, PEER_FIRST, HUB_WITH_BOTH, DRAIN_FIRST, ORDE
 
 static void end_in(order how)
 {
-	dxh_service *service;
 	dxh_completion done[OPEN];
 	dxh_request *held[EACH];
 
@@ -245,7 +403,7 @@ static void end_in(order how)
 	must(dxh_hub_open(&large, &hub));
 	service = bind_to(hub, name);
 	peer = connect_to(hub, name);
-	post_some(peer, service, done, held);
+	post_some(peer, done, held);
 	for (int i = 0; i < EACH / 2; i++)
 		must(dxh_request_reply(held[i], "ok", 2));
 	switch (how) {
@@ -280,7 +438,6 @@ Test(inproc, both_ends_go_in_any_order_and_every_body_is_given_back_once)
 
 Test(inproc, a_closed_service_answers_what_it_had_and_its_clients_are_told)
 {
-	dxh_service *service;
 	dxh_request *request;
 	dxh_completion with_worker, waiting, later;
 
@@ -307,7 +464,6 @@ Test(inproc, a_closed_service_answers_what_it_had_and_its_clients_are_told)
 
 Test(inproc, a_client_that_goes_is_noticed_without_a_beat)
 {
-	dxh_service *service;
 	dxh_request *request;
 	int64_t deadline_ns = SOON;
 
@@ -339,7 +495,6 @@ static const dxh_drain_row *row_of(dxh_lane lane, int of_service)
 
 Test(inproc, a_drain_tells_of_both_ends)
 {
-	dxh_service *service;
 	dxh_request *request;
 	dxh_completion done;
 	dxh_drain_report report;

@@ -170,7 +170,8 @@ enum {
 	 * event; it is read last before that. */
 	DXH_BORROW = 2,
 	/* Handed over: from DXH_OK on it is the library's, which gives it back by calling
-	 * free_fn. A body of 32 KiB or more is sent from where it lies, without a copy. */
+	 * free_fn. A body of 32 KiB or more is sent from where it lies, without a copy; over
+	 * inproc it is also received there, and given back when the worker has answered. */
 	DXH_TRANSFER = 4
 };
 
@@ -333,7 +334,8 @@ DXH_API DXH_NODISCARD dxh_status dxh_service_receive(dxh_service *service, int64
 DXH_API int dxh_service_fd(dxh_service *service);
 
 /* What was received. Thread: owner. Owner: the request; valid until it is
- * answered or released. */
+ * answered or released. A body begins at a multiple of 8, but for one that was handed
+ * over (DXH_TRANSFER) over inproc, which lies where it lay. It is not to be written to. */
 DXH_API const char *dxh_request_subject(const dxh_request *request);
 DXH_API const void *dxh_request_body(const dxh_request *request, size_t *body_bytes);
 /* Not 0: a notification; there is nothing to answer, release it. */
