@@ -233,7 +233,7 @@ $(B)/scene $(B)/content $(B)/publisher: $(B)/%: $(B)/obj/tests/tools/%.o $(B)/li
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
-$(B)/idle: $(B)/obj/tests/soak/idle.o $(B)/libdxh.a
+$(B)/idle $(B)/slaughter: $(B)/%: $(B)/obj/tests/soak/%.o $(B)/libdxh.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
@@ -260,6 +260,9 @@ $(filter $(B)/tests/fault_%,$(TEST_PROGRAMS)): $(B)/tests/%: $(B)/obj/tests/%.o 
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(FAULT_KINDS)) $^ $(LIBS) -lcriterion -o $@
+
+# A page that nobody may touch lies behind each mapping of ours.
+$(B)/tests/shm_corrupt_test: LDFLAGS += -Wl,--wrap=mmap -Wl,--wrap=munmap
 
 # Plain programs, see tests/support/stress.h. TWIN: an object that takes the place
 # of the one in the archive.

@@ -7,6 +7,7 @@
 #   storms      services restarted, connections reset and garbled for SECONDS each
 #   torn        a ring and a latch whose writer laps their readers, for SECONDS
 #   strangers   a live service among strangers who send 3000 frames for each of SECONDS
+#   kills       writers and readers of a block killed over and over, for SECONDS
 #   idle        hubs with connected peers sleep for SECONDS without waking once
 set -u
 
@@ -63,6 +64,13 @@ strangers() {
     code=$?
     grep '^listener: .*served' "$log"
     say "$((seconds * 3000)) frames of strangers, twice" $code 0
+}
+
+kills() {
+    tests/slaughter_test.sh "$build" "$seconds" >"$log" 2>&1
+    code=$?
+    grep '^slaughter: .*killed' "$log"
+    say "a block survives kills for $seconds s, and wrong payloads are noticed" $code 0
 }
 
 idle() {
