@@ -163,7 +163,7 @@ SECONDS ?= 60
 fuzz:
 	@tools/packages.sh build/packages-fuzz $(PACKAGES) $(PACKAGES_CLANG)
 	@+$(MAKE) $(JOBS) CC=clang SAN=fuzzer build/clang-fuzzer/libdxh.a
-	@tests/fuzz.sh build/clang-fuzzer $(SECONDS)
+	@tests/fuzz.sh build/clang-fuzzer $(SECONDS) '$(FILTER)'
 
 bench:
 	@tools/packages.sh build/packages-bench $(PACKAGES) $(PACKAGES_BENCH)

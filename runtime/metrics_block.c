@@ -143,11 +143,12 @@ static bool is_metrics_block(const char *name)
 static dxh_status open_block(const char *name, dxh_producer **block)
 {
 	description room;
-	const dxh_block_config config = {.zones = {DXH_LATCH(hub_identity),
-	                                           {"counters", describe_counters(&room),
-	                                            sizeof(dxi_metrics), alignof(dxi_metrics), 0},
-	                                           DXH_ZONE(latency)},
-	                                 .unlink_on_close = 1};
+	const dxh_block_config config = {
+		.zones = {DXH_LATCH(hub_identity),
+	                  {"counters", describe_counters(&room), sizeof(dxi_metrics),
+	                   alignof(dxi_metrics), 0, 0},
+	                  DXH_ZONE(latency)},
+		.unlink_on_close = 1};
 	dxh_block_config named = config;
 	dxh_status status;
 	char why[256];

@@ -254,8 +254,10 @@ static dxh_status check_marks(const struct dxi_layout_header *header, uint64_t *
 static dxh_status check_slots(const struct dxi_layout_header *header, uint64_t *floor)
 {
 	if (header->slot_count == 0) {
-		if (header->policy != DXI_POLICY_NO_SLOTS || header->slot_physical != 0)
-			return refuse(AT(slot_count), "no slots, but a policy or physical slots");
+		if (header->policy != DXI_POLICY_NO_SLOTS || header->slot_physical != 0 ||
+		    header->slots_offset != 0 || header->slot_stride_bytes != 0 ||
+		    header->slot_bytes != 0)
+			return refuse(AT(slot_count), "no slots, but a policy, or where they lie");
 		return DXH_OK;
 	}
 	if (header->slot_count == 3 || header->slot_count > 65536)

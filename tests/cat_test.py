@@ -285,6 +285,25 @@ def a_head_beyond_any_ticket():
     check("beyond any ticket" in shown(3, "head"), "head")
 
 
+def times_beyond_all_time():
+    def write(file, slots):
+        file.seek(slots)
+        file.write(struct.pack("<QQIIq", 2, 8, 0, 1, 2**63 - 1))
+        file.seek(640)
+        file.write(struct.pack("<q", 2**63 - 1))
+
+    forge.write(scenes.path("late.dxh"), [], forge.part("slot", 64), 4, 1, patch=write)
+    check("ticket 0" in shown(0, "late"), "late")
+    check(told(0, "late")["slots"][0]["timestamp_ns"] == 2**63 - 1, "late")
+
+
+def slots_that_are_none_lie_nowhere():
+    for offset in (80, 88, 96):
+        forge.write(scenes.path("none.dxh"), [forge.part("z", 8)],
+                    header_patch=lambda header, at=offset: struct.pack_into("<Q", header, at, 1 << 40))
+        check("no slots, but" in shown(3, "none"), f"offset {offset}")
+
+
 # ---- the command ----
 
 
@@ -341,6 +360,8 @@ SITUATIONS = (
     words_of_strangers_are_harmless,
     what_claims_to_be_huge_is_cut,
     a_head_beyond_any_ticket,
+    times_beyond_all_time,
+    slots_that_are_none_lie_nowhere,
     refusals_say_what_to_do,
     colour_is_for_terminals,
 )

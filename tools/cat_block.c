@@ -180,7 +180,9 @@ struct slots {
 static void open_slot(const struct slots *slots, const dxh_item *item)
 {
 	struct cat *cat = slots->cat;
-	int64_t realtime_ns = item->timestamp_ns + slots->block.clock_offset_ns;
+	/* Unsigned: a stranger may have written anything. */
+	int64_t realtime_ns =
+		(int64_t)((uint64_t)item->timestamp_ns + (uint64_t)slots->block.clock_offset_ns);
 
 	if (cat->as_json) {
 		json_object(&cat->json, NULL);

@@ -32,8 +32,9 @@ def up(number, multiple):
     return -(-number // multiple) * multiple
 
 
-def write(path, zones=(), slot=None, kept=0, head=0, name="forged", patch=None):
-    """`patch(file, slots_offset)` writes into the file when it has its size."""
+def write(path, zones=(), slot=None, kept=0, head=0, name="forged", patch=None, header_patch=None):
+    """`header_patch(header)` changes it before it is hashed, `patch(file, slots_offset)` the file
+    when all is written."""
     described = {"name": name, "version": 1, "zones": list(zones)}
     if slot:
         described["slot"] = slot
@@ -53,6 +54,8 @@ def write(path, zones=(), slot=None, kept=0, head=0, name="forged", patch=None):
     struct.pack_into("<QIIQQQIIQII", header, 64, 1024, len(zones), 128, slots,
                      capacity + 64 if kept else 0, capacity, kept, physical, 1024 + len(table),
                      len(schema), 64)
+    if header_patch:
+        header_patch(header)
     header[128:160] = digest(schema)
     header[160:192] = digest(bytes(header[64:128]) + table)
     header[224:256] = digest(bytes(header[4:224]))
