@@ -390,6 +390,56 @@ Test(fault, garbage_is_collected_or_can_be_collected_again, .timeout = 120, .ini
 	cr_expect_eq(rmdir(garbage), 0, "something was left");
 }
 
+/* ---- closing, with the memory kept ------------------------------------------------------------ */
+
+static dxh_memory *memory;
+
+/* What was not closed for want of memory is there still. */
+static void open_again(void)
+{
+	if (!producer)
+		must(produce());
+	if (!consumer)
+		must(consume());
+}
+
+static dxh_status close_producer_keeping(void)
+{
+	return dxh_producer_close_keeping(&producer, &memory);
+}
+
+static dxh_status close_consumer_keeping(void)
+{
+	return dxh_consumer_close_keeping(&consumer, &memory);
+}
+
+static void free_memory(void)
+{
+	dxh_memory_free(&memory);
+}
+
+Test(fault, what_is_closed_is_kept_or_stays_open, .timeout = 120, .init = begin)
+{
+	fault_everywhere(&(fault_subject){.name = "closing a consumer, its memory kept",
+	                                  .prepare = open_again,
+	                                  .call = close_consumer_keeping,
+	                                  .undo = free_memory},
+	                 1);
+	open_again();
+	close_producer();
+	close_consumer();
+	config.unlink_on_close = 0; /* removing has tests of its own */
+	fault_everywhere(&(fault_subject){.name = "closing a producer, its memory kept",
+	                                  .prepare = open_again,
+	                                  .call = close_producer_keeping,
+	                                  .undo = free_memory},
+	                 1);
+	open_again();
+	close_producer();
+	close_consumer();
+	must(dxh_block_unlink(NULL, name));
+}
+
 /* ---- passing ---------------------------------------------------------------------------------- */
 
 static int ends[2];

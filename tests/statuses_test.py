@@ -29,6 +29,8 @@ BY_HELPERS = {
         "fault.garbage_is_collected_or_can_be_collected_again",
     ("dxh_block_recover", "DXH_ENOMEM DXH_ENOSPACE DXH_ESYSTEM"):
         "fault.a_block_is_recovered_or_can_be_recovered_again",
+    ("dxh_consumer_close_keeping", "DXH_ENOMEM"): "fault.what_is_closed_is_kept_or_stays_open",
+    ("dxh_producer_close_keeping", "DXH_ENOMEM"): "fault.what_is_closed_is_kept_or_stays_open",
     ("dxh_consumer_fd", "DXH_ENOMEM"): "fault.a_consumer_gets_a_descriptor_or_not",
     ("dxh_consumer_open", "DXH_ESYSTEM"): "fault.a_consumer_attaches_and_reads_or_not",
     ("dxh_consumer_open", "DXH_EVERSION"): "hostile.refusals_name_the_place_and_the_rule",
