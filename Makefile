@@ -25,9 +25,9 @@
 
 # ---- what must be installed (Debian packages) ---------------------------------
 PACKAGES := gcc libc6-dev pkg-config libzmq3-dev libmsgpack-dev libck-dev libsodium-dev \
-	libxxhash-dev libisal-dev systemtap-sdt-dev
+	libxxhash-dev libisal-dev liblz4-dev libncurses-dev systemtap-sdt-dev
 PACKAGES_CHECK := libcriterion-dev python3 python3-zmq python3-msgpack python3-xxhash python3-lz4 \
-	python3-h5py binutils strace \
+	python3-h5py binutils strace tmux \
 	cmake g++ groff-base
 PACKAGES_LINT := clang-format g++ shellcheck
 PACKAGES_PYTHON := python3-dev python3-numpy python3-msgpack python3-zmq mypy
@@ -80,7 +80,7 @@ else
 $(error SAN=$(SAN) is not known: use SAN=address, thread or fuzzer)
 endif
 LIBS = $(shell pkg-config --libs $(LIBRARIES))
-TOOL_LIBS = $(shell pkg-config --libs liblz4)
+TOOL_LIBS = $(shell pkg-config --libs liblz4 ncursesw)
 LIBS_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
 comma := ,
 Q := $(if $(V),,@)

@@ -20,6 +20,7 @@ static const struct command {
 	{"keygen", "make a key pair for encrypted connections", tool_keygen},
 	{"ls", "list the channels that a broker knows", tool_ls},
 	{"stat", "tell what a block is, who uses it, what was counted", tool_stat},
+	{"top", "watch all blocks as they work", tool_top},
 	{"cat", "print what a block holds, by the members of its structs", tool_cat},
 	{"tail", "show what is published, as it comes", tool_tail},
 	{"check", "look whether a block is in order", tool_check},

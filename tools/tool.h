@@ -34,6 +34,7 @@ int tool_replay(int argc, char **argv);
 int tool_size(int argc, char **argv);
 int tool_stat(int argc, char **argv);
 int tool_tail(int argc, char **argv);
+int tool_top(int argc, char **argv);
 
 /* "dxh COMMAND: ..." and where help is, on standard error; returns TOOL_USAGE. */
 int tool_usage(const char *command, const char *format, ...) DXH_PRINTF(2, 3);

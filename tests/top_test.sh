@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# top_test.sh BUILD: dxh top tells rates, readers and hubs as lines and as JSON, and its
+# screen in a terminal says the same, and ends when it is told to.
+set -eu
+
+build=$(realpath "$1")
+work=$(mktemp -d)
+DXH_SHM_DIR=$(mktemp -d "${DXH_SHM_DIR:-/dev/shm}/top-XXXXXX")
+export DXH_SHM_DIR
+socket=dxh-top-$$
+mkfifo "$work/orders"
+"$build/publisher" top/one 64 0 <"$work/orders" >"$work/done" &
+publisher=$!
+exec 3>"$work/orders"
+end() {
+    tmux -L "$socket" kill-server 2>/dev/null || true
+    exec 3>&-
+    wait "$publisher" || true
+    rm -rf "$work" "$DXH_SHM_DIR"
+}
+trap end EXIT
+
+fail() {
+    echo "$1"
+    [ -e "$work/out" ] && cat "$work/out"
+    exit 1
+}
+
+# Until a file or the screen says so; the limit is for a test that would never end.
+until_says() {
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 600 ] || fail "it never came: $*"
+        sleep 0.05
+    done
+}
+orders_done() { [ "$(grep -c 'done' "$work/done")" -ge "$1" ]; }
+
+until_says orders_done 1
+echo "publish 20" >&3
+until_says orders_done 2
+
+"$build/dxh" top --once --every 0.1 >"$work/out" || fail "--once failed"
+grep -q '^top/one  *alive' "$work/out" || fail "--once does not show the block"
+"$build/dxh" top --json --every 0.1 >"$work/out" || fail "--json failed"
+/usr/bin/python3 - "$work/out" <<'P' || fail "--json is not what it should be"
+import json, sys
+one, = json.load(open(sys.argv[1]))
+assert one["name"] == "top/one" and one["producer"] == "alive" and one["items"] == 20, one
+assert one["items_s"] == 0 and one["readers"] == [], one
+P
+"$build/dxh" top --once --dir "$work/nowhere" >"$work/out" 2>&1 && fail "it shows what is not there"
+grep -q nowhere "$work/out" || fail "it does not say what is not there"
+"$build/dxh" top --every 99 >"$work/out" 2>&1 && fail "--every 99 is no interval"
+
+# On a terminal.
+tmux -L "$socket" -f /dev/null new-session -d -x 140 -y 12 \
+    "env LANG=C.UTF-8 DXH_SHM_DIR='$DXH_SHM_DIR' '$build/dxh' top --every 0.1; echo ended with \$?; cat"
+screen_says() { tmux -L "$socket" capture-pane -p >"$work/out" && grep -qE "$1" "$work/out"; }
+until_says screen_says '^top/one +alive'
+until_says screen_says '^q quit'
+rounds=0
+until screen_says '^top/one +alive +[0-9]+ +[1-9].* +0\+0 .*█'; do
+    rounds=$((rounds + 1))
+    [ $rounds -lt 300 ] || fail "it never shows that items are published"
+    echo "publish 50" >&3
+    sleep 0.02
+done
+tmux -L "$socket" send-keys p
+until_says screen_says '^dxh top .*paused'
+tmux -L "$socket" send-keys q
+until_says screen_says '^ended with 0'
