@@ -34,6 +34,13 @@ extern "C" {
 
 /* ---- a round, as its side sees it ------------------------------------------------- */
 
+/* Which CPU runs what. */
+typedef enum bench_place {
+	BENCH_TOGETHER = 0, /* the side on the first, its server on the second */
+	BENCH_APART = 1,    /* threads of bench_threads() on the first, all else on the second */
+	BENCH_ANYWHERE = 2
+} bench_place;
+
 /* What a side is asked to do; each reads what concerns it. */
 typedef struct bench_load {
 	size_t threads;
@@ -41,7 +48,7 @@ typedef struct bench_load {
 	size_t bytes;  /* of one payload */
 	size_t count;  /* of whatever the workload varies beside these */
 	int variant;
-	bool anywhere; /* not pinned: threads of the side need both CPUs */
+	bench_place place;
 } bench_load;
 
 enum { BENCH_PROCESSES_MAX = 20, BENCH_COUNTERS = 16 };

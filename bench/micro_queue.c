@@ -104,7 +104,7 @@ static void push_by_posters(bench_round *round)
 void bench_workload_micro_queue(bench *found)
 {
 	static const size_t posters[] = {1, 2, 4, 8, 16, 32, 64};
-	bench_load load = {.window = 64, .anywhere = true};
+	bench_load load = {.window = 64, .place = BENCH_ANYWHERE};
 
 	bench_block(found, BENCH_MEAN, "queue: a push, by posters");
 	bench_axis(found, "posters beside one taker");
@@ -190,7 +190,7 @@ static void wake_up(bench_round *round)
 
 void bench_workload_micro_wake(bench *found)
 {
-	bench_load load = {.threads = 1, .variant = 1, .anywhere = true};
+	bench_load load = {.threads = 1, .variant = 1, .place = BENCH_ANYWHERE};
 
 	bench_block(found, BENCH_P50, "wake-up: until a thread that slept runs");
 	bench_side(found, "doorbell and poll", wake_up, &load);

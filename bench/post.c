@@ -6,10 +6,10 @@
 static void median_block(bench *found, size_t threads)
 {
 	const bench_load load = {
-		.threads = threads, .window = 64 * threads, .bytes = 64, .anywhere = true};
+		.threads = threads, .window = 64 * threads, .bytes = 64, .place = BENCH_APART};
 	int ours, mutex;
 
-	bench_block(found, BENCH_P50, "a post of 64 B, %zu posters, not pinned", threads);
+	bench_block(found, BENCH_P50, "a post of 64 B, %zu posters, I/O on the other CPU", threads);
 	ours = bench_side(found, "dxh", bench_hub_post, &load);
 	mutex = bench_side(found, "mutex + zmq send", bench_post_mutex, &load);
 	if (threads == 1)
@@ -32,7 +32,7 @@ static void calls_block(bench *found)
 
 static void collapse_block(bench *found)
 {
-	bench_load load = {.threads = 16, .window = 1024, .bytes = 64, .anywhere = true};
+	bench_load load = {.threads = 16, .window = 1024, .bytes = 64, .place = BENCH_ANYWHERE};
 	int crowd, alone;
 
 	bench_block(found, BENCH_MEAN, "a post beside others, a million of them, not pinned");

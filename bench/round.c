@@ -101,7 +101,7 @@ void bench_server(bench_round *round, bench_run serve)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
-		if (!round->load.anywhere)
+		if (round->load.place != BENCH_ANYWHERE)
 			bench_pin(1);
 		serve(round);
 		exit(0);
@@ -158,6 +158,8 @@ static void *live(void *context)
 {
 	crowd_place *place = context;
 
+	if (place->thread.round->load.place == BENCH_APART)
+		bench_pin(0);
 	if (place->crowd->prepare)
 		place->crowd->prepare(&place->thread);
 	pthread_barrier_wait(place->gate);
@@ -219,14 +221,14 @@ void bench_threads(bench_round *round, const bench_crowd *crowd, void *shared)
 
 /* ---- one call after the other ----------------------------------------------------------- */
 
-enum { WARM_CALLS = 200 };
+enum { WARM_LEAST = 3, WARM_CALLS = 200 };
 
 void bench_each(bench_round *round, void (*call)(bench_round *round, void *context), void *context)
 {
-	int64_t before_ns, now_ns;
+	int64_t before_ns, now_ns, warm_ns = dxh_in_ns((int64_t)(round->seconds * 2e8));
 	uint64_t calls = 0;
 
-	for (int i = 0; i < WARM_CALLS && (i < 3 || round->seconds > 0.1); i++)
+	for (int i = 0; i < WARM_CALLS && (i < WARM_LEAST || dxh_now_ns() < warm_ns); i++)
 		call(round, context);
 	bench_start(round);
 	before_ns = dxh_now_ns();

@@ -172,8 +172,8 @@ static void be_the_side(bench_run run)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
-	if (!round_memory->load.anywhere)
-		bench_pin(0);
+	if (round_memory->load.place != BENCH_ANYWHERE)
+		bench_pin(round_memory->load.place == BENCH_APART ? 1 : 0);
 	run(round_memory);
 	exit(0);
 }
