@@ -370,24 +370,35 @@ void dxi_client_say_goodbye(dxi_client *client)
 		dxi_answer_now(client, DXI_GOODBYE, 0, DXH_OK, NULL, 0);
 }
 
+static bool has_something(dxi_client *client)
+{
+	if (client->goodbye_due)
+		dxi_client_say_goodbye(client);
+	return has_small(client) || dxi_answer_parts_wait(client);
+}
+
 /* One frame of answers, or a part, which counts as so many; false: the client has none
  * left, is full, or is gone. */
 static bool send_answers(dxi_client *client, size_t *frames)
 {
 	dxh_service *service = client->service;
 	departure leaving = {.client = client};
-	dxi_sent sent = dxi_link_send_to(service->link, client->id, client->id_bytes,
-	                                 encode_departure, &leaving);
+	dxi_sent sent;
 
+	/* What it waited for was canceled: an empty message would end its connection. */
+	if (!has_something(client)) {
+		dxi_client_dequeue(client);
+		return false;
+	}
+	sent = dxi_link_send_to(service->link, client->id, client->id_bytes, encode_departure,
+	                        &leaving);
 	*frames += leaving.is_part ? FRAMES_PER_PART : 1;
 	if (leaving.carried)
 		dxi_request_free(leaving.carried);
 	switch (sent) {
 	case DXI_SENT_ALL:
 		client->retried = false;
-		if (client->goodbye_due)
-			dxi_client_say_goodbye(client);
-		if (has_small(client) || dxi_answer_parts_wait(client))
+		if (has_something(client))
 			return true;
 		dxi_client_dequeue(client);
 		return false;

@@ -392,6 +392,22 @@ Test(bodies, that_are_canceled_or_expire_in_the_midst_of_it_were_not_sent)
 	free(body);
 }
 
+/* Also what is sent because of what was received: so often nothing came any more. */
+static void wait_all_received(void)
+{
+	int64_t deadline_ns = SOON;
+	uint64_t before = 0, sent;
+	test_pause pause;
+
+	for (int same = 0; same < 50; same = sent == before ? same + 1 : 0, before = sent) {
+		test_pause_begin(&pause, server); /* a turn of it is over */
+		test_pause_end(&pause);
+		sent = test_stats(server).frames_sent;
+		while (test_stats(hub).frames_received < sent)
+			cr_assert_lt(dxh_now_ns(), deadline_ns);
+	}
+}
+
 /* The service sends no more of it either. */
 Test(bodies, of_replies_that_nobody_waits_for_any_more_are_stopped)
 {
@@ -415,6 +431,10 @@ Test(bodies, of_replies_that_nobody_waits_for_any_more_are_stopped)
 	test_pause_end(&pause);
 	test_wait_for(&given_back, 1);
 	expect_end(done, DXH_ECANCELED, DXH_MAYBE_EXECUTED);
+	/* Nothing is left to be sent, and nothing is sent in its place: an empty message would
+	 * end the connection. */
+	wait_all_received();
+	cr_expect_eq(test_stats(hub).reconnects, 0);
 	small = post("small", NULL, 0, 0);
 	must(dxh_request_reply(receive("small"), NULL, 0));
 	expect_end(small, DXH_OK, DXH_REPLIED);
