@@ -217,6 +217,7 @@ static size_t some_size(uint64_t *random)
 
 static void post_one(open_request *one, uint64_t *random)
 {
+	static const uint32_t policies[] = {0, DXH_HOLD, DXH_IDEMPOTENT};
 	size_t bytes = some_size(random);
 	unsigned char *body = calloc(1, bytes);
 	bool is_handed_over = stress_random(random) % 4 == 0;
@@ -224,7 +225,7 @@ static void post_one(open_request *one, uint64_t *random)
 	                         .body = body,
 	                         .body_bytes = bytes,
 	                         .deadline_ns = some_deadline(random),
-	                         .flags = stress_random(random) % 2 ? DXH_IDEMPOTENT : 0};
+	                         .flags = policies[stress_random(random) % 3]};
 	dxh_status status;
 
 	if (is_handed_over) {

@@ -128,14 +128,16 @@ static int64_t some_deadline(uint64_t *random)
 static bool
 post_one(dxh_peer *to, dxh_group *group, open_request *one, int64_t deadline_ns, uint64_t *random)
 {
+	static const uint32_t policies[] = {0, DXH_HOLD, DXH_IDEMPOTENT, DXH_IDEMPOTENT};
 	unsigned char body[LARGE] = {0};
-	bool idempotent = next_random(random) % 2, large = next_random(random) % 32 == 0;
+	uint32_t policy = policies[next_random(random) % 4];
+	bool large = next_random(random) % 32 == 0;
 	dxh_request_item item = {.subject = "ask",
 	                         .body = body,
 	                         .body_bytes = large ? LARGE : 8 + next_random(random) % 200,
 	                         .deadline_ns = deadline_ns,
 	                         .user = one,
-	                         .flags = idempotent ? DXH_IDEMPOTENT : 0};
+	                         .flags = policy};
 	dxh_status status;
 
 	one->serial = atomic_fetch_add(&book->serials, 1);
@@ -143,7 +145,7 @@ post_one(dxh_peer *to, dxh_group *group, open_request *one, int64_t deadline_ns,
 		net_fail("the ledger is full");
 	memcpy(body, &one->serial, sizeof one->serial);
 	one->deadline_ns = deadline_ns;
-	book->lines[one->serial].posted = idempotent ? 2 : 1;
+	book->lines[one->serial].posted = policy == DXH_IDEMPOTENT ? 2 : 1;
 	one->open = true;
 	status = dxh_post_batch(to, &item, 1, group, &one->done);
 	if (status == DXH_OK)
