@@ -107,7 +107,8 @@ class Producer(Local):
 
         The end of the ``with`` publishes it, an exception aborts it, and the view ends in either
         case. ``timeout`` in seconds is for blocks with lossless readers, which may hold the write
-        back: :class:`dxh.WaitTimeoutError`, or they are evicted.
+        back: :class:`dxh.WaitTimeoutError`, or they are evicted. A producer that evicts needs one, and
+        waits in one piece: KeyboardInterrupt comes after it.
         """
         return Writing(self, timeout, checked)
 

@@ -55,8 +55,6 @@ class Request(Local):
 
     @property
     def body(self) -> bytes:
-        """The body; once the request was answered only if it was looked at before
-        (:class:`dxh.StaleError`)."""
         return self._native.body
 
     @property

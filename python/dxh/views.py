@@ -42,6 +42,23 @@ def _leases(values: Any) -> list[_native.Lease]:
     return found
 
 
+class _Checked:
+    """Leases that must hold before and after; what they say goes before any other error, which
+    may come of it."""
+
+    __slots__ = ("_leases",)
+
+    def __init__(self, leases: list[_native.Lease]) -> None:
+        self._leases = leases
+
+    def __enter__(self) -> None:
+        self.__exit__()
+
+    def __exit__(self, *unused: object) -> None:
+        for lease in self._leases:
+            lease.check()
+
+
 class View(np.ndarray[Any, Any]):
     """An array over bytes of a block. Every look at it is checked, before and after."""
 
@@ -60,15 +77,20 @@ class View(np.ndarray[Any, Any]):
 
     def __getitem__(self, key: Any) -> Any:
         self.check()
-        found = super().__getitem__(key)
-        self.check()
+        try:
+            found = super().__getitem__(key)
+        finally:
+            self.check()
         if isinstance(found, View) and found._lease is None:
             return found.view(np.ndarray)  # a copy, as of a list of places
         return found
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.check()
-        super().__setitem__(key, _plain(value))  # type: ignore[no-untyped-call]
+        try:
+            super().__setitem__(key, _plain(value))  # type: ignore[no-untyped-call]
+        finally:
+            self.check()
 
     def __iter__(self) -> Any:
         self.check()
@@ -88,13 +110,9 @@ class View(np.ndarray[Any, Any]):
         return self.copy()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        leases = _leases(inputs) + _leases(options.get("out", ()))
-        for lease in leases:
-            lease.check()
         plain = {key: _plain(value) for key, value in options.items()}
-        result = getattr(ufunc, method)(*_plain(inputs), **plain)
-        for lease in leases:
-            lease.check()
+        with _Checked(_leases(inputs) + _leases(options.get("out", ()))):
+            result = getattr(ufunc, method)(*_plain(inputs), **plain)
         given = options.get("out")
         if given is None or result is NotImplemented:
             return result
@@ -102,12 +120,9 @@ class View(np.ndarray[Any, Any]):
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         leases = _leases(args) + _leases(options.values())
-        for lease in leases:
-            lease.check()
         plain = {key: _plain(value) for key, value in options.items()}
-        result = function(*_plain(args), **plain)
-        for lease in leases:
-            lease.check()
+        with _Checked(leases):
+            result = function(*_plain(args), **plain)
         if leases and isinstance(result, np.ndarray) and result.base is not None:
             return _as_view(result, leases[0])
         return result
@@ -118,10 +133,8 @@ def _checked(name: str) -> Callable[..., Any]:
     method = getattr(np.ndarray, name)
 
     def call(self: View, *args: Any, **options: Any) -> Any:
-        self.check()
-        result = method(self.view(np.ndarray), *_plain(args), **options)
-        self.check()
-        return result
+        with _Checked([self._lease] if self._lease is not None else []):
+            return method(self.view(np.ndarray), *_plain(args), **options)
 
     call.__name__ = name
     call.__doc__ = method.__doc__

@@ -15,7 +15,7 @@ typedef struct dxn_request {
 	dxn_service *service;
 	dxh_request *request; /* NULL: answered */
 	PyObject *subject;
-	PyObject *body; /* NULL until it is asked for */
+	PyObject *body;
 	bool is_notification;
 	uint32_t attempt;
 } dxn_request;
@@ -186,9 +186,13 @@ static PyObject *service_publish(PyObject *object, PyObject *const *arguments, P
 
 /* ---- receiving ------------------------------------------------------------------------- */
 
+/* The body is copied now, while nobody else can answer it. */
 static PyObject *make_request(dxn_service *service, dxh_request *received)
 {
 	dxn_request *made = PyObject_New(dxn_request, &dxn_request_type);
+	const char *subject = dxh_request_subject(received);
+	size_t bytes;
+	const void *body = dxh_request_body(received, &bytes);
 
 	if (!made) {
 		dxh_request_reject(received, DXH_EOVERLOADED, "no memory");
@@ -197,13 +201,11 @@ static PyObject *make_request(dxn_service *service, dxh_request *received)
 	Py_INCREF(service);
 	made->service = service;
 	made->request = received;
-	made->body = NULL;
 	made->is_notification = dxh_request_is_notification(received) != 0;
 	made->attempt = dxh_request_attempt(received);
-	made->subject =
-		PyUnicode_DecodeUTF8(dxh_request_subject(received),
-	                             (Py_ssize_t)strlen(dxh_request_subject(received)), "replace");
-	if (!made->subject)
+	made->subject = PyUnicode_DecodeUTF8(subject, (Py_ssize_t)strlen(subject), "replace");
+	made->body = dxn_copy(body, bytes);
+	if (!made->subject || !made->body)
 		Py_CLEAR(made);
 	return (PyObject *)made;
 }
@@ -301,21 +303,11 @@ static dxh_request *live_or_raise(dxn_request *self)
 
 static PyObject *request_body(PyObject *object, void *unused)
 {
-	dxn_request *self = (dxn_request *)object;
-	dxh_request *request;
-	const void *body;
-	size_t bytes;
+	PyObject *body = ((dxn_request *)object)->body;
 
 	(void)unused;
-	if (!self->body) {
-		request = live_or_raise(self);
-		if (!request)
-			return NULL;
-		body = dxh_request_body(request, &bytes);
-		self->body = PyBytes_FromStringAndSize(body, (Py_ssize_t)bytes);
-	}
-	Py_XINCREF(self->body);
-	return self->body;
+	Py_INCREF(body);
+	return body;
 }
 
 static PyObject *request_subject(PyObject *object, void *unused)
