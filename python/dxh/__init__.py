@@ -28,11 +28,12 @@ from .consumer import Consumer, Looking
 from .errors import *
 from .hub import DrainReport, DrainRow, Hub
 from .item import Item
+from .keys import make_key, public_key
 from .peer import Peer
 from .producer import Producer, Writing
 from .schema import FieldFacts, Latch, Struct, field, field_facts
 from .service import LATER, Request, Service
-from .status import Certainty, FlushLevel, PeerState, Status
+from .status import Certainty, FlushLevel, PeerState, Stage, Status
 from .subscription import Note, Subscription
 from .views import View
 from .zones import Atomic, LatchZone, Zone, Zones
@@ -70,6 +71,7 @@ __all__ = [
     "Producer",
     "Request",
     "Service",
+    "Stage",
     "Start",
     "Status",
     "Struct",
@@ -83,7 +85,9 @@ __all__ = [
     "consume",
     "field",
     "field_facts",
+    "make_key",
     "produce",
+    "public_key",
     "receive",
     "stat",
     "unlink",

@@ -19,7 +19,7 @@ from .peer import Peer
 from .producer import Producer
 from .schema import Layout
 from .service import Service
-from .status import PeerState
+from .status import PeerState, Stage
 
 __all__ = ["DrainReport", "DrainRow", "Hub"]
 
@@ -338,6 +338,10 @@ class Hub(Local):
     def stats(self) -> dict[str, int]:
         """The counters of ``dxh_hub_stats``, by name."""
         return self._native.stats()
+
+    def latency(self, stage: Stage) -> dict[str, int]:
+        """Percentiles of the requests that were timed, in ns, as ``dxh_latency``."""
+        return self._native.latency(int(stage))
 
     def drain(self, timeout: float) -> DrainReport:
         """Take no new work and wait until what is under way has ended, at most ``timeout``

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Certainty", "FlushLevel", "PeerState", "Status"]
+__all__ = ["Certainty", "FlushLevel", "PeerState", "Stage", "Status"]
 
 
 class Status(enum.IntEnum):
@@ -76,3 +76,12 @@ class PeerState(enum.IntEnum):
     READY = 1  #: requests flow
     WAITING = 2  #: disconnected; the next try is scheduled
     REFUSED = 3  #: another protocol version, or the keys do not fit; tried again all the same
+
+
+class Stage(enum.IntEnum):
+    """Where the time of a request goes."""
+
+    QUEUE = 0  #: posted, until the I/O thread has taken it
+    LANE = 1  #: until it is handed to the network
+    SERVICE = 2  #: until its answer is here
+    WAKE = 3  #: until its waiter is woken

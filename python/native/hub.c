@@ -201,6 +201,26 @@ static PyObject *hub_stats(PyObject *object, PyObject *unused)
 	return status == DXH_OK ? DXN_DICT(&stats, stats_members) : dxn_raise(status);
 }
 
+#define TIME(name)                                                                                 \
+	{                                                                                          \
+#name, offsetof(dxh_latency, name), 'Q', 0                                         \
+	}
+static const dxn_member latency_members[] = {TIME(count),  TIME(p50_ns),  TIME(p90_ns),
+                                             TIME(p99_ns), TIME(p999_ns), TIME(max_ns)};
+
+static PyObject *hub_latency(PyObject *object, PyObject *stage)
+{
+	dxh_hub *hub = dxn_hub_open_of((dxn_hub *)object);
+	long wanted = PyLong_AsLong(stage);
+	dxh_latency latency;
+	dxh_status status;
+
+	if (!hub || PyErr_Occurred())
+		return NULL;
+	status = dxh_hub_latency_get(hub, (dxh_stage)wanted, &latency);
+	return status == DXH_OK ? DXN_DICT(&latency, latency_members) : dxn_raise(status);
+}
+
 static void hub_dealloc(PyObject *object)
 {
 	PyObject *type, *value, *traceback;
@@ -216,6 +236,7 @@ static PyMethodDef hub_methods[] = {
 	{"drain", hub_drain, METH_O, NULL},
 	{"drain_rows", hub_drain_rows, METH_NOARGS, NULL},
 	{"stats", hub_stats, METH_NOARGS, NULL},
+	{"latency", hub_latency, METH_O, NULL},
 	{NULL, NULL, 0, NULL},
 };
 

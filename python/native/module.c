@@ -29,6 +29,8 @@ static PyMethodDef functions[] = {
 	{"stat", (PyCFunction)(void (*)(void))dxn_stat, METH_FASTCALL, NULL},
 	{"discover", (PyCFunction)(void (*)(void))dxn_discover, METH_FASTCALL, NULL},
 	{"channels", (PyCFunction)(void (*)(void))dxn_channels, METH_FASTCALL, NULL},
+	{"key_make", dxn_key_make, METH_O, NULL},
+	{"key_public", dxn_key_public, METH_O, NULL},
 	{"wait_any", (PyCFunction)(void (*)(void))dxn_wait_any, METH_FASTCALL, NULL},
 	{NULL, NULL, 0, NULL},
 };

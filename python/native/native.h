@@ -292,6 +292,11 @@ int dxn_lease_setup(void);
 PyObject *dxn_unlink(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *dxn_stat(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
+/* ---- keys: keys.c; the path of the secret one: the public one ---- */
+
+PyObject *dxn_key_make(PyObject *module, PyObject *path);
+PyObject *dxn_key_public(PyObject *module, PyObject *path);
+
 /* ---- channels: broker.c -------------------------------------------------------------- */
 
 extern PyTypeObject dxn_broker_type;

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Requests, replies, notifications, many at once."""
 
+import os
 import pickle
+import tempfile
 import threading
 import unittest
 
@@ -329,6 +331,35 @@ class EndTest(unittest.TestCase):
             with self.assertRaises(dxh.ClosedError):
                 peer.request("x")
             del unanswered
+
+    def test_keys_encrypt_and_let_in(self):
+        with tempfile.TemporaryDirectory() as folder, dxh.Hub() as hub:
+            secret, own = os.path.join(folder, "service"), os.path.join(folder, "client")
+            key, client_key = dxh.make_key(secret), dxh.make_key(own)
+            self.assertEqual(dxh.public_key(secret), key)
+            with self.assertRaises(dxh.ExistsError):
+                dxh.make_key(secret)
+            allowed = os.path.join(folder, "allowed")
+            with open(allowed, "w") as file:
+                file.write(client_key + "\n")
+            service = hub.serve("tcp://127.0.0.1:*", key_file=secret, allow_file=allowed)
+            service.on("echo")(lambda request: request.body)
+            service.start()
+            peer = hub.connect(service.endpoint, server_key=key, key_file=own)
+            self.assertEqual(peer.call("echo", b"secret", timeout=LONG), b"secret")
+            stranger = hub.connect(service.endpoint, server_key=key)
+            with self.assertRaises(dxh.AccessError):
+                stranger.call("echo", timeout=LONG)
+
+    def test_latencies(self):
+        with dxh.Hub(sample_one_in=1) as hub:
+            service = hub.serve(support.endpoint())
+            service.on("x")(lambda request: None)
+            service.start()
+            hub.connect(service.endpoint).call("x", timeout=LONG)
+            told = hub.latency(dxh.Stage.SERVICE)
+            self.assertEqual(told["count"], 1)
+            self.assertGreater(told["max_ns"], 0)
 
     def test_names_in_use_and_networks_without_keys_are_refused(self):
         with dxh.Hub() as hub:
