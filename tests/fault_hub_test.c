@@ -341,6 +341,72 @@ Test(fault, a_request_in_parts_is_answered_or_says_why_not, .timeout = 200, .ini
 	ask_everywhere("asking in parts", 400000, 13);
 }
 
+/* ---- within a hub ---- */
+
+static void *answer_all(void *unused)
+{
+	dxh_request *request;
+	size_t bytes;
+
+	(void)unused;
+	while (dxh_service_receive(service, DXH_FOREVER, &request) == DXH_OK) {
+		const void *body = dxh_request_body(request, &bytes);
+
+		(void)dxh_request_reply(request, body, bytes); /* otherwise it says why not */
+	}
+	return NULL;
+}
+
+static dxh_status connect_and_ask_within(void)
+{
+	dxh_status status = dxh_peer_connect(opened, endpoint, &asking, &connected);
+
+	if (status != DXH_OK)
+		return status;
+	peer = connected;
+	status = ask();
+	if (status == DXH_OK)
+		status = dxh_flush(peer, DXH_FLUSH_REPLIED, SOON);
+	if (status != DXH_OK)
+		must(dxh_peer_close(&connected));
+	return status;
+}
+
+Test(fault, a_service_binds_over_inproc_or_not, .timeout = 120, .init = make_keys,
+     .fini = drop_keys)
+{
+	endpoint = "inproc://fault";
+	fault_everywhere(&(fault_subject){.name = "binding over inproc",
+	                                  .call = bind_service,
+	                                  .undo = close_service},
+	                 8);
+}
+
+Test(fault, a_request_over_inproc_is_answered_or_says_why_not, .timeout = 200, .init = make_keys,
+     .fini = drop_keys)
+{
+	static const size_t sizes[] = {100, 4000, 100000, 400000};
+	pthread_t thread;
+
+	endpoint = "inproc://fault";
+	asking = (dxh_peer_config){.beat_ns = 20000000};
+	/* Nothing is remembered of clients that went without a word. */
+	serving = (dxh_service_config){.repeats = DXH_REPEATS_EXECUTE};
+	must(bind_service());
+	cr_assert_eq(pthread_create(&thread, NULL, answer_all, NULL), 0);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		body_bytes = sizes[i];
+		fault_everywhere(&(fault_subject){.name = "asking over inproc",
+		                                  .call = connect_and_ask_within,
+		                                  .undo = close_peer,
+		                                  .also_right = {DXH_EOVERLOADED, DXH_ELOST}},
+		                 20);
+	}
+	must(dxh_service_stop(service));
+	pthread_join(thread, NULL);
+	close_service();
+}
+
 static dxh_status notify_and_flush(void)
 {
 	dxh_status status = dxh_notify(peer, "note", "x", 1);
