@@ -38,7 +38,10 @@ void bench_hub_peers(bench_round *round);     /* load.count of one hub */
 void bench_hub_deadlines(bench_round *round); /* load.count armed */
 
 void bench_hub_allocations(bench_round *round);
-void bench_hub_large(bench_round *round);   /* variant: DXH_TRANSFER or 0 */
-void bench_hub_metrics(bench_round *round); /* variant: sample_one_in */
+void bench_hub_large(bench_round *round); /* variant: DXH_TRANSFER or 0 */
+
+/* variant: of requests none is timed, one in 64, or that in a block. */
+enum { BENCH_UNTIMED = -1, BENCH_TIMED = 0, BENCH_IN_BLOCK = 1 };
+void bench_hub_metrics(bench_round *round);
 
 #endif

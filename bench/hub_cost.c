@@ -4,8 +4,10 @@
 #include "bench/allocations.h"
 #include "bench/hub.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- allocations -------------------------------------------------------------------------- */
 
@@ -202,10 +204,14 @@ void bench_hub_large(bench_round *round)
 
 /* ---- metrics ----------------------------------------------------------------------------------- */
 
-/* variant: sample_one_in; negative: nothing is timed. */
 void bench_hub_metrics(bench_round *round)
 {
-	const dxh_hub_config config = {.sample_one_in = round->load.variant};
+	char block[48];
+	dxh_hub_config config = {.sample_one_in = round->load.variant == BENCH_UNTIMED ? -1 : 0};
+
+	snprintf(block, sizeof block, "bench-metrics-%d", (int)getpid());
+	if (round->load.variant == BENCH_IN_BLOCK)
+		config.metrics_block = block;
 
 	bench_hub_window_with(round, &config);
 }

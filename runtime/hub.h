@@ -66,9 +66,10 @@ struct dxh_hub {
 	dxi_wheel deadlines; /* of operations */
 	dxi_wheel ticks;     /* of everything else */
 	dxi_wakes wakes;
-	int64_t now_ns;     /* read once a turn */
-	bool sampled_ended; /* one that is timed has ended in this turn */
-	int64_t told_ns;    /* when the metrics block was last told */
+	int64_t now_ns;      /* read once a turn */
+	bool sampled_ended;  /* one that is timed has ended in this turn */
+	int64_t told_ns;     /* when the metrics block was last told */
+	bool latency_untold; /* times have come since */
 	struct dxh_peer *peers;
 	uint32_t lingering; /* of the peers: those with a linger time */
 	struct dxh_service *services;

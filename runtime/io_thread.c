@@ -111,6 +111,7 @@ size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
 	dxi_wakes_issue(&hub->wakes);
 	if (hub->sampled_ended)
 		dxi_histogram_add(&hub->latency[DXH_STAGE_WAKE], dxh_now_ns() - now_ns);
+	hub->latency_untold |= hub->sampled_ended;
 	hub->sampled_ended = false;
 	dxi_count_set(&hub->metrics->futex_wakes, hub->wakes.issued);
 	dxi_count_set(&hub->metrics->callbacks, dxi_callbacks_here.count);

@@ -244,6 +244,9 @@ void dxi_metrics_block_tell(dxh_hub *hub)
 		return;
 	hub->told_ns = hub->now_ns;
 	tell_slots(hub);
+	if (!hub->latency_untold)
+		return;
+	hub->latency_untold = false;
 	for (int stage = 0; stage < DXI_STAGES; stage++)
 		dxi_histogram_tell(&hub->latency[stage]);
 }
