@@ -112,7 +112,10 @@ static void open_service(void)
 	                                   .publish_max = 64,
 	                                   .publish_bytes = 64 * 1024,
 	                                   .subscriptions_max = 16,
-	                                   .notify_bytes = 256 * 1024};
+	                                   .notify_bytes = 256 * 1024,
+	                                   .replies_max = 200,
+	                                   .replies_bytes = MIB,
+	                                   .replies_absent_ns = 20000000};
 
 	stress_must(dxh_hub_open(&(dxh_hub_config){.name = "serving", .body_bytes_max = MIB},
 	                         &serving));
@@ -242,10 +245,10 @@ static size_t hello_body(unsigned char *at)
 {
 	const dxi_hello hello = {.major = (uint16_t)(pick(32) == 0 ? pick(3) : 1),
 	                         .minor = (uint16_t)pick(4),
-	                         .incarnation = pick(4096),
+	                         .incarnation = pick(pick(2) == 0 ? 16 : 4096),
 	                         .name = "stranger",
 	                         .frame_bytes = (uint32_t)any_number(),
-	                         .features = (uint32_t)pick(16)};
+	                         .features = (uint32_t)pick(32)};
 	size_t bytes = dxi_hello_write(&hello, at, DXI_HELLO_BYTES_MAX);
 
 	if (pick(16) == 0)
@@ -286,9 +289,9 @@ static const char *any_subject(void)
 
 static uint8_t any_kind(void)
 {
-	static const uint8_t often[] = {DXI_REQUEST, DXI_REQUEST,   DXI_NOTIFY,
-	                                DXI_NOTIFY,  DXI_SUBSCRIBE, DXI_UNSUBSCRIBE,
-	                                DXI_CANCEL,  DXI_FLUSH,     DXI_BEAT};
+	static const uint8_t often[] = {DXI_REQUEST,   DXI_REQUEST,     DXI_NOTIFY, DXI_NOTIFY,
+	                                DXI_SUBSCRIBE, DXI_UNSUBSCRIBE, DXI_CANCEL, DXI_FLUSH,
+	                                DXI_BEAT,      DXI_ACK};
 
 	return pick(8) == 0 ? (uint8_t)pick(20) : often[pick(sizeof often)];
 }
@@ -316,6 +319,12 @@ static size_t put_record(stranger *who, unsigned char *at, size_t *next)
 	} else {
 		fill(body, body_bytes);
 	}
+	if (kind == DXI_ACK && pick(8) != 0)
+		body_bytes = body_bytes / 8 * 8;
+	for (size_t i = 0; kind == DXI_ACK && i + 8 <= body_bytes; i += 8)
+		put(body + i, pick(1000), 8);
+	if (kind == DXI_REQUEST && pick(2) == 0)
+		flags |= pick(2) == 0 ? DXI_FLAG_KEEP : DXI_FLAG_KEEP | DXI_FLAG_ONCE;
 	if (pick(64) == 0)
 		flags = (uint8_t)pick(256);
 	if (flags & DXI_FLAG_BODY_IN_NEXT_PART) {
@@ -483,6 +492,11 @@ static void check_memory(uint64_t before)
 #endif
 }
 
+static uint64_t repeats_in(const dxh_hub_stats *stats)
+{
+	return stats->repeats_answered + stats->repeats_joined + stats->repeats_refused;
+}
+
 static void check_counts(const dxh_hub_stats *stats)
 {
 	uint64_t requests = stats->requests_received - asked - overloaded;
@@ -492,12 +506,12 @@ static void check_counts(const dxh_hub_stats *stats)
 	/* That much at least was seen of what there is. */
 	if (stats->frames_bad < did->sent / 50 || requests < did->sent / 10 ||
 	    notifications < did->sent / 50 || stats->parts_dropped < did->sent / 500 ||
-	    did->hellos < 16)
+	    did->hellos < 16 || repeats_in(stats) < did->sent / 500)
 		stress_fail("too little was tried: of %" PRIu64 " frames %" PRIu64 " bad, %" PRIu64
 		            " requests, %" PRIu64 " notifications, %" PRIu64
-		            " parts dropped, %" PRIu64 " hellos",
+		            " parts dropped, %" PRIu64 " hellos, %" PRIu64 " repetitions",
 		            did->sent, stats->frames_bad, requests, notifications,
-		            stats->parts_dropped, did->hellos);
+		            stats->parts_dropped, did->hellos, repeats_in(stats));
 }
 
 static void silence(void *unused, dxh_log_level level, const char *line)
@@ -551,10 +565,10 @@ int main(int argc, char **argv)
 	check_counts(&stats);
 	printf("listener: %" PRIu64 " frames of strangers (%" PRIu64 " refused bad, %" PRIu64
 	       " requests, %" PRIu64 " notifications, %" PRIu64 " parts dropped, %" PRIu64
-	       " hellos); the good client was served %" PRIu64 " times, %" PRIu64
-	       " times told to wait first\n",
+	       " hellos, %" PRIu64 " repetitions); the good client was served %" PRIu64
+	       " times, %" PRIu64 " times told to wait first\n",
 	       did->sent, stats.frames_bad, stats.requests_received - asked - overloaded,
-	       stats.notifications_received - asked, stats.parts_dropped, did->hellos, asked,
-	       overloaded);
+	       stats.notifications_received - asked, stats.parts_dropped, did->hellos,
+	       repeats_in(&stats), asked, overloaded);
 	return 0;
 }

@@ -45,7 +45,7 @@ static void read_message(const uint8_t *data, size_t size)
 	while ((status = dxi_frame_next(&reader, &record)) == DXH_OK) {
 		must(lies_within(record.subject, record.subject_bytes, data, size));
 		must(lies_within(record.body, record.body_bytes, data, size));
-		must(record.kind >= DXI_HELLO && record.kind <= DXI_GOODBYE);
+		must(record.kind >= DXI_HELLO && record.kind <= DXI_KIND_LAST);
 		must(!memchr(record.subject, '\0', record.subject_bytes));
 		must(dxi_frame_append(&writer, &record));
 		records++;
