@@ -2,6 +2,7 @@
 /* Opening, draining, closing, forking; what a hub refuses and why. */
 #include "tests/support/support.h"
 
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,31 +160,54 @@ static void *post_until_refused(void *peer)
 	return NULL;
 }
 
-Test(drain, posts_that_race_with_it_all_end, .timeout = 60)
+/* Drained and closed under 64 threads that post, over `endpoint`; within one hub when that
+ * is inproc. */
+static void drain_under_posters(const char *endpoint, bool is_one_hub)
 {
+	enum { POSTERS = 64, ENOUGH = 5000 };
 	test_echo echo;
 	dxh_hub *hub;
 	dxh_peer *peer;
-	pthread_t threads[4];
+	pthread_t threads[POSTERS];
 	dxh_hub_stats stats;
 
-	test_echo_open(&echo, test_endpoint(), NULL);
-	must(dxh_hub_open(NULL, &hub));
+	posting = 0;
+	test_echo_open(&echo, endpoint, NULL);
+	hub = echo.hub;
+	if (!is_one_hub)
+		must(dxh_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), NULL, &peer));
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < POSTERS; i++)
 		pthread_create(&threads[i], NULL, post_until_refused, peer);
-	test_wait_for(&posting, 1000);
+	test_wait_for(&posting, ENOUGH);
 	must(dxh_hub_drain(hub, SOON, NULL));
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < POSTERS; i++)
 		pthread_join(threads[i], NULL);
 	/* A post that passed the check just before is ended as it arrives. */
 	do
 		stats = test_stats(hub);
 	while (stats.slots_now > 0);
 	cr_expect_eq(stats.posted, stats.done + stats.errors + stats.closed);
+	cr_expect_geq(stats.done, 1);
 	cr_expect_eq(stats.open_now, 0);
-	must(dxh_hub_close(&hub));
+	if (!is_one_hub)
+		must(dxh_hub_close(&hub));
 	test_echo_close(&echo);
+}
+
+Test(drain, posts_that_race_with_it_all_end_over_ipc, .timeout = 60)
+{
+	drain_under_posters(test_endpoint(), false);
+}
+
+Test(drain, posts_that_race_with_it_all_end_over_tcp, .timeout = 60)
+{
+	drain_under_posters("tcp://127.0.0.1:*", false);
+}
+
+Test(drain, posts_that_race_with_it_all_end_over_inproc, .timeout = 60)
+{
+	drain_under_posters("inproc://crowd", true);
 }
 
 static pid_t forked_there;
