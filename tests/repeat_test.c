@@ -4,6 +4,7 @@
 #include "runtime/wire.h"
 #include "tests/support/support.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <zmq.h>
@@ -344,6 +345,39 @@ Test(repeat, large_answers_and_large_requests_too)
 	hang_up(on);
 	free(body);
 	close_service();
+}
+
+static void count_back(void *counter, void *body)
+{
+	(void)body;
+	atomic_fetch_add((_Atomic uint64_t *)counter, 1);
+}
+
+Test(repeat, an_answer_that_is_handed_over_comes_back_when_it_is_acknowledged_or_at_the_end)
+{
+	enum { ANSWER = 100000 };
+	static _Atomic uint64_t given_back;
+	char *body = calloc(1, ANSWER);
+	line *on;
+
+	open_service(NULL);
+	on = dial();
+	for (uint64_t id = 1; id <= 2; id++) {
+		ask(on, id, ONCE, 0);
+		must(dxh_request_reply_owned(take(), body, ANSWER, count_back,
+		                             (void *)&given_back));
+		cr_assert_eq(hear(on).body_bytes, ANSWER);
+	}
+	ask(on, 1, ONCE, 1);
+	cr_assert_eq(hear(on).body_bytes, ANSWER);
+	expect_silence(on);
+	cr_expect_eq(given_back, 0, "both are kept");
+	acknowledge(on, 1);
+	test_wait_for(&given_back, 1);
+	hang_up(on);
+	close_service();
+	cr_expect_eq(given_back, 2);
+	free(body);
 }
 
 /* ---- in work ---- */
