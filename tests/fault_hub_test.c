@@ -112,6 +112,23 @@ Test(fault, a_hub_opens_or_not, .timeout = 120, .init = quiet)
 	                 13);
 }
 
+static char metrics_block[48];
+
+static dxh_status open_hub_with_block(void)
+{
+	return dxh_hub_open(&(dxh_hub_config){.metrics_block = metrics_block}, &opened);
+}
+
+Test(fault, a_hub_with_its_metrics_in_a_block_opens_or_not, .timeout = 120, .init = quiet)
+{
+	snprintf(metrics_block, sizeof metrics_block, "fault-metrics-%d", (int)getpid());
+	fault_everywhere(&(fault_subject){.name = "opening a hub with a metrics block",
+	                                  .call = open_hub_with_block,
+	                                  .undo = close_hub,
+	                                  .also_right = {DXH_EUNSUPPORTED}},
+	                 50);
+}
+
 /* ---- services ----------------------------------------------------------------------------------- */
 
 static dxh_service_config serving;
