@@ -51,9 +51,8 @@ sum_up(const dxi_block *block, uint32_t index, const void *value, uint64_t sum[D
 	dxi_checksum checksum = block->ring.checksum;
 
 	checksum.kind = (uint8_t)block->zones[index].digest;
-	/* No item has such a ticket: no zone can pass for an item, nor for another zone. */
-	dxi_checksum_of(&checksum, UINT64_MAX - index, value, (size_t)block->zones[index].bytes,
-	                sum);
+	dxi_checksum_of(&checksum, dxi_digest_ticket(index), value,
+	                (size_t)block->zones[index].bytes, sum);
 }
 
 static dxh_status check_declared(const dxi_block *block, uint32_t index)

@@ -276,6 +276,8 @@ static dxh_status inspect(size_t config_bytes, const char *name, const dxh_inspe
 	if (status == DXH_OK && inspection.is_sound && looks & LOOK_STATE)
 		status = dxi_inspect_state(&inspection);
 	if (status == DXH_OK && inspection.is_sound && looks & LOOK_ITEMS)
+		status = dxi_inspect_zones(&inspection);
+	if (status == DXH_OK && inspection.is_sound && looks & LOOK_ITEMS)
 		status = dxi_inspect_items(&inspection);
 	dxi_inspection_close(&inspection);
 	return dxi_report_finish(inspection.report, status, report);

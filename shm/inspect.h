@@ -37,6 +37,7 @@ dxh_status dxi_inspection_refresh(dxi_inspection *inspection);
 
 /* The parts, each of a sound block. A file that shrinks meanwhile is a finding. */
 dxh_status dxi_inspect_tickets(dxi_inspection *inspection);
+dxh_status dxi_inspect_zones(dxi_inspection *inspection);
 dxh_status dxi_inspect_items(dxi_inspection *inspection);
 dxh_status dxi_inspect_files(dxi_inspection *inspection);
 

@@ -34,6 +34,13 @@ dxh_status dxi_zone_check_at_hand(const dxi_block *block, uint32_t index);
 /* May a consumer write this zone? Returns: DXH_ESTATE. */
 dxh_status dxi_zone_check_writable(const dxi_block *block, uint32_t index);
 
+/* The ticket with which the digest of a zone is summed up. No item has it: no zone can pass
+ * for an item, nor for another zone. */
+static inline uint64_t dxi_digest_ticket(uint32_t index)
+{
+	return UINT64_MAX - index;
+}
+
 /* ---- latches ---- */
 
 enum { DXI_LATCH_TRIES_MAX = 8 };

@@ -4,6 +4,7 @@
 
 #include "shm/geometry.h"
 
+#include <dxh/inspect.h>
 #include <dxh/zone.h>
 
 static const unsigned char KEY[DXH_CHECKSUM_KEY_BYTES] = "a key of zones and of items, 32";
@@ -327,4 +328,43 @@ Test(digest, kinds_that_cannot_be_are_refused)
 	expect_error_says("a digest with a key in a block without");
 	expect_forged(99, DXH_ECORRUPT);
 	expect_error_says("no digest of format 1.0");
+}
+
+/* ---- looked at from outside ------------------------------------------------------- */
+
+static uint32_t warnings(void)
+{
+	dxh_report *report = NULL;
+	uint32_t found = 0;
+
+	must(dxh_block_validate(name, NULL, &report));
+	for (size_t i = 0; i < report->finding_count; i++)
+		found += report->findings[i].rule == DXH_RULE_ZONE_DIGEST;
+	cr_expect_eq(report->warnings, found);
+	dxh_report_free(&report);
+	return found;
+}
+
+Test(digest, a_check_of_the_block_verifies_them)
+{
+	struct position *begun;
+
+	cr_expect_eq(warnings(), 0, "none is set");
+	write_position(4);
+	must(dxh_producer_zone_digest_set(producer, "telemetry"));
+	must(dxh_producer_zone_digest_set(producer, "position"));
+	cr_expect_eq(warnings(), 0);
+	mine->gain = 8;
+	cr_expect_eq(warnings(), 1);
+	must(dxh_latch_begin(producer, "position", sizeof *begun, (void **)&begun));
+	begun->x = 5;
+	cr_expect_eq(warnings(), 1, "the current value of the latch is as it was");
+	/* Copies lie 64 bytes apart; the spare one is the first after an odd number of writes. */
+	begun = (struct position *)((unsigned char *)begun + sizeof(struct dxi_layout_digest));
+	begun->x = 6;
+	cr_expect_eq(warnings(), 2);
+	must(dxh_latch_commit(producer, "position"));
+	cr_expect_eq(warnings(), 1, "another value has no digest");
+	must(dxh_producer_zone_digest_set(producer, "telemetry"));
+	cr_expect_eq(warnings(), 0);
 }

@@ -7,7 +7,8 @@
  *
  *	dxh_block_diagnose  is the block as it should be? header, tables, tickets,
  *	                    control, zones and lock file, rows of readers, producer
- *	dxh_block_validate  is what it carries what was written? the sums of all items
+ *	dxh_block_validate  is what it carries what was written? the sums of all items, and
+ *	                    the digests of zones in the data file
  *	dxh_block_check     both
  *	dxh_block_facts     what is it, who produces and who reads it, what was counted
  */
@@ -101,7 +102,11 @@ typedef enum dxh_severity {
 	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")              \
 	X(DXH_RULE_ZONES_BROKEN, "zones-broken", DXH_ERROR,                                        \
 	  "the zones file is not that of this block, so nobody can attach",                        \
-	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")
+	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")              \
+	X(DXH_RULE_ZONE_DIGEST, "zone-digest", DXH_WARNING,                                        \
+	  "a zone is not what it was when its digest was set",                                     \
+	  "its writer sets the digest anew with each change; if none did, look for who writes "    \
+	  "there")
 
 typedef enum dxh_rule {
 	DXH_RULE_NONE = 0,
