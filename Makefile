@@ -13,7 +13,8 @@
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
-# make install    to PREFIX=/usr/local, under DESTDIR=; make uninstall removes it
+# make install    to PREFIX=/usr/local, under DESTDIR=; make uninstall removes it;
+#                 make install-python for the binding
 # make deb        Debian packages, tried in an overlay of this system
 # make examples   the programs of docs/examples
 # make python     the binding, as build/python: PYTHONPATH=build/python python3
@@ -104,7 +105,7 @@ VERSION_MAJOR := $(call version,MAJOR)
 VERSION := $(VERSION_MAJOR).$(call version,MINOR).$(call version,PATCH)
 
 .PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean \
-	install uninstall man deb python python-module
+	install uninstall man deb python python-module install-python
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -337,7 +338,8 @@ uninstall: man
 
 # Debian packages, in build/deb.
 deb:
-	@tools/packages.sh build/packages-deb $(PACKAGES) make debhelper dpkg-dev lintian fakeroot
+	@tools/packages.sh build/packages-deb $(PACKAGES) $(PACKAGES_PYTHON) make debhelper dh-python \
+		dpkg-dev lintian fakeroot
 	@tests/deb.sh $(VERSION) build/deb
 
 # ---- the Python binding ------------------------------------------------------------------
@@ -371,6 +373,17 @@ $(PYTHON_MODULE): $(PYTHON_OBJECTS) $(B)/libdxh.so
 $(B)/python/%: python/%
 	@mkdir -p $(@D)
 	@cp $< $@
+
+# Installed, the module finds the library where the system has it.
+PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
+EXTENSION = $(shell $(PYTHON) -c "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))")
+$(B)/_native.so: $(PYTHON_OBJECTS) $(B)/libdxh.so
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) $(PYTHON_OBJECTS) -L$(B) -ldxh -o $@
+
+install-python: $(B)/_native.so
+	install -Dm644 -t $(DESTDIR)$(PYTHONDIR)/dxh python/dxh/*.py* python/dxh/py.typed
+	install -Dm644 $(B)/_native.so $(DESTDIR)$(PYTHONDIR)/dxh/_native$(EXTENSION)
 
 # ---- checks of the tree ---------------------------------------------------------------
 lint:

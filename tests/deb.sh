@@ -28,7 +28,7 @@ for package in ./*.deb; do
     case $package in *-dbgsym_*) continue ;; esac
     count=$((count + 1))
 done
-[ $count -ge 3 ] || { echo "only $count packages were made"; exit 1; }
+[ $count -ge 4 ] || { echo "only $count packages were made"; exit 1; }
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "made $count packages in $folder; installing them needs root and was not tried"
@@ -57,7 +57,8 @@ gcc post_await.c $(pkg-config --cflags --libs dxh) -o post_await
 /usr/bin/dxh ls --timeout 100 --broker ipc://@dxh-deb-nobody 2>/dev/null && exit 1
 test -e /lib/systemd/system/dxh-broker.service
 zgrep -q dxh_post /usr/share/man/man3/dxh_message.3.gz
-dpkg --purge dxh libdxh-dev libdxh1 >log 2>&1 || { cat log; exit 1; }
+/usr/bin/python3 -c 'import dxh; hub = dxh.Hub(); hub.close()'
+dpkg --purge python3-dxh dxh libdxh-dev libdxh1 >log 2>&1 || { cat log; exit 1; }
 test ! -e /usr/bin/dxh && test ! -e /usr/include/dxh.h
 D
 C
