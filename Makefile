@@ -8,7 +8,7 @@
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
-#                 hubs for SECONDS=60 each (STEPS="accounting storms torn strangers idle")
+#                 hubs for SECONDS=60 each (STEPS="accounting storms torn kills strangers idle")
 # make model      every order of events of the protocols, small (Spin)
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
@@ -95,7 +95,7 @@ PEERS := $(call peer,nng,/usr/include/nng/nng.h) $(call peer,nanomsg,/usr/includ
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 STRESS_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(sort $(wildcard tests/*_stress.c)))
 # Programs that tests run, beside those that are tests.
-TEST_HELPERS := $(addprefix $(B)/,bench scene content listener publisher)
+TEST_HELPERS := $(addprefix $(B)/,bench scene content listener publisher slaughter)
 TEST_PROGRAMS := $(patsubst tests/%.c,$(B)/tests/%,$(TESTS))
 EXAMPLE_PROGRAMS := $(patsubst docs/examples/%.c,$(B)/examples/%,$(EXAMPLES))
 SONAME := libdxh.so.1
@@ -142,7 +142,7 @@ tsan:
 STEPS ?=
 soak:
 	@tools/packages.sh build/packages-net $(PACKAGES) iproute2 util-linux
-	@+$(MAKE) $(JOBS) stress-programs $(B)/net $(B)/idle $(B)/listener
+	@+$(MAKE) $(JOBS) stress-programs $(B)/net $(B)/idle $(B)/slaughter $(B)/listener
 	@tests/soak.sh $(B) $(SECONDS) $(if $(filter file,$(origin OPERATIONS)),100000000,$(OPERATIONS)) '$(STEPS)'
 
 FAULT_MS ?= 1000

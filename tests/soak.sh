@@ -14,7 +14,7 @@ set -u
 build=$1
 seconds=$2
 operations=$3
-steps=${4:-accounting storms torn strangers idle}
+steps=${4:-accounting storms torn kills strangers idle}
 passed=0
 failed=0
 log=$(mktemp)
@@ -84,7 +84,7 @@ idle() {
 
 for step in $steps; do
     case $step in
-    accounting | storms | torn | strangers | idle) $step ;;
+    accounting | storms | torn | kills | strangers | idle) $step ;;
     *)
         echo "no such step: $step"
         failed=$((failed + 1))
