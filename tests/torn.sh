@@ -11,7 +11,10 @@ operations=${3:-1000000}
 passed=0
 failed=0
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# A twin that fails ends where it stands and leaves its block.
+DXH_SHM_DIR=$(mktemp -d -p "${DXH_SHM_DIR:-/dev/shm}")
+export DXH_SHM_DIR
+trap 'rm -rf "$work" "$DXH_SHM_DIR"' EXIT
 log=$work/log
 
 verdict() {
