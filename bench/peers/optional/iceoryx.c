@@ -31,8 +31,9 @@ static bool is_ready(const struct timespec *since)
 
 static const char *begin(void)
 {
-	static char program[] = "iox-roudi", log[] = "-l", off[] = "off";
-	char *arguments[] = {program, log, off, NULL};
+	static char program[] = "iox-roudi", log[] = "-l", off[] = "off", delay[] = "-k",
+		    none[] = "0";
+	char *arguments[] = {program, log, off, delay, none, NULL};
 	struct timespec pause = {.tv_nsec = 20000000}, since;
 
 	/* Files are stamped by the coarse clock, which lags. */
