@@ -4,6 +4,7 @@
 #include "bench/peers/peers.h"
 #include "bench/way.h"
 
+#include <grp.h>
 #include <iceoryx_binding_c/log.h>
 #include <iceoryx_binding_c/publisher.h>
 #include <iceoryx_binding_c/runtime.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,7 +53,14 @@ static const char *begin(void)
 
 static void end(void)
 {
+	const struct group *group = getgrgid(getegid());
+
 	bench_daemon_end(roudi);
+	/* What one leaves that was slow to go and had to be killed: its own segment, and one
+	 * named after the group. */
+	(void)shm_unlink("/iceoryx_mgmt");
+	if (group != NULL)
+		(void)shm_unlink(group->gr_name);
 }
 
 /* ---- one way --------------------------------------------------------------------------------- */
