@@ -140,16 +140,16 @@ static void judge_head(dxi_inspection *inspection, const ring_scan *scan)
 static void judge(dxi_inspection *inspection, ring_scan *scan)
 {
 	judge_alone(inspection, scan);
-	if (!scan->moves) {
+	if (scan->head_after >= DXI_TICKET_MAX) {
+		dxi_report_add(inspection->report, DXH_RULE_HEADER, "data",
+		               offsetof(struct dxi_layout_header, head),
+		               "head is %" PRIu64 ", beyond any ticket", scan->head_after);
+	} else if (scan->moves) {
+		judge_live(inspection, scan);
+	} else {
 		judge_together(inspection, scan);
 		judge_newest(inspection, scan);
 		judge_head(inspection, scan);
-	} else if (scan->head_after >= DXI_TICKET_MAX) {
-		dxi_report_add(inspection->report, DXH_RULE_HEAD_AHEAD, "data",
-		               offsetof(struct dxi_layout_header, head),
-		               "head is %" PRIu64 ", beyond any ticket", scan->head_after);
-	} else {
-		judge_live(inspection, scan);
 	}
 }
 

@@ -430,7 +430,7 @@ Test(inspect, a_live_block_whose_slots_and_head_disagree_is_told)
 	atomic_store(&dxi_slot_at(&producer->block.ring, 7)->seq, 2 * 7 + 2);
 	expect_nothing(name);
 	atomic_store(&dxi_block_header(&producer->block)->head, UINT64_MAX);
-	expect_found(name, DXH_RULE_HEAD_AHEAD);
+	expect_found(name, DXH_RULE_HEADER);
 	atomic_store(&dxi_block_header(&producer->block)->head, 9);
 	must(dxh_producer_close(&producer));
 }

@@ -84,11 +84,15 @@ static const char *digest_text(dxh_status verified)
 /* "" for a zone that has none. */
 static const char *digest_of(struct cat *cat, const dxh_zone_entry *zone)
 {
+	dxh_status verified;
+
 	if (zone->digest == DXH_CHECKSUM_NONE)
 		return "";
 	if (zone->bytes > CAT_BYTES_MAX)
 		return "not verified";
-	return digest_text(dxh_consumer_zone_digest_verify(cat->consumer, zone->name, NULL, 0));
+	verified = dxh_consumer_zone_digest_verify(cat->consumer, zone->name, NULL, 0);
+	cat->missing += verified == DXH_ECORRUPT; /* it is shown, but broken */
+	return digest_text(verified);
 }
 
 static void open_zone(struct cat *cat, const dxh_zone_entry *zone)

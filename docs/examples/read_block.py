@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Print the zones and the newest item of a block, without the library: all that is known here
 stands in docs/block-format.md. Usage: read_block.py /dev/shm/NAME.dxh"""
-import json, mmap, struct, sys
-import msgpack
+import json, mmap, struct, sys, msgpack
 
 NUMBERS = dict(zip("u8 i8 u16 i16 u32 i32 u64 i64 f32 f64 bool".split(), "BbHhIiQqfd?"))
 
@@ -25,17 +24,18 @@ def member(field, data):
     if len(data) < size * count:
         return None  # the item ends before it
     every = [one(field, data[i * size:][:size]) for i in range(count)]
-    if row and kind not in ("text", "bytes"):
-        every = [every[i:i + row] for i in range(0, count, row)]
-    return every if row or count > 1 else every[0]
+    rows = [every[i:i + row] for i in range(0, count, row)] if row and kind not in ("text", "bytes") else every
+    return rows if row or count > 1 else every[0]
 
 def part(described, data):  # a struct, or raw bytes
     return {f["name"]: member(f, data) for f in described["fields"]} if "fields" in described else data.hex()
 
 def latch(data, at, size):  # copy `seq & 1` is whole if seq is still the same behind it
-    (seq,) = load("Q", data, at)
-    copy = data[at + 128 + (seq & 1) * (-(-size // 64) * 64):][:size]
-    return copy if load("Q", data, at) == (seq,) else latch(data, at, size)
+    for (seq,) in (load("Q", data, at) for _ in range(1000000)):
+        copy = data[(begin := at + 128 + (seq & 1) * (-(-size // 64) * 64)):begin + size]
+        if load("Q", data, at) == (seq,):
+            return copy
+    sys.exit("a latch is written faster than it is read")
 
 def attach(path, magic):
     with open(path, "rb") as file:
