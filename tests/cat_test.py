@@ -152,6 +152,18 @@ def what_is_broken_is_not_shown():
     check("not shown: " in shown(1, "--ticket", "10", "rich"), "by ticket")
 
 
+def a_broken_digest_is_told():
+    scenes.make("rich", "rich")
+    zone, = [zone for zone in json.loads(scenes.dxh("stat", "rich", "--json").stdout)["zones"]
+             if zone["name"] == "everything"]
+    with open(scenes.path("rich.dxh"), "r+b") as file:
+        file.seek(zone["offset"])
+        byte = file.read(1)[0]
+        file.seek(zone["offset"])
+        file.write(bytes([byte ^ 1]))
+    check("digest wrong" in shown(1, "--zone", "everything", "rich"), "a digest that is wrong")
+
+
 def elements_are_limited():
     scenes.make("rich", "rich")
     said = shown(0, "--elements", "2", "--zone", "everything", "rich")
@@ -353,6 +365,7 @@ SITUATIONS = (
     units_and_kinds_are_told,
     items_are_chosen,
     what_is_broken_is_not_shown,
+    a_broken_digest_is_told,
     elements_are_limited,
     both_read_live_dead_and_copied_blocks,
     nothing_torn_is_shown,
