@@ -365,9 +365,12 @@ void dxi_segment_detach(dxi_block *block)
 bool dxi_segment_is_unlinked(const dxi_block *block)
 {
 	struct stat found;
+	int seals;
 
 	if (block->paths.is_memory || fstat(block->fd, &found) == -1 || found.st_nlink > 0)
 		return false;
-	/* Memory that was found by a path of /proc never had a name. */
-	return (fcntl(block->fd, F_GET_SEALS) & F_SEAL_SHRINK) == 0;
+	/* Memory that was found by a path of /proc never had a name. Only memory and tmpfs
+	 * know of seals: -1 is a file elsewhere. */
+	seals = fcntl(block->fd, F_GET_SEALS);
+	return seals == -1 || (seals & F_SEAL_SHRINK) == 0;
 }

@@ -8,9 +8,11 @@
 
 #include "shm/lease.h"
 
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/statfs.h>
 
 enum { NOBODY = 65534, SOON_MS = 20000 };
 
@@ -273,6 +275,52 @@ Test(conditions, a_file_that_takes_the_place_of_another_is_not_mixed_up_with_it)
 	(void)!dxh_block_unlink(NULL, other);
 	unlink(file_of(other, ".ctl"));
 	unlink(file_of(other, ".lock"));
+}
+
+/* A directory of our own on a file system that is no tmpfs and has O_TMPFILE. */
+static const char *other_file_system(void)
+{
+	static char directory[64];
+	static const char *const places[] = {"/tmp", "/var/tmp", "."};
+	struct statfs found;
+	int fd;
+
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		if (statfs(places[i], &found) == -1 || found.f_type == TMPFS_MAGIC ||
+		    (fd = open(places[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) == -1)
+			continue;
+		close(fd);
+		snprintf(directory, sizeof directory, "%s/dxh-%.30s", places[i], name);
+		cr_assert_eq(mkdir(directory, 0700), 0);
+		return directory;
+	}
+	cr_skip_test("neither /tmp nor /var/tmp nor this folder is a file system of another kind");
+	return NULL;
+}
+
+Test(conditions, a_removed_name_is_told_on_every_file_system)
+{
+	const char *directory = other_file_system();
+	dxh_block_config config = usual_config();
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	dxh_block_info facts;
+
+	config.directory = directory;
+	producer = open_producer(name, config);
+	consumer = open_consumer(name, (dxh_consumer_config){.directory = directory});
+	publish_items(producer, 0, 1);
+	must(dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &info));
+	must(dxh_producer_close(&producer));
+	expect_status(dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &info), DXH_ECLOSED);
+	must(dxh_consumer_info(consumer, &facts));
+	cr_expect_eq(facts.unlinked, 0);
+	must(dxh_block_unlink(directory, name));
+	expect_status(dxh_read_next(consumer, &got, sizeof got, DXH_NOW, &info), DXH_EUNLINKED);
+	must(dxh_consumer_info(consumer, &facts));
+	cr_expect_neq(facts.unlinked, 0);
+	must(dxh_consumer_close(&consumer));
+	cr_expect_eq(rmdir(directory), 0, "something is left in %s", directory);
 }
 
 /* ---- numbers of processes -------------------------------------------------------- */

@@ -17,12 +17,13 @@ LIMIT = 60  # seconds for one program
 class Scenes:
     """with Scenes() as scenes: a directory, and the living, who end with it."""
 
-    def __init__(self, program=SCENE):
+    def __init__(self, program=SCENE, place=None):
         self.program = program
+        self.place = place or os.environ.get("DXH_SHM_DIR") or "/dev/shm"
 
     def __enter__(self):
         self.directory = tempfile.mkdtemp(
-            prefix="dxh-tools-", dir=os.environ.get("DXH_SHM_DIR") or "/dev/shm"
+            prefix="dxh-tools-", dir=self.place
         )
         self.environment = dict(os.environ, DXH_SHM_DIR=self.directory, LC_ALL="C", TZ="UTC")
         self.environment["PATH"] = BUILD + ":" + self.environment["PATH"]
