@@ -480,6 +480,13 @@ dxh_status dxh_consumer_seek(dxh_consumer *consumer, dxh_start start, uint64_t t
 		status = check_start(start, ticket);
 	if (status == DXH_OK)
 		status = choose(consumer, start, ticket);
+	/* An eviction was from the place that was left: hold, then choose behind that. */
+	if (status == DXH_OK && consumer->row.fd != -1 &&
+	    dxi_row_is_evicted(&consumer->row, &consumer->block)) {
+		consumer->evicted++;
+		dxi_row_rejoin(&consumer->row, consumer->next);
+		status = choose(consumer, start, ticket);
+	}
 	if (status != DXH_OK)
 		return status;
 	consumer->kept = DXH_OK; /* it spoke of a place that was left */

@@ -123,10 +123,11 @@ take(const dxi_ring *ring, uint64_t ticket, dxi_want *want, dxi_slot_content *co
 static dxh_status fail_for_eviction(dxh_consumer *consumer, dxh_item *item)
 {
 	tell_loss(consumer, item);
-	return dxi_fail(DXH_EEVICTED,
-	                "the writer went on without this reader, who was too far behind: %" PRIu64
-	                " items are lost",
-	                item->lost);
+	return dxi_fail(
+		DXH_EEVICTED,
+		"the writer went on without this reader, or before it was where it is: %" PRIu64
+		" items are lost",
+		item->lost);
 }
 
 /* Everything up to head is lost. */
@@ -161,6 +162,18 @@ static dxh_status rejoin(dxh_consumer *consumer, dxh_item *item)
 	return fail_for_eviction(consumer, item);
 }
 
+/* The control file was made anew: from here on the new one says where we are. False:
+ * *status is why there is no row in it, at this call and at each until there is. What the
+ * writer overwrote meanwhile is noticed where it is missing. */
+static bool move_row(dxh_consumer *consumer, dxh_item *item, dxh_status *status)
+{
+	*status = dxi_row_move(&consumer->row, &consumer->block, consumer->next);
+	if (*status == DXH_OK)
+		return true;
+	tell_loss(consumer, item);
+	return false;
+}
+
 /* ---- follow ---- */
 
 /* May a slot hold this, which is newer than what was looked for? */
@@ -191,12 +204,29 @@ static dxh_status jump(dxh_consumer *consumer, uint64_t seq, dxh_item *item)
 	next = head > behind && head - behind > next ? head - behind : next + 1;
 	lose(consumer, consumer->next, next - consumer->next);
 	consumer->next = next;
+	if (consumer->discipline == DXH_LOSSLESS) {
+		consumer->evicted++;
+		return fail_for_eviction(consumer, item);
+	}
 	tell_loss(consumer, item);
 	DXI_PROBE(lapped, consumer->block.paths.name, item->lost_first, item->lost);
 	return dxi_fail(DXH_ELAPPED,
 	                "%" PRIu64 " items, tickets %" PRIu64 " to %" PRIu64
 	                ", were overwritten before they were read",
 	                item->lost, item->lost_first, item->lost_last);
+}
+
+static dxh_status lapped(dxh_consumer *consumer, uint64_t seq, dxh_item *item)
+{
+	dxh_status status;
+
+	/* The mark came before what overwrote the item. */
+	if (is_evicted(consumer))
+		return rejoin(consumer, item);
+	if (consumer->row.fd != -1 && dxi_row_has_lost_its_file(&consumer->row, &consumer->block) &&
+	    !move_row(consumer, item, &status))
+		return status;
+	return jump(consumer, seq, item);
 }
 
 static bool follow(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
@@ -255,9 +285,7 @@ static bool follow(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_s
 			 * lost: such tickets never were, and there is no end of them. */
 			if (head <= ticket && !is_plausible(ring, content.seq, ticket, head))
 				return false;
-			/* The mark came before what overwrote the item. */
-			*status = is_evicted(consumer) ? rejoin(consumer, item)
-			                               : jump(consumer, content.seq, item);
+			*status = lapped(consumer, content.seq, item);
 			return true;
 		case DXI_SLOT_BROKEN:
 			*status = give_up(consumer, ticket, ticket + 1, content.rule, item);
@@ -344,6 +372,9 @@ static bool lossless(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh
 {
 	bool decided;
 
+	if (dxi_row_is_orphan(&consumer->row, &consumer->block) &&
+	    !move_row(consumer, item, status))
+		return true;
 	if (is_evicted(consumer)) {
 		*status = rejoin(consumer, item);
 		return true;

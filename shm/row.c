@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct dxi_layout_row *row_of(const dxi_row *row)
@@ -141,11 +142,18 @@ void dxi_row_rejoin(dxi_row *row, uint64_t cursor)
 	atomic_store(&shared->generation, row->generation);
 }
 
+static uint64_t epoch_of(const dxi_block *block)
+{
+	/* Pairs with the release in dxi_takeover(), which comes behind the new file. */
+	return atomic_load_explicit(&dxi_block_header(block)->producer.epoch, memory_order_acquire);
+}
+
 dxh_status dxi_row_claim(const dxi_block *block, uint64_t cursor, dxi_row *row)
 {
 	dxh_status status;
 
 	*row = DXI_ROW_NONE;
+	row->epoch = epoch_of(block); /* before the file is opened: a later one is noticed */
 	if (block->fixed.row_count == 0)
 		return dxi_fail(DXH_ESTATE,
 		                "\"%s\" has no rows for lossless readers: make it with readers_max",
@@ -168,6 +176,43 @@ bool dxi_row_is_evicted(const dxi_row *row, const dxi_block *block)
 	/* Pairs with the release in dxi_hold(). */
 	return atomic_load_explicit(&block->marks[row->index].evicted, memory_order_acquire) ==
 	       row->generation;
+}
+
+bool dxi_row_has_lost_its_file(const dxi_row *row, const dxi_block *block)
+{
+	struct stat ours, theirs;
+
+	/* Without a name nothing succeeds it: whoever took over before that may use ours. */
+	if (block->paths.is_memory || fstat(row->fd, &ours) == -1 ||
+	    lstat(block->paths.control, &theirs) == -1)
+		return false;
+	return ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev;
+}
+
+bool dxi_row_is_orphan(dxi_row *row, const dxi_block *block)
+{
+	uint64_t epoch = epoch_of(block);
+
+	if (epoch == row->epoch)
+		return false;
+	if (dxi_row_has_lost_its_file(row, block))
+		return true;
+	row->epoch = epoch;
+	return false;
+}
+
+dxh_status dxi_row_move(dxi_row *row, const dxi_block *block, uint64_t cursor)
+{
+	dxi_row new_row;
+	dxh_status status = dxi_row_claim(block, cursor, &new_row);
+
+	if (status != DXH_OK)
+		return status;
+	/* Not one word more to the old file: it may have been truncated. */
+	row->generation = 0;
+	dxi_row_leave(row, block);
+	*row = new_row;
+	return DXH_OK;
 }
 
 void dxi_row_show(const dxi_row *row, uint64_t read, uint64_t lost, uint64_t retries)

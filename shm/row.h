@@ -11,6 +11,7 @@ typedef struct dxi_row {
 	uint32_t index;
 	uint64_t generation;
 	uint64_t cursor; /* as last said */
+	uint64_t epoch;  /* of the producer whose control file this is */
 } dxi_row;
 
 #define DXI_ROW_NONE ((dxi_row){.fd = -1})
@@ -28,6 +29,17 @@ void dxi_row_advance(dxi_row *row, const dxi_block *block, uint64_t cursor);
 
 /* Did the writer go on without us? */
 bool dxi_row_is_evicted(const dxi_row *row, const dxi_block *block);
+
+/* Has a successor made the control file anew, so that nobody looks at this row any
+ * more? Asked for only once an epoch. */
+bool dxi_row_is_orphan(dxi_row *row, const dxi_block *block);
+
+/* The same, asked at once: where something was lost. */
+bool dxi_row_has_lost_its_file(const dxi_row *row, const dxi_block *block);
+
+/* Take a row of the new file instead; what is returned for want of one leaves the old.
+ * Returns: as dxi_row_claim(). */
+dxh_status dxi_row_move(dxi_row *row, const dxi_block *block, uint64_t cursor);
 
 /* Take part again, from `cursor` on. */
 void dxi_row_rejoin(dxi_row *row, uint64_t cursor);

@@ -526,6 +526,123 @@ Test(lossless, a_removed_or_foreign_control_file_is_made_anew_by_a_successor)
 	expect_status(publish_one(4, DXH_NOW), DXH_EWAIT);
 }
 
+/* ---- a control file made anew beside its readers -------------------------------------------- */
+
+static void make_control_anew(unsigned readers_max)
+{
+	dxh_block_config config = lossless_config();
+
+	config.readers_max = readers_max;
+	must(dxh_producer_close(&producer));
+	cr_assert_eq(unlink(file_of(name, ".ctl")), 0);
+	producer = open_producer(name, config);
+}
+
+Test(lossless, a_reader_moves_to_a_control_file_made_anew)
+{
+	size_t count = 0;
+
+	publish_items(producer, 0, 2);
+	make_control_anew(3);
+	expect_items(0, 2); /* nothing was lost, nothing is told */
+	must(dxh_producer_readers(producer, NULL, 0, &count));
+	cr_expect_eq(count, 1);
+	publish_items(producer, 2, 4);
+	expect_status(publish_one(6, DXH_NOW), DXH_EWAIT);
+	expect_items(2, 4);
+}
+
+Test(lossless, what_is_lost_beside_a_control_file_made_anew_is_told_exactly)
+{
+	dxh_consumer_stats stats;
+
+	expect_status(read_now(), DXH_EWAIT);
+	make_control_anew(3);
+	publish_items(producer, 0, 20); /* waits for nobody */
+	expect_status(read_now(), DXH_EEVICTED);
+	cr_expect_eq(info.lost, 16);
+	cr_expect_eq(info.lost_first, 0);
+	cr_expect_eq(info.lost_last, 15);
+	must(dxh_consumer_stats_get(consumer, &stats));
+	cr_expect_eq(stats.evicted, 1);
+	cr_expect_eq(stats.lost, 16);
+	expect_status(publish_one(20, DXH_NOW), DXH_EWAIT); /* lossless again */
+	expect_items(16, 4);
+	publish_items(producer, 20, 4);
+	expect_status(publish_one(24, DXH_NOW), DXH_EWAIT);
+	expect_items(20, 4);
+}
+
+Test(lossless, an_overwritten_control_file_is_left_for_the_new_one)
+{
+	static const char noise[256] = "noise";
+	int fd = open(file_of(name, ".ctl"), O_RDWR);
+
+	cr_assert_eq(pwrite(fd, noise, sizeof noise, 0), (ssize_t)sizeof noise);
+	close(fd);
+	must(dxh_producer_close(&producer));
+	producer = open_producer(name, lossless_config());
+	publish_items(producer, 0, 8);
+	expect_status(read_now(), DXH_EEVICTED);
+	cr_expect_eq(info.lost, 4);
+	expect_status(publish_one(8, DXH_NOW), DXH_EWAIT);
+	expect_items(4, 4);
+}
+
+Test(lossless, without_a_row_in_the_new_control_file_a_reader_is_told_so_until_one_is_free)
+{
+	dxh_block_config config = lossless_config();
+	dxh_consumer *thief;
+
+	teardown();
+	config.readers_max = 1;
+	open_both(config);
+	make_control_anew(1);
+	thief = open_consumer(name, LOSSLESS);
+	publish_items(producer, 0, 4);
+	for (int i = 0; i < 2; i++) {
+		expect_status(read_now(), DXH_ELIMIT);
+		expect_error_says("reader rows");
+	}
+	must(dxh_consumer_close(&thief));
+	publish_items(producer, 4, 4);
+	expect_status(read_now(), DXH_EEVICTED);
+	cr_expect_eq(info.lost, 4);
+	expect_items(4, 4);
+}
+
+Test(lossless, who_begins_or_seeks_before_what_is_kept_is_told_as_an_eviction)
+{
+	dxh_consumer_config config = LOSSLESS;
+
+	for (uint64_t ticket = 0; ticket < 10; ticket++) {
+		publish_items(producer, ticket, 1);
+		expect_items(ticket, 1);
+	}
+	must(dxh_consumer_seek(consumer, DXH_START_TICKET, 1));
+	expect_status(read_now(), DXH_EEVICTED);
+	cr_expect_eq(info.lost, 5);
+	expect_items(6, 4);
+	must(dxh_consumer_close(&consumer));
+	config.start = DXH_START_TICKET;
+	config.start_ticket = 2;
+	consumer = open_consumer(name, config);
+	expect_status(read_now(), DXH_EEVICTED);
+	cr_expect_eq(info.lost, 4);
+	expect_items(6, 4);
+}
+
+Test(lossless, who_seeks_after_an_eviction_loses_nothing_that_was_sought)
+{
+	reopen_evicting();
+	publish_items(producer, 0, 10);
+	must(dxh_consumer_seek(consumer, DXH_START_OLDEST, 0));
+	expect_items(6, 4);
+	publish_items(producer, 10, 4);
+	expect_items(10, 4);
+	expect_status(read_now(), DXH_EWAIT);
+}
+
 /* A directory that strangers may enter: that of a test run is closed to them. */
 static char open_directory[128];
 

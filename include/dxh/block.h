@@ -368,8 +368,8 @@ typedef enum dxh_discipline {
 	/* Every item in order; the writer waits for this consumer. Needs a block with
 	 * readers_max, and write permission on NAME.ctl. What is published from the
 	 * return of dxh_consumer_open() on is never lost, unless the consumer is
-	 * evicted: then DXH_EEVICTED tells how much, and it goes on from now. A
-	 * consumer that dies holds nobody back. */
+	 * evicted, or a successor of the producer had to make NAME.ctl anew: then DXH_EEVICTED
+	 * tells how much, and it goes on behind that. A consumer that dies holds nobody back. */
 	DXH_LOSSLESS = 2
 } dxh_discipline;
 
@@ -487,8 +487,13 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          were overwritten before they were read; the next call goes on with
  *          the oldest item kept. A reader that is overtaken again and again,
  *          with no item in between, is set ever nearer to the newest one.
- *          DXH_EEVICTED (lossless only): the writer went on without this
- *          consumer; item->lost items are lost, the next call goes on from now.
+ *          DXH_EEVICTED (lossless only): item->lost items are lost, the next call
+ *          goes on behind them, and from there the writer waits again. It went on
+ *          without this consumer, after its deadline or because a successor made
+ *          NAME.ctl anew; or the consumer began at, or sought, a ticket that was gone.
+ *          DXH_ELIMIT, DXH_EACCESS, DXH_ENOTFOUND, DXH_ECORRUPT (lossless only) of
+ *          NAME.ctl: it was made anew, and there is no row in it for this consumer, which
+ *          nobody waits for now. Each call tries again.
  *          DXH_EWAIT: nothing new, the producer lives (or none was ever there).
  *          DXH_EDEAD: nothing new and the producer died. Told once at once, then
  *          at the deadline of each further call, until a successor publishes.
@@ -538,7 +543,7 @@ DXH_API DXH_NODISCARD dxh_status dxh_consumer_fd(dxh_consumer *consumer, int *fd
 
 /* Go on at another place; `ticket` for DXH_START_TICKET, else 0. A loss that was
  * not told yet is told with the next item. What is passed over or read again by
- * seeking counts as neither read nor lost.
+ * seeking counts as neither read nor lost, also by an eviction not yet told.
  * Thread: owner. Returns: DXH_EINVAL; DXH_ESTATE; DXH_ECORRUPT. */
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_seek(dxh_consumer *consumer, dxh_start start,
                                                    uint64_t ticket);
@@ -590,7 +595,8 @@ typedef struct dxh_consumer_stats {
 	uint64_t next_ticket; /* the next one this consumer will look at */
 	uint64_t head;        /* tickets published so far */
 	uint64_t epoch;
-	uint64_t evicted; /* times the writer went on without this consumer */
+	uint64_t
+		evicted; /* times the writer went on without this consumer, or was past its place */
 	int64_t lag_ns; /* since when the oldest of `lag` that is kept has been there; 0: none is */
 	uint64_t lost_first; /* the first and the last ticket that were ever lost; both 0 */
 	uint64_t lost_last;  /* while `lost` is */
