@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Made like the data file, before it: who finds that finds this too. Which zone lies where
  * stands in the data file, which no writer of zones can change; here is only a head that
- * says whose zones these are.
+ * says whose zones these are. Every writer of zones can spoil that, so who holds the
+ * producer's lock writes it anew.
  */
 #include "shm/zones_file.h"
 
@@ -156,6 +157,30 @@ static dxh_status open_passed(const dxi_block *block)
 	return dxi_memory_check_control(block->zones_fd);
 }
 
+/* Under the producer's lock the file beside the data is that of the block, whatever its
+ * writers made of its head, and of its space: given back in holes. One of another size is
+ * left to dxi_zones_check(). */
+static dxh_status restore(const dxi_block *block, int fd)
+{
+	struct dxi_layout_zones found, wanted = head_of(block);
+	struct stat file, data;
+	dxh_status status;
+
+	if (fstat(fd, &file) == -1 || fstat(block->fd, &data) == -1)
+		return dxi_fail_errno(errno, "%s", block->paths.zones);
+	if (!S_ISREG(file.st_mode) || file.st_uid != data.st_uid ||
+	    file.st_size != (off_t)wanted.bytes_total)
+		return DXH_OK;
+	status = dxi_space_reserve(fd, block->paths.directory, wanted.bytes_total);
+	if (status != DXH_OK ||
+	    (pread(fd, &found, sizeof found, 0) == sizeof found &&
+	     memcmp(&found, &wanted, offsetof(struct dxi_layout_zones, reserved)) == 0))
+		return status;
+	dxi_log(DXH_LOG_WARNING, "block %s: somebody wrote to the head of %s: it is made anew",
+	        block->paths.name, block->paths.zones);
+	return fill(block, fd);
+}
+
 dxh_status dxi_zones_attach(dxi_block *block, bool writable)
 {
 	dxh_status status;
@@ -167,7 +192,10 @@ dxh_status dxi_zones_attach(dxi_block *block, bool writable)
 	status = block->paths.is_memory ? open_passed(block) : open_file(block, writable, &fd);
 	if (status != DXH_OK)
 		return status;
-	status = dxi_zones_check(block, fd);
+	if (block->writable)
+		status = restore(block, fd);
+	if (status == DXH_OK)
+		status = dxi_zones_check(block, fd);
 	if (status == DXH_OK)
 		status = map(block, fd, writable);
 	keep_or_close(block, fd);

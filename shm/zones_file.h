@@ -12,7 +12,8 @@
  * Returns: DXH_ENOSPACE; DXH_EACCESS; DXH_ELIMIT; DXH_ESYSTEM. */
 dxh_status dxi_zones_create(dxi_block *block, uint32_t mode, const char *group);
 
-/* Map the file that is there, or the memory that was passed, for reading or for both.
+/* Map the file that is there, or the memory that was passed, for reading or for both. For a
+ * block that is open for writing, under the producer's lock, its head is made right first.
  * Returns: DXH_ECORRUPT with what is wrong; DXH_EACCESS; DXH_ESYSTEM. */
 dxh_status dxi_zones_attach(dxi_block *block, bool writable);
 

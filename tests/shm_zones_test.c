@@ -252,6 +252,56 @@ Test(zones, a_file_that_is_not_theirs_is_refused)
 	expect_status(dxh_consumer_open(name, NULL, &late), DXH_ECORRUPT);
 }
 
+Test(zones, a_successor_makes_their_head_right_again)
+{
+	static const unsigned char noise[32] = "who may write the zones can this";
+	dxh_consumer *late = NULL;
+	int fd = open(file_of(name, ".zones"), O_RDWR);
+
+	must(dxh_zone_writable(consumer, telemetry, &written));
+	atomic_store(&written->frames, 5);
+	cr_assert_eq(pwrite(fd, noise, sizeof noise, 0), (ssize_t)sizeof noise);
+	expect_status(dxh_consumer_open(name, NULL, &late), DXH_ECORRUPT);
+	producer->unlink_on_close = false;
+	must(dxh_producer_close(&producer));
+	producer = open_producer(name, zones_config());
+	must(dxh_zone(producer, telemetry, &mine));
+	cr_expect_eq(atomic_load(&mine->frames), 5);
+	must(dxh_consumer_open(name, NULL, &late));
+	must(dxh_consumer_close(&late));
+	close(fd);
+}
+
+Test(zones, a_successor_fills_their_holes)
+{
+	dxh_consumer *late = NULL;
+	int fd = open(file_of(name, ".zones"), O_RDWR);
+	struct stat found;
+
+	cr_assert_eq(fstat(fd, &found), 0);
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, found.st_size) == -1)
+		cr_skip("no holes here");
+	expect_status(dxh_consumer_open(name, NULL, &late), DXH_ECORRUPT);
+	producer->unlink_on_close = false;
+	must(dxh_producer_close(&producer));
+	producer = open_producer(name, zones_config());
+	must(dxh_consumer_open(name, NULL, &late));
+	must(dxh_consumer_close(&late));
+	close(fd);
+}
+
+Test(zones, of_another_size_they_stay_refused)
+{
+	dxh_block_config config = zones_config();
+
+	cr_assert_eq(truncate(file_of(name, ".zones"), 10), 0);
+	producer->unlink_on_close = false;
+	must(dxh_producer_close(&producer));
+	expect_status(dxh_producer_open(name, &config, &producer), DXH_ECORRUPT);
+	must(dxh_block_unlink(NULL, name));
+	producer = open_producer(name, config);
+}
+
 Test(zones, removing_the_block_removes_them)
 {
 	must(dxh_producer_close(&producer));

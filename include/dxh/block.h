@@ -322,8 +322,10 @@ DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone(dxh_consumer *consumer, const
 /* A zone for writing, on a block made with zones_writable, by a consumer opened with
  * write_zones. Others write at the same time: its members are atomics, or their writers
  * agree among themselves. Who may write the zones can write nothing else of the block.
- * But he can truncate NAME.zones under those who have it mapped, the producer among
- * them; in blocks without a name he cannot.
+ * But he can spoil the head of NAME.zones, so that nobody can attach before the next
+ * takeover, or dxh_block_recover(), makes it right; and he can truncate the file under
+ * those who have it mapped, the producer among them, which leaves it DXH_ECORRUPT until
+ * dxh_block_unlink(). In blocks without a name he can do the first only, for good.
  * Thread, Owner: as above. Returns: as above; DXH_ESTATE without zones_writable or
  * write_zones. */
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_zone_writable(dxh_consumer *consumer,

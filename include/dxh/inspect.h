@@ -102,7 +102,8 @@ typedef enum dxh_severity {
 	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")              \
 	X(DXH_RULE_ZONES_BROKEN, "zones-broken", DXH_ERROR,                                        \
 	  "the zones file is not that of this block, so nobody can attach",                        \
-	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")              \
+	  "restart the producer, who makes its head anew; if that is not enough, remove the "      \
+	  "block: dxh_block_unlink(), dxh gc")                                                     \
 	X(DXH_RULE_ZONE_DIGEST, "zone-digest", DXH_WARNING,                                        \
 	  "a zone is not what it was when its digest was set",                                     \
 	  "its writer sets the digest anew with each change; if none did, look for who writes "    \
