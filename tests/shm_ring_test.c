@@ -142,6 +142,45 @@ Test(ring, an_aborted_ticket_is_neither_read_nor_lost)
 	cr_expect_eq(own.bytes, 2 * sizeof(struct item));
 }
 
+/* Nobody looks at what is gone, nor a latest reader at what it passes over. */
+Test(ring, an_aborted_ticket_that_nobody_looked_at_counts_as_lost)
+{
+	dxh_consumer *newest = open_consumer(producer->block.paths.name,
+	                                     (dxh_consumer_config){.discipline = DXH_LATEST});
+	dxh_consumer_stats stats;
+
+	abort_one();
+	publish_items(producer, 1, 1);
+	must(dxh_read_next(newest, &got, sizeof got, DXH_NOW, &info));
+	cr_expect_eq(info.ticket, 1);
+	must(dxh_consumer_stats_get(newest, &stats));
+	cr_expect(stats.lost == 1 && stats.skipped == 0);
+	expect_exact(newest, 0);
+	must(dxh_consumer_close(&newest));
+	publish_items(producer, 2, 8); /* keeps 6 .. 9 */
+	expect_status(read_now(), DXH_ELAPPED);
+	cr_expect_eq(info.lost, 6);
+	must(dxh_consumer_stats_get(consumer, &stats));
+	cr_expect(stats.lost == 6 && stats.skipped == 0);
+}
+
+Test(ring, a_raw_slot_of_the_same_rounded_capacity_is_the_same)
+{
+	dxh_block_config config = {.slot = DXH_SLOT_BYTES(100), .slot_count = 4};
+	char raw[32];
+	dxh_producer *one;
+
+	snprintf(raw, sizeof raw, "%s", new_name());
+	one = open_producer(raw, config);
+	must(dxh_producer_close(&one));
+	config.slot.bytes = 129;
+	expect_status(dxh_producer_open(raw, &config, &one), DXH_ESIZE);
+	config.slot.bytes = 101;
+	one = open_producer(raw, config);
+	must(dxh_producer_close(&one));
+	must(dxh_block_unlink(NULL, raw));
+}
+
 Test(ring, a_long_run_of_aborts_is_stepped_over)
 {
 	for (int i = 0; i < 4; i++)

@@ -56,7 +56,7 @@ typedef struct dxh_zone_spec {
 /* What a slot carries. Fill it with DXH_SLOT(tag) or DXH_SLOT_BYTES(n). */
 typedef struct dxh_slot_spec {
 	const dxh_schema *schema; /* NULL: raw bytes */
-	size_t bytes;             /* capacity; rounded up to a multiple of 64 */
+	size_t bytes;             /* capacity, 1 to 2^40; rounded up to a multiple of 64 */
 } dxh_slot_spec;
 
 /* clang-format off */
@@ -116,7 +116,8 @@ typedef struct dxh_block_config {
 /* Create the block, or take over one whose producer is gone.
  *
  * A takeover needs the same zones, slot, geometry, checksum, key and no_wait (else DXH_ESCHEMA
- * or DXH_ESIZE, naming the first difference; mode and group stay as they are); it redoes the ticket that the dead
+ * or DXH_ESIZE, naming the first difference; mode and group stay as they are; a raw slot is
+ * the same when its bytes are, rounded up to 64); it redoes the ticket that the dead
  * producer left unfinished and goes on. The block's epoch is then one higher.
  * A new block appears under its name whole or not at all. Space is reserved
  * here, so that a full disk is DXH_ENOSPACE now and not a signal later.
@@ -236,7 +237,9 @@ typedef struct dxh_write_slot {
  * consumers, on blocks that have rows for them: there the deadline says for how
  * long, and config->evict what comes then.
  * Commit publishes the first `bytes` bytes and wakes consumers. Abort leaves a
- * ticket that consumers skip and count as neither read nor lost.
+ * ticket that consumers skip: who comes to it counts it as neither read nor lost. What
+ * was overwritten, or passed over by a DXH_LATEST consumer on its way to a newer item, has
+ * not been looked at: such tickets count as lost, aborted or not.
  *
  * Thread:  owner. Units: deadline_ns absolute.
  * Returns: begin: DXH_ESTATE when a write is open or the block has no ring;
@@ -587,9 +590,9 @@ DXH_API DXH_NODISCARD dxh_status dxh_with_read(dxh_consumer *consumer, int64_t d
                                                dxh_use_fn use, void *context);
 
 typedef struct dxh_consumer_stats {
-	uint64_t read;        /* items delivered */
-	uint64_t read_bytes;  /* of their payload */
-	uint64_t lost;        /* items lost or passed over, exactly */
+	uint64_t read;       /* items delivered */
+	uint64_t read_bytes; /* of their payload */
+	uint64_t lost; /* tickets lost or passed over, exactly; see dxh_write_begin() for aborts */
 	uint64_t skipped;     /* aborted tickets stepped over */
 	uint64_t retries;     /* copies thrown away because the writer was faster */
 	uint64_t corrupt;     /* slots that broke a rule (contained in lost) */
