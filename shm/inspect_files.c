@@ -17,15 +17,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void repairable(dxh_finding *finding)
-{
-	if (finding)
-		finding->repair = DXH_REPAIR_RECOVER;
-}
-
 static bool is_alive(const dxi_inspection *inspection)
 {
 	return inspection->producer == DXH_PRODUCER_ALIVE;
+}
+
+/* Nothing is repaired under a living producer. */
+static void repairable(const dxi_inspection *inspection, dxh_finding *finding)
+{
+	if (finding && !is_alive(inspection))
+		finding->repair = DXH_REPAIR_RECOVER;
 }
 
 /* ---- rows ---- */
@@ -39,10 +40,10 @@ static void judge_row(dxi_inspection *inspection, int fd, uint32_t index,
 	if (row->generation == 0)
 		return;
 	if (!dxi_byte_has_writer(fd, index))
-		repairable(dxi_report_add(report, DXH_RULE_ROW_STALE, "control", offset,
-		                          "row %" PRIu32 " of reader %" PRIu32
-		                          ", next ticket %" PRIu64,
-		                          index, row->pid, row->cursor));
+		repairable(inspection, dxi_report_add(report, DXH_RULE_ROW_STALE, "control", offset,
+		                                      "row %" PRIu32 " of reader %" PRIu32
+		                                      ", next ticket %" PRIu64,
+		                                      index, row->pid, row->cursor));
 	else if (mark == row->generation)
 		dxi_report_add(report, DXH_RULE_READER_EVICTED, "control", offset,
 		               "row %" PRIu32 " of reader %" PRIu32 ", next ticket %" PRIu64, index,
@@ -83,13 +84,16 @@ static dxh_status inspect_control(dxi_inspection *inspection)
 		dxi_report_add(report, DXH_RULE_UNREADABLE, "control", DXH_OFFSET_NONE,
 		               "%.160s may not be read by you", paths->control);
 	else if (fd == -1)
-		repairable(dxi_report_add(
-			report,
-			errno == ENOENT ? DXH_RULE_CONTROL_MISSING : DXH_RULE_CONTROL_BROKEN,
-			"control", DXH_OFFSET_NONE, "%.160s: %s", paths->control,
-			errno == ELOOP ? "it is a symbolic link" : strerror(errno)));
+		repairable(
+			inspection,
+			dxi_report_add(report,
+		                       errno == ENOENT ? DXH_RULE_CONTROL_MISSING
+		                                       : DXH_RULE_CONTROL_BROKEN,
+		                       "control", DXH_OFFSET_NONE, "%.160s: %s", paths->control,
+		                       errno == ELOOP ? "it is a symbolic link" : strerror(errno)));
 	else if (dxi_control_check(fd, &inspection->block) != DXH_OK)
-		repairable(dxi_report_add(report, DXH_RULE_CONTROL_BROKEN, "control",
+		repairable(inspection,
+		           dxi_report_add(report, DXH_RULE_CONTROL_BROKEN, "control",
 		                          dxi_refusal_offset(), "%s", dxi_refusal_words()));
 	else
 		status = inspect_rows(inspection, fd);
@@ -137,7 +141,7 @@ static void inspect_lock(dxi_inspection *inspection)
 		finding = dxi_report_add(report, DXH_RULE_LOCK_MISSING, "lock", DXH_OFFSET_NONE,
 		                         "%.160s: %s", path, strerror(errno));
 		dxi_report_weigh(report, finding, is_alive(inspection) ? DXH_ERROR : DXH_NOTE);
-		repairable(is_alive(inspection) ? NULL : finding);
+		repairable(inspection, finding);
 	} else if (!S_ISREG(found.st_mode)) {
 		dxi_report_add(report, DXH_RULE_LOCK_FOREIGN, "lock", DXH_OFFSET_NONE,
 		               "%.160s is no regular file", path);
@@ -153,7 +157,8 @@ dxh_status dxi_inspect_files(dxi_inspection *inspection)
 	if (dxi_paths_are_of_file(&inspection->block.paths))
 		return DXH_OK;
 	if (inspection->header.held != 0 && !is_alive(inspection))
-		repairable(dxi_report_add(inspection->report, DXH_RULE_WAIT_STALE, "data",
+		repairable(inspection,
+		           dxi_report_add(inspection->report, DXH_RULE_WAIT_STALE, "data",
 		                          offsetof(struct dxi_layout_header, held),
 		                          "held is %" PRIu32, inspection->header.held));
 	inspect_lock(inspection);

@@ -330,8 +330,11 @@ struct dxi_layout_lock {
 	uint32_t magic;         /* 0: DXI_LOCK_MAGIC */
 	uint16_t version_major; /* 4 */
 	uint16_t version_minor; /* 6 */
+	uint32_t pid;           /* 8: of who locked it last */
+	uint32_t has_block;     /* 12: not 0: that one has its data file at its name */
 };
-static_assert(sizeof(struct dxi_layout_lock) == 8, "format 1");
+static_assert(offsetof(struct dxi_layout_lock, pid) == 8, "format 1");
+static_assert(sizeof(struct dxi_layout_lock) == 16, "format 1");
 
 /* ---- the zones file: written by the producer and by consumers ---- */
 

@@ -48,7 +48,12 @@ static bool is_held_by_other(int error)
 }
 
 /* By its content a lock file of ours is told from one of somebody else. */
-static const struct dxi_layout_lock MARK = {DXI_LOCK_MAGIC, DXI_LAYOUT_MAJOR, DXI_LAYOUT_MINOR};
+static const struct dxi_layout_lock MARK = {
+	.magic = DXI_LOCK_MAGIC,
+	.version_major = DXI_LAYOUT_MAJOR,
+	.version_minor = DXI_LAYOUT_MINOR,
+};
+enum { MARK_BYTES = offsetof(struct dxi_layout_lock, pid) };
 
 /* Whole or not at all, like the other files. */
 static int make_lock_file(const dxi_paths *paths)
@@ -102,7 +107,7 @@ bool dxi_is_lock_file(int fd)
 
 	return fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size == sizeof found &&
 	       dxi_descriptor_read(fd, &found, sizeof found, 0) == sizeof found &&
-	       memcmp(&found, &MARK, sizeof found) == 0;
+	       memcmp(&found, &MARK, MARK_BYTES) == 0;
 }
 
 static dxh_status check_lock_file(int fd, const char *path)
@@ -168,6 +173,7 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
 			status = lock_until(fd, paths->lock, deadline_ns);
 		if (status == DXH_OK) {
 			lease->fd = fd;
+			dxi_lease_sign(lease, false);
 			return DXH_OK;
 		}
 		dxi_descriptor_close_guarded(fd);
@@ -176,6 +182,30 @@ dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *le
 	}
 	return dxi_fail(DXH_ESYSTEM, "%s was replaced %d times while it was locked: who does that?",
 	                paths->lock, RETRIES_MAX);
+}
+
+void dxi_lease_sign(const dxi_lease *lease, bool has_block)
+{
+	struct dxi_layout_lock lock = {.pid = (uint32_t)getpid(), .has_block = has_block};
+
+	/* Only words for messages: without them these say less. */
+	if (lease->fd != -1)
+		(void)!dxi_descriptor_write(lease->fd, &lock.pid, sizeof lock - MARK_BYTES,
+		                            MARK_BYTES);
+}
+
+void dxi_lease_signature(const dxi_paths *paths, uint32_t *pid, bool *has_block)
+{
+	int fd = dxi_descriptor_open(paths->lock, O_RDONLY, 0);
+	struct dxi_layout_lock lock = {0};
+
+	if (fd != -1 && (!dxi_is_lock_file(fd) ||
+	                 dxi_descriptor_read(fd, &lock, sizeof lock, 0) != sizeof lock))
+		lock = (struct dxi_layout_lock){0};
+	if (fd != -1)
+		close(fd);
+	*pid = lock.pid;
+	*has_block = lock.has_block != 0;
 }
 
 dxh_status dxi_lease_take_recovery(const dxi_lease *lease)

@@ -26,6 +26,12 @@ typedef struct dxi_lease {
  *          DXH_ENOTFOUND without the directory; DXH_ELIMIT; DXH_ESYSTEM. */
 dxh_status dxi_lease_take(const dxi_paths *paths, int64_t wait_ns, dxi_lease *lease);
 
+/* Say in the lock file who holds it, for messages; taking it says so without a block. */
+void dxi_lease_sign(const dxi_lease *lease, bool has_block);
+
+/* What the last one to lock it said; 0 and false where nothing can be read. */
+void dxi_lease_signature(const dxi_paths *paths, uint32_t *pid, bool *has_block);
+
 /* Also take the byte of recovery, which has to be held to remove the file; `try`
  * without words. */
 dxh_status dxi_lease_take_recovery(const dxi_lease *lease);

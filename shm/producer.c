@@ -96,7 +96,7 @@ static dxh_status take_over(dxh_producer *producer, const dxh_block_config *conf
 	/* The lock was free, and still a producer lives: somebody removed the lock file
 	 * under it. */
 	if (!producer->beacon_is_lit && dxi_beacon_query(block->fd) == DXI_BEACON_LIT)
-		return dxi_fail_busy(&block->paths);
+		return dxi_fail_busy(&block->paths, true);
 	return dxi_takeover(block, producer->beacon_is_lit, &producer->next_ticket);
 }
 
@@ -175,7 +175,7 @@ open_named(const char *name, const dxh_block_config *config, dxh_producer *produ
 		return status;
 	status = dxi_lease_take(&paths, config->owner_wait_ns, &producer->lease);
 	if (status == DXH_EBUSY)
-		return dxi_fail_busy(&paths);
+		return dxi_fail_busy(&paths, true);
 	if (status != DXH_OK)
 		return status;
 	status = attach_or_create(producer, &paths, config);
@@ -185,6 +185,7 @@ open_named(const char *name, const dxh_block_config *config, dxh_producer *produ
 		dxi_lease_release(&producer->lease);
 		return status;
 	}
+	dxi_lease_sign(&producer->lease, true);
 	if (!producer->beacon_is_lit)
 		dxi_log(DXH_LOG_WARNING,
 		        "block %s: a reader holds a lock on the data file, so consumers cannot "

@@ -151,7 +151,7 @@ look(dxi_inspection *inspection, const dxi_paths *paths, const dxh_inspect_confi
 		return status;
 	if (inspection->producer == DXH_PRODUCER_ALIVE ||
 	    dxi_lease_holder(paths) == DXI_HELD_BY_RECOVERY)
-		return dxi_fail_busy(paths);
+		return dxi_fail_busy(paths, false);
 	return dxi_inspect_state(inspection);
 }
 
@@ -162,7 +162,7 @@ take_locks(const dxi_inspection *inspection, const dxi_paths *paths, dxi_lease *
 	dxh_status status = dxi_lease_take(paths, 0, lease);
 
 	if (status == DXH_EBUSY)
-		return dxi_fail_busy(paths);
+		return dxi_fail_busy(paths, false);
 	if (status == DXH_OK && inspection->owner != geteuid() &&
 	    was_found(inspection->report, DXH_RULE_LOCK_MISSING) &&
 	    fchown(lease->fd, inspection->owner, (gid_t)-1) == -1)
@@ -196,7 +196,7 @@ look_again(dxi_inspection *inspection, const dxi_paths *paths, const dxh_inspect
 	if (status != DXH_OK || !inspection->is_sound)
 		return status;
 	if (inspection->producer == DXH_PRODUCER_ALIVE)
-		return dxi_fail_busy(paths);
+		return dxi_fail_busy(paths, false);
 	if (made_lock)
 		tell_made_lock(inspection->report, paths);
 	return dxi_inspect_state(inspection);

@@ -12,30 +12,57 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-dxh_status dxi_fail_busy(const dxi_paths *paths)
+/* Only words for a message: what cannot be read is 0. */
+static uint32_t pid_in_header(const dxi_paths *paths)
 {
+	int fd = dxi_descriptor_open(paths->data, O_RDONLY, 0);
 	uint32_t magic = 0, pid = 0;
-	int fd;
 
+	if (fd == -1)
+		return 0;
+	if (pread(fd, &magic, sizeof magic, 0) != sizeof magic || magic != DXI_LAYOUT_MAGIC ||
+	    pread(fd, &pid, sizeof pid, offsetof(struct dxi_layout_header, producer.pid)) !=
+	            sizeof pid)
+		pid = 0;
+	close(fd);
+	return pid;
+}
+
+static bool is_gone(const char *path)
+{
+	struct stat found;
+
+	return lstat(path, &found) == -1 && errno == ENOENT;
+}
+
+dxh_status dxi_fail_busy(const dxi_paths *paths, bool can_wait)
+{
+	uint32_t holder, pid;
+	bool has_block;
+
+	/* The signature before the data file: who says that it has one has given it its
+	 * name. And the lock last: a close that removes all this is no loss. */
+	dxi_lease_signature(paths, &holder, &has_block);
+	pid = pid_in_header(paths);
+	has_block = has_block && is_gone(paths->data);
 	if (dxi_lease_holder(paths) == DXI_HELD_BY_RECOVERY)
 		return dxi_fail(DXH_EBUSY, "\"%s\" is just being recovered or removed: retry",
 		                paths->name);
-	fd = dxi_descriptor_open(paths->data, O_RDONLY, 0);
-	/* Only words for a message: what cannot be read is left out. */
-	if (fd != -1) {
-		if (pread(fd, &magic, sizeof magic, 0) != sizeof magic ||
-		    pread(fd, &pid, sizeof pid, offsetof(struct dxi_layout_header, producer.pid)) !=
-		            sizeof pid)
-			magic = 0;
-		close(fd);
-	}
-	if (magic != DXI_LAYOUT_MAGIC)
+	if (pid != 0)
+		return dxi_fail(DXH_EBUSY, "a living producer, pid %" PRIu32 ", holds \"%s\": %s",
+		                pid, paths->name,
+		                can_wait ? "stop it, or wait with owner_wait_ns" : "stop it first");
+	if (has_block && dxi_lease_holder(paths) == DXI_HELD_BY_PRODUCER)
+		return dxi_fail(DXH_EBUSY,
+		                "a living producer, pid %" PRIu32 ", holds \"%s\", whose %s was "
+		                "removed (rm, systemd RemoveIPC): restart that producer",
+		                holder, paths->name, paths->data);
+	if (holder == 0)
 		return dxi_fail(DXH_EBUSY, "a producer that is just starting holds \"%s\": retry",
 		                paths->name);
 	return dxi_fail(DXH_EBUSY,
-	                "a living producer, pid %" PRIu32 ", holds \"%s\": stop it, or wait with "
-	                "owner_wait_ns",
-	                pid, paths->name);
+	                "a producer that is just starting, pid %" PRIu32 ", holds \"%s\": retry",
+	                holder, paths->name);
 }
 
 dxh_status dxi_block_remove(const dxi_paths *paths, const dxi_lease *lease)
@@ -91,7 +118,7 @@ dxh_status dxh_block_unlink(const char *directory, const char *name)
 		return dxi_fail(DXH_ENOTFOUND, "no block \"%s\": there is no %s", name, paths.data);
 	status = dxi_lease_take(&paths, 0, &lease);
 	if (status == DXH_EBUSY)
-		return dxi_fail_busy(&paths);
+		return dxi_fail_busy(&paths, false);
 	if (status != DXH_OK)
 		return status;
 	status = dxi_block_remove(&paths, &lease);

@@ -13,7 +13,7 @@ dxh_status dxi_block_remove(const dxi_paths *paths, const dxi_lease *lease);
  * data file: what a failed open leaves. */
 void dxi_lock_tidy(const dxi_paths *paths, const dxi_lease *lease);
 
-/* DXH_EBUSY, with the pid that the header names. */
-dxh_status dxi_fail_busy(const dxi_paths *paths);
+/* DXH_EBUSY, with the pid of the holder. `can_wait`: who asked could have waited for it. */
+dxh_status dxi_fail_busy(const dxi_paths *paths, bool can_wait);
 
 #endif

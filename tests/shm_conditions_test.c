@@ -323,6 +323,40 @@ Test(conditions, a_removed_name_is_told_on_every_file_system)
 	cr_expect_eq(rmdir(directory), 0, "something is left in %s", directory);
 }
 
+Test(conditions, who_holds_a_name_without_a_block_is_told)
+{
+	dxh_block_config config = usual_config();
+	dxh_producer *producer, *second;
+	char own[32];
+	dxi_paths paths;
+	dxi_lease lease;
+
+	snprintf(own, sizeof own, "pid %d,", (int)getpid());
+	/* One that begins has no file yet: that is not the same. */
+	must(dxi_paths_of(NULL, name, &paths));
+	must(dxi_lease_take(&paths, 0, &lease));
+	expect_status(dxh_producer_open(name, &config, &second), DXH_EBUSY);
+	expect_error_says("just starting");
+	expect_error_says(own);
+	dxi_lease_release(&lease);
+	producer = open_producer(name, config);
+	expect_status(dxh_producer_open(name, &config, &second), DXH_EBUSY);
+	expect_error_says("wait with owner_wait_ns");
+	expect_status(dxh_block_unlink(NULL, name), DXH_EBUSY);
+	expect_error_says("stop it first");
+	cr_assert_eq(unlink(file_of(name, ".dxh")), 0);
+	expect_status(dxh_producer_open(name, &config, &second), DXH_EBUSY);
+	expect_error_says("restart that producer");
+	expect_error_says(own);
+	expect_status(dxh_block_unlink(NULL, name), DXH_EBUSY);
+	expect_error_says("restart that producer");
+	must(dxh_producer_close(&producer));
+	/* Restarted. */
+	producer = open_producer(name, config);
+	must(dxh_producer_close(&producer));
+	must(dxh_block_unlink(NULL, name));
+}
+
 /* ---- numbers of processes -------------------------------------------------------- */
 
 Test(conditions, a_number_given_out_again_does_not_make_the_dead_alive)

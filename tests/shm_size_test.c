@@ -119,7 +119,7 @@ Test(size, without_a_name_there_is_no_lock, .timeout = 10)
 	must(dxh_block_size("b", &config, &memory));
 	cr_expect_eq(memory.data_bytes, named.data_bytes);
 	cr_expect_eq(memory.lock_bytes, 0);
-	cr_expect_eq(named.lock_bytes, 8);
+	cr_expect_eq(named.lock_bytes, 16);
 }
 
 /* Far beyond any machine, and nothing is made. */

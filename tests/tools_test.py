@@ -230,9 +230,27 @@ def a_live_producer_is_left_alone():
     pid = scenes.begin("alive", "busy")
     before = files()
     for apply in ([], ["--apply"]):
-        expect(scenes.dxh("recover", *apply, "busy"), 3, f"pid {pid}", "DXH_EBUSY", "next: ")
+        run = expect(
+            scenes.dxh("recover", *apply, "busy"), 3, f"pid {pid}", "DXH_EBUSY", "stop it first",
+            "next: ", "restart it",
+        )
+        check("owner_wait_ns" not in run.stderr, "recover cannot wait")
     check(files() == before, "nothing is changed")
     scenes.end("busy")
+
+
+def what_a_live_producer_lacks_is_for_its_restart():
+    scenes.begin("alive", "lacking")
+    os.unlink(scenes.path("lacking.ctl"))
+    run = expect(scenes.dxh("check", "lacking"), 1, "restart the producer if one lives")
+    check("next:" not in run.stdout, f"recover is no help: {run.stdout}")
+    finding = rules(told(1, "check", "lacking"))["control-missing"]
+    check(finding["repair"] == "none", "nothing is repaired under a living producer")
+    scenes.end("lacking")
+    expect(scenes.dxh("check", "lacking"), 1, "next: `dxh recover lacking`")
+    scenes.begin("alive", "lacking")
+    expect(scenes.dxh("check", "lacking"), 0, "in order")
+    scenes.end("lacking")
 
 
 def what_is_beyond_repair_is_said():
@@ -382,6 +400,7 @@ SITUATIONS = (
     recover_acts_only_when_told,
     each_repair_is_one_that_can_be_seen,
     a_live_producer_is_left_alone,
+    what_a_live_producer_lacks_is_for_its_restart,
     what_is_beyond_repair_is_said,
     gc_acts_only_when_told,
     refusals_say_what_to_do,

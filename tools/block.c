@@ -246,7 +246,9 @@ static const char *next_step(dxh_status status)
 	case DXH_EVERSION:
 		return "`dxh check` tells what is wrong with it";
 	case DXH_EBUSY:
-		return "a live producer needs no help; stop it first if the block has to go";
+		return "a live producer needs no help; where `dxh check` finds fault restart it, "
+		       "and "
+		       "stop it if the block has to go";
 	default:
 		return dxh_status_advice(status);
 	}

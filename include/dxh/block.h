@@ -125,7 +125,8 @@ typedef struct dxh_block_config {
  * Thread:  any. Owner: the caller, until dxh_producer_close().
  * Blocks:  at most config->owner_wait_ns, while another producer lives.
  * Called:  dxh_producer_open(name, config, &producer); config is required.
- * Returns: DXH_EBUSY naming the live producer; DXH_EINVAL; DXH_ESCHEMA;
+ * Returns: DXH_EBUSY naming the live producer, also one whose data file was removed;
+ *          DXH_EINVAL; DXH_ESCHEMA;
  *          DXH_ESIZE; DXH_ENOSPACE with need and have; DXH_EACCESS;
  *          DXH_ECORRUPT when the existing block breaks a rule; DXH_EVERSION;
  *          DXH_ENOTFOUND without the directory; DXH_EUNSUPPORTED when its file

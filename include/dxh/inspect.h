@@ -79,10 +79,11 @@ typedef enum dxh_severity {
 	  "the producer died while it waited for a lossless reader",                               \
 	  "nothing: recover or the next producer clears it")                                       \
 	X(DXH_RULE_CONTROL_MISSING, "control-missing", DXH_WARNING,                                \
-	  "the control file is gone: no lossless reader can come", "recover, or start a producer") \
+	  "the control file is gone: no lossless reader can come",                                 \
+	  "restart the producer if one lives; else recover, or start one")                         \
 	X(DXH_RULE_CONTROL_BROKEN, "control-broken", DXH_WARNING,                                  \
 	  "the control file is not that of this block: no lossless reader can come",               \
-	  "recover, or start a producer")                                                          \
+	  "restart the producer if one lives; else recover, or start one")                         \
 	X(DXH_RULE_ROW_STALE, "row-stale", DXH_NOTE,                                               \
 	  "a lossless reader died; its row holds nobody back",                                     \
 	  "nothing: the next reader takes the row, or recover clears it")                          \
@@ -99,11 +100,12 @@ typedef enum dxh_severity {
 	  "see why, and ask again as who may read it")                                             \
 	X(DXH_RULE_ZONES_MISSING, "zones-missing", DXH_ERROR,                                      \
 	  "the file with the zones that consumers may write is gone, so nobody can attach",        \
-	  "remove the block: dxh_block_unlink(), dxh gc; its producer makes it anew")              \
+	  "stop the producer if one lives, and remove the block: dxh_block_unlink(), dxh gc; the " \
+	  "next producer makes it anew")                                                           \
 	X(DXH_RULE_ZONES_BROKEN, "zones-broken", DXH_ERROR,                                        \
 	  "the zones file is not that of this block, so nobody can attach",                        \
-	  "restart the producer, who makes its head anew; if that is not enough, remove the "      \
-	  "block: dxh_block_unlink(), dxh gc")                                                     \
+	  "restart the producer, who makes its head anew; if that is not enough, stop it, remove " \
+	  "the block: dxh_block_unlink(), dxh gc")                                                 \
 	X(DXH_RULE_ZONE_DIGEST, "zone-digest", DXH_WARNING,                                        \
 	  "a zone is not what it was when its digest was set",                                     \
 	  "its writer sets the digest anew with each change; if none did, look for who writes "    \
@@ -124,7 +126,7 @@ DXH_API const char *dxh_rule_advice(dxh_rule rule);
 
 /* Who puts it in order. */
 typedef enum dxh_repair {
-	DXH_REPAIR_NONE = 0,    /* nobody, or nobody needs to */
+	DXH_REPAIR_NONE = 0,    /* nobody, nobody needs to, or not while the producer lives */
 	DXH_REPAIR_RECOVER = 1, /* dxh_block_recover() with apply, or the next producer */
 	DXH_REPAIR_DONE = 2     /* this call of dxh_block_recover() did it */
 } dxh_repair;
