@@ -43,12 +43,12 @@ static dxh_status fill(int fd, const dxi_block *block)
 	return dxi_fail_errno(errno, "writing %s", block->paths.control);
 }
 
-static dxh_status open_unnamed(const dxi_paths *paths, int *fd)
+static dxh_status open_unnamed(const dxi_paths *paths, uint64_t bytes, int *fd)
 {
 	if (paths->is_memory)
 		return dxi_memory_new(paths->name, fd);
 	*fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
-	return *fd == -1 ? dxi_fail_errno(errno, "making a file in %s", paths->directory) : DXH_OK;
+	return *fd == -1 ? dxi_fail_to_make(errno, paths->directory, bytes) : DXH_OK;
 }
 
 static dxh_status make_unnamed(const dxi_block *block, int *fd)
@@ -57,7 +57,7 @@ static dxh_status make_unnamed(const dxi_block *block, int *fd)
 	uint64_t bytes = dxi_control_bytes(block->fixed.row_count);
 	dxh_status status;
 
-	status = open_unnamed(paths, fd);
+	status = open_unnamed(paths, bytes, fd);
 	if (status == DXH_OK)
 		status = dxi_space_reserve(*fd, paths->directory, bytes);
 	return status == DXH_OK ? fill(*fd, block) : status;

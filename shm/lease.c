@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "shm/descriptor.h"
 #include "shm/layout.h"
+#include "shm/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,6 +98,8 @@ static dxh_status fail_to_open(const dxi_paths *paths, int error)
 		return dxi_fail(DXH_EUNSUPPORTED,
 		                "the file system of %s has no O_TMPFILE: use a tmpfs",
 		                paths->directory);
+	if (error == ENOSPC || error == EDQUOT)
+		return dxi_fail_to_make(error, paths->directory, sizeof MARK);
 	return dxi_fail_errno(error, "opening the lock %s", paths->lock);
 }
 

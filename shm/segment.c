@@ -249,7 +249,7 @@ static dxh_status open_unnamed(const dxi_paths *paths, dxi_block *block)
 		return dxi_fail(DXH_EUNSUPPORTED,
 		                "the file system of %s has no O_TMPFILE: use a tmpfs",
 		                paths->directory);
-	return dxi_fail_errno(errno, "making a file in %s", paths->directory);
+	return dxi_fail_to_make(errno, paths->directory, block->fixed.bytes_total);
 }
 
 static void fill(dxi_block *block)

@@ -90,6 +90,24 @@ dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes)
 	return DXH_OK;
 }
 
+dxh_status dxi_fail_to_make(int error, const char *directory, uint64_t bytes)
+{
+	struct statvfs found;
+
+	if ((error != ENOSPC && error != EDQUOT) || statvfs(directory, &found) == -1)
+		return dxi_fail_errno(error, "making a file in %s", directory);
+	if (found.f_files > 0 && found.f_favail == 0)
+		return dxi_fail(DXH_ENOSPACE,
+		                "a file of the block needs an inode, %s has 0 free of %ju: remove "
+		                "files, or give the file system more (nr_inodes of a tmpfs)",
+		                directory, (uintmax_t)found.f_files);
+	return dxi_fail(DXH_ENOSPACE,
+	                "a file of the block needs %" PRIu64 " bytes, %s has %ju free of %ju: "
+	                "remove files, or enlarge the file system",
+	                bytes, directory, (uintmax_t)found.f_bavail * found.f_frsize,
+	                (uintmax_t)found.f_blocks * found.f_frsize);
+}
+
 static dxh_status find_group(const char *name, gid_t *gid)
 {
 	char buffer[4096];

@@ -12,6 +12,10 @@
  * Returns: DXH_ENOSPACE with need and have; DXH_ESYSTEM. */
 dxh_status dxi_space_reserve(int fd, const char *directory, uint64_t bytes);
 
+/* A file of `bytes` bytes could not be made: what is lacking, room or inodes. Other errors
+ * in their own words. Returns: DXH_ENOSPACE with need and have; else as the errno says. */
+dxh_status dxi_fail_to_make(int error, const char *directory, uint64_t bytes);
+
 /* Set mode (0: 0640) and group (NULL: as it is).
  * Returns: DXH_EINVAL for a group that does not exist; DXH_EACCESS. */
 dxh_status dxi_access_set(int fd, const char *path, uint32_t mode, const char *group);

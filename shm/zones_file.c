@@ -75,12 +75,12 @@ dxh_status dxi_zones_check(const dxi_block *block, int fd)
 
 /* ---- creating ---- */
 
-static dxh_status open_unnamed(const dxi_paths *paths, int *fd)
+static dxh_status open_unnamed(const dxi_paths *paths, uint64_t bytes, int *fd)
 {
 	if (paths->is_memory)
 		return dxi_memory_new(paths->name, fd);
 	*fd = dxi_descriptor_open(paths->directory, O_TMPFILE | O_RDWR, 0600);
-	return *fd == -1 ? dxi_fail_errno(errno, "making a file in %s", paths->directory) : DXH_OK;
+	return *fd == -1 ? dxi_fail_to_make(errno, paths->directory, bytes) : DXH_OK;
 }
 
 static dxh_status fill(const dxi_block *block, int fd)
@@ -121,7 +121,7 @@ dxh_status dxi_zones_create(dxi_block *block, uint32_t mode, const char *group)
 
 	if (bytes == 0)
 		return DXH_OK;
-	status = open_unnamed(paths, &fd);
+	status = open_unnamed(paths, bytes, &fd);
 	if (status != DXH_OK)
 		return status;
 	if ((status = dxi_space_reserve(fd, paths->directory, bytes)) == DXH_OK &&

@@ -195,6 +195,48 @@ Test(conditions, a_small_tmpfs_is_told_with_need_have_and_limit)
 	expect_exit(start(fill_a_small_tmpfs));
 }
 
+static bool is_told_full(const char *block, const char *what)
+{
+	dxh_block_config config = full_config(); /* with rows, so it has three files */
+	dxh_producer *producer;
+
+	config.directory = place;
+	return dxh_producer_open(block, &config, &producer) == DXH_ENOSPACE &&
+	       strstr(dxh_last_error(), what);
+}
+
+static void fill_all_of_a_small_tmpfs(const char *block)
+{
+	static const char *const inodes[] = {"size=64k,nr_inodes=1", "size=64k,nr_inodes=2",
+	                                     "size=64k,nr_inodes=3"};
+	char path[96];
+	int fd;
+
+	mount_small();
+	for (size_t i = 0; i < sizeof inodes / sizeof *inodes; i++)
+		if (mount("small", place, "tmpfs", MS_REMOUNT, inodes[i]) != 0 ||
+		    !is_told_full(block, "needs an inode, ") ||
+		    !strstr(dxh_last_error(), "nr_inodes"))
+			_exit(90 + (int)i);
+	if (mount("small", place, "tmpfs", MS_REMOUNT, "size=64k,nr_inodes=100") != 0)
+		_exit(94);
+	snprintf(path, sizeof path, "%s/filler", place);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd == -1 || posix_fallocate(fd, 0, 65536) != 0 || close(fd) != 0)
+		_exit(95);
+	/* Not even the lock file has room. */
+	if (!is_told_full(block, " has 0 free of 65536") ||
+	    !strstr(dxh_last_error(), "needs 16 bytes"))
+		_exit(96);
+	leave_small();
+}
+
+Test(conditions, a_full_file_system_is_told_for_every_file)
+{
+	need_root();
+	expect_exit(start(fill_all_of_a_small_tmpfs));
+}
+
 static void use_a_directory_that_cannot_be_written(const char *block)
 {
 	dxh_block_config config = {.slot = DXH_SLOT(item), .slot_count = 4};

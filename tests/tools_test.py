@@ -359,6 +359,22 @@ def blocks_of_strangers_need_consent():
     os.chown(scenes.path("theirs.dxh"), 12345, 12345)
     expect(scenes.dxh("check", "theirs"), 3, "DXH_EACCESS", "--owner")
     expect(scenes.dxh("stat", "--owner", "12345", "theirs"), 0, "owner 12345")
+    expect(scenes.dxh("top", "--once", "--every", "0.1"), 0, "denied")
+
+
+def what_is_no_file_is_told():
+    scenes.make("closed", "real")
+    os.symlink(scenes.path("real.dxh"), scenes.path("led.dxh"))
+    os.mkfifo(scenes.path("fifo.dxh"))
+    os.mkdir(scenes.path("folder.dxh"))
+    for name in ("led", "fifo", "folder"):
+        run = expect(scenes.dxh("stat", name), 3, "next: no block lies at this name")
+        check("as root" not in run.stderr, run.stderr)
+        run = expect(scenes.dxh("check", scenes.path(name + ".dxh")), 3, "next: name the data file")
+        check("as root" not in run.stderr, run.stderr)
+    expect(scenes.dxh("cat", "--ticket", "8", "real"), 0)
+    run = expect(scenes.dxh("cat", "--ticket", "9", "real"), 3, "not published yet", "next one is 9")
+    check("aborted" not in run.stderr, run.stderr)
 
 
 def on_terminal(environment, *arguments):
@@ -407,6 +423,7 @@ SITUATIONS = (
     a_full_disk_is_told,
     a_name_that_was_taken_away_is_told,
     blocks_of_strangers_need_consent,
+    what_is_no_file_is_told,
     colour_is_for_terminals,
 )
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- the command line ---- */
@@ -234,14 +235,61 @@ static bool explain_removed(const struct block_arguments *arguments)
 	return found;
 }
 
-static const char *next_step(dxh_status status)
+/* What was named, or what lies at the name; the links of /proc are the kernel's. */
+static bool is_no_file(const struct block_arguments *arguments)
+{
+	char path[4096];
+	struct stat found;
+	int at;
+
+	if (arguments->file != NULL)
+		return (strncmp(arguments->file, "/proc/", 6) == 0
+		                ? stat(arguments->file, &found)
+		                : lstat(arguments->file, &found)) == 0 &&
+		       !S_ISREG(found.st_mode);
+	at = snprintf(path, sizeof path, "%s/", block_directory(arguments));
+	if (arguments->name == NULL || at < 0 || (size_t)at >= sizeof path)
+		return false;
+	snprintf(path + at, sizeof path - (size_t)at, "%s.dxh", arguments->name);
+	for (char *c = path + at; *c != '\0'; c++)
+		if (*c == '/')
+			*c = '+';
+	return lstat(path, &found) == 0 && !S_ISREG(found.st_mode);
+}
+
+/* Who is told of the sums' key may look at the rest. */
+static bool is_keyed(const struct block_arguments *arguments)
+{
+	dxh_inspect_config config = {.directory = arguments->directory,
+	                             .file = arguments->file,
+	                             .owner_uid_plus1 = arguments->owner_uid_plus1};
+	dxh_facts *facts = NULL;
+	bool keyed = dxh_block_facts(arguments->name, &config, &facts) == DXH_OK &&
+	             facts->checksum_keyed;
+
+	dxh_facts_free(&facts);
+	return keyed;
+}
+
+static const char *access_step(const struct block_arguments *arguments)
+{
+	if (is_no_file(arguments))
+		return arguments->file != NULL ? "name the data file itself, a regular file"
+		                               : "no block lies at this name: see who put that "
+		                                 "there, and remove it";
+	if (is_keyed(arguments))
+		return "--key FILE names the key that the block was made with";
+	return "ask as its owner or as root; --owner USER accepts a block of another user";
+}
+
+static const char *next_step(const struct block_arguments *arguments, dxh_status status)
 {
 	switch (status) {
 	case DXH_ENOTFOUND:
 		return "`dxh stat` lists the blocks that are there; --dir or DXH_SHM_DIR names "
 		       "another directory";
 	case DXH_EACCESS:
-		return "ask as its owner or as root; --owner USER accepts a block of another user";
+		return access_step(arguments);
 	case DXH_ECORRUPT:
 	case DXH_EVERSION:
 		return "`dxh check` tells what is wrong with it";
@@ -258,7 +306,7 @@ int block_unable(const struct block_arguments *arguments, dxh_status status)
 {
 	tool_fail(arguments->command, "%s", tool_shown(dxh_last_error()).s);
 	if (status != DXH_ENOTFOUND || !explain_removed(arguments))
-		fprintf(stderr, "next: %s\n", next_step(status));
+		fprintf(stderr, "next: %s\n", next_step(arguments, status));
 	return TOOL_UNABLE;
 }
 

@@ -120,7 +120,14 @@ static int fail(const struct block_arguments *arguments, const struct cat *cat, 
 	}
 	if (status != DXH_EEMPTY)
 		return block_unable(arguments, status);
-	if (dxh_consumer_info(cat->consumer, &block) == DXH_OK)
+	if (dxh_consumer_info(cat->consumer, &block) != DXH_OK)
+		return TOOL_UNABLE;
+	if (cat->ticket >= block.head)
+		tool_fail("cat",
+		          "there is no item with ticket %" PRIu64 ": it was not published yet, the "
+		          "next one is %" PRIu64,
+		          cat->ticket, block.head);
+	else
 		tool_fail("cat",
 		          "there is no item with ticket %" PRIu64 ": it was aborted, or is not one "
 		          "of the %" PRIu32 " kept below %" PRIu64,

@@ -20,6 +20,7 @@ struct top_block {
 	size_t reader_count; /* of rows; the first TOP_READERS are kept */
 	dxh_reader_row readers[TOP_READERS];
 	char error[128]; /* it cannot be looked at; else "" */
+	bool is_denied;  /* and that is since it belongs to somebody else */
 
 	double items_s, bytes_s, wakes_s; /* since the moment before; 0 at the first */
 	double history[TOP_HISTORY];      /* of items_s, the newest last */

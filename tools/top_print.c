@@ -12,6 +12,8 @@
 
 const char *top_state(const struct top_block *block)
 {
+	if (block->is_denied)
+		return "denied";
 	return block->error[0] != '\0' ? "broken" : block_liveness(block->producer);
 }
 

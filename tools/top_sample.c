@@ -78,6 +78,7 @@ static bool take_block(const char *directory, const char *file, struct top_block
 	if (status == DXH_ENOTFOUND)
 		return false;
 	if (status != DXH_OK) {
+		block->is_denied = status == DXH_EACCESS;
 		snprintf(block->error, sizeof block->error, "%s", dxh_last_error());
 		return true;
 	}
