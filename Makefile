@@ -59,7 +59,8 @@ B := build$(if $(filter-out gcc-,$(CC)-$(SAN)),/$(CC)$(if $(SAN),-$(SAN)))
 LIBRARIES := libzmq msgpack ck libsodium libxxhash libisal
 CPPFLAGS += -D_GNU_SOURCE -I. -Iinclude
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
-CFLAGS ?= -O2 -g
+# With a sanitizer soon made rather than fast; lines in its reports are enough.
+CFLAGS ?= $(if $(filter address fuzzer,$(SAN)),-O1 -g1,-O2 -g)
 OWN_CFLAGS := -std=c11 $(WARNINGS) -fPIC -fvisibility=hidden -pthread
 LDFLAGS += -pthread
 ifeq ($(SAN),)
