@@ -77,6 +77,8 @@ dxh_status dxi_memory_reopen(int fd, int flags, int *reopened)
 	char own[64];
 
 	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
-	*reopened = open(own, flags | O_CLOEXEC);
+	do
+		*reopened = open(own, flags | O_CLOEXEC);
+	while (*reopened == -1 && errno == EINTR);
 	return *reopened == -1 ? dxi_fail_errno(errno, "opening %s", own) : DXH_OK;
 }

@@ -19,6 +19,8 @@ import msgpack
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "interop"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+import sanitized  # noqa: E402
 import wire  # noqa: E402
 
 DXH = os.path.join(sys.argv[1], "dxh")
@@ -352,6 +354,9 @@ def service_against_the_library():
 
 
 def main():
+    changed = sanitized.environment(sys.argv[1])
+    if changed and "LD_PRELOAD" not in os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ, **changed))
     folder = tempfile.mkdtemp(prefix="dxh-check-interop-")
     endpoint = "ipc://%s/broker" % folder
     broker = subprocess.Popen([DXH, "broker", "--endpoint", endpoint], stdout=subprocess.PIPE,

@@ -363,11 +363,12 @@ Test(metrics, what_a_hub_of_another_version_left_is_replaced)
 	dxh_metrics metrics;
 	dxh_hub *hub;
 
-	must(dxh_producer_open(block,
-	                       &(dxh_block_config){.zones = {{"hub", NULL, 96, 0, 1},
-	                                                     DXH_ZONE_RAW("counters", 64),
-	                                                     DXH_ZONE_RAW("latency", 64)}},
-	                       &old));
+	must(dxh_producer_open(
+		block,
+		&(dxh_block_config){.zones = {{.name = "hub", .bytes = 96, .latch = 1},
+	                                      DXH_ZONE_RAW("counters", 64),
+	                                      DXH_ZONE_RAW("latency", 64)}},
+		&old));
 	consumer = open_consumer(block);
 	must_be(dxh_metrics_read(consumer, &metrics), DXH_ESIZE, "counters");
 	must(dxh_producer_close(&old));

@@ -10,6 +10,9 @@ import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+import sanitized  # noqa: E402
+
 #: So many tests the binding has at least.
 FLOOR = 130
 
@@ -19,17 +22,8 @@ PACKAGE = os.path.join(BUILD, "python")
 
 
 def environment():
-    """With a sanitizer in the library it has to be in the interpreter first."""
-    changed = dict(os.environ, PYTHONPATH=PACKAGE, PYTHONDONTWRITEBYTECODE="1", DXH_BUILD=BUILD)
-    if BUILD.endswith("-address"):
-        clang = os.path.basename(BUILD).startswith("clang")
-        runtime = "libclang_rt.asan-x86_64.so" if clang else "libasan.so"
-        found = subprocess.run(["clang" if clang else "gcc", "-print-file-name=" + runtime],
-                               capture_output=True, text=True, check=True).stdout.strip()
-        changed["LD_PRELOAD"] = found
-        # The interpreter keeps what it once made.
-        changed["ASAN_OPTIONS"] = changed.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-    return changed
+    return dict(os.environ, PYTHONPATH=PACKAGE, PYTHONDONTWRITEBYTECODE="1", DXH_BUILD=BUILD,
+                **sanitized.environment(BUILD))
 
 
 def run_tests(names):

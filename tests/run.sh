@@ -27,7 +27,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 
-export DXH_SHM_DIR="$shm" TMPDIR="$tmp" DXH_BUILD="$build"
+export DXH_SHM_DIR="$shm" TMPDIR="$tmp" DXH_BUILD="$build" PYTHONDONTWRITEBYTECODE=1
 # Criterion hides leaks of its children: a log file per process tells.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$tmp/asan:detect_leaks=1"
 export UBSAN_OPTIONS="log_path=$tmp/ubsan:print_stacktrace=1"
