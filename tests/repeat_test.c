@@ -137,7 +137,7 @@ static void expect_error(line *on, uint64_t id, dxh_status status)
 
 	cr_assert_eq(error.kind, DXI_ERROR);
 	cr_assert_eq(error.id, id);
-	cr_assert_eq(error.status, status, "%d: %.*s", error.status, (int)error.body_bytes,
+	cr_assert_eq(error.status, (int32_t)status, "%d: %.*s", error.status, (int)error.body_bytes,
 	             (const char *)error.body);
 }
 

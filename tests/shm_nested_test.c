@@ -39,7 +39,10 @@ static size_t written_bytes;
 
 static void write_and_parse(const dxh_schema *schema)
 {
-	dxh_block_config config = {.zones = {{"zone", schema, schema->bytes, schema->align, 0}}};
+	dxh_block_config config = {.zones = {{.name = "zone",
+	                                      .schema = schema,
+	                                      .bytes = schema->bytes,
+	                                      .align = schema->align}}};
 
 	must(dxi_schema_write("name", &config, &written, &written_bytes));
 	must(dxi_schema_parse(written, written_bytes, 0, &parsed));
@@ -168,7 +171,10 @@ Test(nested, another_number_of_columns_is_a_difference, .timeout = 5)
 
 static void expect_refused(const dxh_schema *schema, const char *rule)
 {
-	dxh_block_config config = {.zones = {{"zone", schema, schema->bytes, schema->align, 0}}};
+	dxh_block_config config = {.zones = {{.name = "zone",
+	                                      .schema = schema,
+	                                      .bytes = schema->bytes,
+	                                      .align = schema->align}}};
 	dxh_producer *producer = NULL;
 
 	expect_status(dxh_producer_open("never", &config, &producer), DXH_EINVAL);

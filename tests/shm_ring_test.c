@@ -577,7 +577,7 @@ Test(ring, a_latch_that_never_rests_is_busy)
 {
 	struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
 	size_t bytes = 2 * (size_t)sysconf(_SC_PAGESIZE);
-	dxh_block_config config = {.zones = {{"large", NULL, bytes, 0, 1}}};
+	dxh_block_config config = {.zones = {{.name = "large", .bytes = bytes, .latch = 1}}};
 
 	use(config, (dxh_consumer_config){0});
 	trap.page_bytes = bytes / 2;
