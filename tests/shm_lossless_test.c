@@ -538,6 +538,12 @@ static void make_control_anew(unsigned readers_max)
 	producer = open_producer(name, config);
 }
 
+static void make_control_anew_from_none(void)
+{
+	must(dxh_producer_close(&producer));
+	producer = open_producer(name, lossless_config());
+}
+
 Test(lossless, a_reader_moves_to_a_control_file_made_anew)
 {
 	size_t count = 0;
@@ -611,6 +617,25 @@ Test(lossless, without_a_row_in_the_new_control_file_a_reader_is_told_so_until_o
 	expect_items(4, 4);
 }
 
+Test(lossless, without_its_new_control_file_a_reader_is_told_so_until_it_is_there)
+{
+	uint64_t next;
+
+	make_control_anew(3);
+	cr_assert_eq(unlink(file_of(name, ".ctl")), 0);
+	publish_items(producer, 0, 8);
+	for (int i = 0; i < 2; i++)
+		expect_status(read_now(), DXH_ENOTFOUND);
+	make_control_anew_from_none();
+	expect_status(read_now(), DXH_EEVICTED);
+	cr_expect_eq(info.lost_first, 0);
+	next = info.lost_last + 1;
+	cr_expect_leq(next, 5);
+	expect_items(next, 8 - next);
+	publish_items(producer, 8, 4);
+	expect_status(publish_one(12, DXH_NOW), DXH_EWAIT); /* lossless again */
+}
+
 Test(lossless, who_begins_or_seeks_before_what_is_kept_is_told_as_an_eviction)
 {
 	dxh_consumer_config config = LOSSLESS;
@@ -679,4 +704,60 @@ Test(lossless, a_reader_needs_the_right_to_hold_the_writer_back)
 	must(dxh_producer_close(&owner));
 	must(dxh_block_unlink(open_directory, "theirs"));
 	cr_assert_eq(rmdir(open_directory), 0);
+}
+
+static int to_parent[2], to_child[2];
+
+/* Attaches while it may, and reads when it may no longer have a row. */
+static void stay_as_a_stranger(const char *block)
+{
+	dxh_consumer_config config = {
+		.directory = open_directory, .owner_uid_plus1 = 1, .discipline = DXH_LOSSLESS};
+	dxh_consumer *reader = NULL;
+	char copy[512], byte = 0;
+	dxh_item item;
+
+	if (setuid(65534) == -1 || dxh_consumer_open(block, &config, &reader) != DXH_OK)
+		_exit(1);
+	if (write(to_parent[1], &byte, 1) != 1 || read(to_child[0], &byte, 1) != 1)
+		_exit(2);
+	if (dxh_read_next(reader, copy, sizeof copy, DXH_NOW, &item) != DXH_EACCESS)
+		_exit(3);
+}
+
+Test(lossless, without_the_right_to_the_new_control_file_a_reader_is_told_so)
+{
+	dxh_block_config config = lossless_config();
+	dxh_producer *owner;
+	char control[160], byte = 0;
+	pid_t child;
+	int how;
+
+	if (geteuid() != 0)
+		cr_skip("only root can become a stranger");
+	snprintf(open_directory, sizeof open_directory, "/dev/shm/dxh-check-open2-%d",
+	         (int)getpid());
+	cr_assert_eq(mkdir(open_directory, 0755), 0);
+	config.directory = open_directory;
+	config.mode = 0644;
+	owner = open_producer("theirs", config);
+	snprintf(control, sizeof control, "%s/theirs.ctl", open_directory);
+	cr_assert(pipe(to_parent) == 0 && pipe(to_child) == 0);
+	child = fork();
+	if (child == 0) {
+		stay_as_a_stranger("theirs");
+		_exit(0);
+	}
+	cr_expect_eq(read(to_parent[0], &byte, 1), 1);
+	must(dxh_producer_close(&owner));
+	cr_assert_eq(unlink(control), 0);
+	owner = open_producer("theirs", config);
+	cr_assert_eq(chmod(control, 0600), 0);
+	cr_expect_eq(write(to_child[1], &byte, 1), 1);
+	cr_assert_eq(waitpid(child, &how, 0), child);
+	cr_expect(WIFEXITED(how) && WEXITSTATUS(how) == 0, "the stranger: %#x", how);
+	must(dxh_producer_close(&owner));
+	must(dxh_block_unlink(open_directory, "theirs"));
+	(void)unlink(control);
+	cr_expect_eq(rmdir(open_directory), 0);
 }
