@@ -206,6 +206,9 @@ dxh_status dxi_row_move(dxi_row *row, const dxi_block *block, uint64_t cursor)
 	dxi_row new_row;
 	dxh_status status = dxi_row_claim(block, cursor, &new_row);
 
+	/* Gone again meanwhile: as if it had not been there, and looked for at the next loss. */
+	if (status == DXH_ENOTFOUND)
+		return DXH_OK;
 	if (status != DXH_OK)
 		return status;
 	/* Not one word more to the old file: it may have been truncated. */

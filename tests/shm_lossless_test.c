@@ -538,12 +538,6 @@ static void make_control_anew(unsigned readers_max)
 	producer = open_producer(name, config);
 }
 
-static void make_control_anew_from_none(void)
-{
-	must(dxh_producer_close(&producer));
-	producer = open_producer(name, lossless_config());
-}
-
 Test(lossless, a_reader_moves_to_a_control_file_made_anew)
 {
 	size_t count = 0;
@@ -615,25 +609,6 @@ Test(lossless, without_a_row_in_the_new_control_file_a_reader_is_told_so_until_o
 	expect_status(read_now(), DXH_EEVICTED);
 	cr_expect_eq(info.lost, 4);
 	expect_items(4, 4);
-}
-
-Test(lossless, without_its_new_control_file_a_reader_is_told_so_until_it_is_there)
-{
-	uint64_t next;
-
-	make_control_anew(3);
-	cr_assert_eq(unlink(file_of(name, ".ctl")), 0);
-	publish_items(producer, 0, 8);
-	for (int i = 0; i < 2; i++)
-		expect_status(read_now(), DXH_ENOTFOUND);
-	make_control_anew_from_none();
-	expect_status(read_now(), DXH_EEVICTED);
-	cr_expect_eq(info.lost_first, 0);
-	next = info.lost_last + 1;
-	cr_expect_leq(next, 5);
-	expect_items(next, 8 - next);
-	publish_items(producer, 8, 4);
-	expect_status(publish_one(12, DXH_NOW), DXH_EWAIT); /* lossless again */
 }
 
 Test(lossless, who_begins_or_seeks_before_what_is_kept_is_told_as_an_eviction)

@@ -497,7 +497,7 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          goes on behind them, and from there the writer waits again. It went on
  *          without this consumer, after its deadline or because a successor made
  *          NAME.ctl anew; or the consumer began at, or sought, a ticket that was gone.
- *          DXH_ELIMIT, DXH_EACCESS, DXH_ENOTFOUND, DXH_ECORRUPT (lossless only) of
+ *          DXH_ELIMIT, DXH_EACCESS, DXH_ECORRUPT (lossless only) of
  *          NAME.ctl: it was made anew, and there is no row in it for this consumer, which
  *          nobody waits for now. Each call tries again.
  *          DXH_EWAIT: nothing new, the producer lives (or none was ever there).
