@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What the calls over channels have in common: checking them, and looking for a
+ * channel until it is there. channel_produce.c, channel_consume.c and
+ * channel_requests.c hold the calls themselves. Never saw shared memory.
+ */
+#ifndef DXI_CHANNEL_H
+#define DXI_CHANNEL_H
+
+#include <dxh/channel.h>
+
+/* May this call go to a broker, and wait for it? `room` is where it puts what it opens.
+ * Returns: DXH_EINVAL, DXH_EDEADLK, DXH_EDRAINING, DXH_ECLOSED, DXH_EFORKED. */
+dxh_status dxi_channel_check_call(dxh_peer *broker, const char *name, const void *room);
+
+/* What a look came to: the status is the call's, or says why it is to be tried again. */
+typedef enum dxi_outcome { DXI_DECIDED, DXI_NOT_YET } dxi_outcome;
+
+/* What to do with a channel that was found. */
+typedef dxi_outcome (*dxi_found_fn)(void *context, const dxh_channel_info *told,
+                                    dxh_status *status);
+
+/* Ask the broker for a channel until `found` has decided or the deadline passes: then
+ * the last reason is returned.
+ * Blocks: until then. Returns: as dxh_consume(). */
+dxh_status dxi_channel_search(dxh_peer *broker, const char *name, int64_t deadline_ns,
+                              dxi_found_fn found, void *context);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* dxh_consume(): the broker tells where the block is, and which one it must be. */
+#include "runtime/channel.h"
+
+#include "base/status.h"
+#include "shm/consumer.h"
+
+#include <string.h>
+
+typedef struct attaching {
+	const char *name;
+	dxh_consumer_config config;
+	dxh_consumer *opened;
+} attaching;
+
+/* Is the block the one that the broker was told of? */
+static dxh_status
+compare(const char *name, const dxh_channel_info *told, const dxh_consumer *consumer)
+{
+	dxh_block_info found;
+	dxh_status status = dxh_consumer_info(consumer, &found);
+
+	if (status != DXH_OK)
+		return status;
+	if (memcmp(found.uuid, told->block_uuid, sizeof found.uuid) != 0)
+		return dxi_fail(DXH_ESCHEMA,
+		                "channel '%s': the block in %s is another one than the broker was "
+		                "told of: its producer has not registered",
+		                name, told->directory);
+	if (memcmp(found.schema_hash, told->schema_hash, sizeof found.schema_hash) != 0)
+		return dxi_fail(DXH_ESCHEMA,
+		                "channel '%s': the block in %s has another schema than the broker "
+		                "was told of",
+		                name, told->directory);
+	return DXH_OK;
+}
+
+/* The broker may be a moment behind: a block that is gone, or another one, is
+ * asked for again. What else is wrong with the block stays wrong. */
+static dxi_outcome attach(void *context, const dxh_channel_info *told, dxh_status *status)
+{
+	attaching *wanted = context;
+	dxh_consumer_config config = wanted->config;
+	dxh_consumer *opened;
+
+	if (!config.directory)
+		config.directory = told->directory;
+	*status = dxh_consumer_open(wanted->name, &config, &opened);
+	if (*status != DXH_OK)
+		return *status == DXH_ENOTFOUND ? DXI_NOT_YET : DXI_DECIDED;
+	*status = compare(wanted->name, told, opened);
+	if (*status != DXH_OK) {
+		dxh_consumer_close(&opened);
+		return DXI_NOT_YET;
+	}
+	wanted->opened = opened;
+	return DXI_DECIDED;
+}
+
+dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker, const char *name,
+                             const dxh_consumer_config *given, int64_t deadline_ns,
+                             dxh_consumer **consumer)
+{
+	attaching wanted = {.name = name};
+	dxh_status status = dxi_channel_check_call(broker, name, consumer);
+
+	if (status == DXH_OK)
+		status = dxi_config_read(&wanted.config, sizeof wanted.config, given, config_bytes);
+	if (status == DXH_OK)
+		status = dxi_channel_search(broker, name, deadline_ns, attach, &wanted);
+	if (status == DXH_OK)
+		*consumer = wanted.opened;
+	return status;
+}
