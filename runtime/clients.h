@@ -2,7 +2,7 @@
 /* The clients of a service, as the I/O thread sees them. All calls: I/O thread.
  *
  * clients.c knows who is connected; answers.c what goes back to them; listener.c
- * what they send.
+ * and intake.c what they send.
  */
 #ifndef DXI_CLIENTS_H
 #define DXI_CLIENTS_H
@@ -97,7 +97,7 @@ void dxi_answer_unpark(dxh_service *service, bool fired);
 /* Out of the lists of clients that wait to be sent to. */
 void dxi_client_dequeue(dxi_client *client);
 
-/* ---- listener.c ---- */
+/* ---- intake.c ---- */
 
 /* May a request with such a body be taken? Otherwise the status to refuse it with. */
 dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, const char **text);
@@ -110,6 +110,13 @@ dxi_request_announced(dxh_service *service, const dxi_record *record, size_t bod
 
 /* A whole request goes on to the workers, or is refused. */
 void dxi_request_accept(dxi_client *client, dxh_request *request);
+
+/* A request in one record came. */
+void dxi_request_taken(dxi_client *client, const dxi_record *record);
+
+/* All notifications that follow each other in the frame, *record being the first.
+ * false: nothing follows them; otherwise *record is what does. */
+bool dxi_notifications_taken(dxi_client *client, dxi_frame_reader *reader, dxi_record *record);
 
 /* ---- clients.c ---- */
 

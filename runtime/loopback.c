@@ -5,35 +5,15 @@
 #include "runtime/loopback.h"
 
 #include "base/status.h"
-#include "runtime/body.h"
 #include "runtime/endpoint.h"
+#include "runtime/letters.h"
 #include "runtime/security.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	LETTERS_MAX = 16, /* on their way, each way */
-	CONNECTIONS_MIN = 8
-};
-static_assert((int)LETTERS_MAX <= (int)DXI_RECEIVE_FRAMES_MAX, "or some are lost at the end");
-
-/* A message on its way. */
-typedef struct letter {
-	struct letter *next;
-	dxi_body *owner; /* of the body; NULL: it lies behind the frame */
-	const unsigned char *body;
-	size_t body_bytes;
-	size_t frame_bytes;
-	unsigned char bytes[];
-} letter;
-
-typedef struct letters {
-	letter *first, *last;
-	uint32_t count;
-} letters;
+enum { CONNECTIONS_MIN = 8 };
 
 struct caller;
 struct listener;
@@ -42,7 +22,7 @@ struct listener;
 struct connection {
 	struct caller *caller;     /* NULL: closed */
 	struct listener *listener; /* NULL: closed */
-	letters to_listener, to_caller;
+	dxi_letters to_listener, to_caller;
 	struct connection *next; /* in the listener's queue of those with letters */
 	bool is_queued;
 	uint64_t id; /* as the listener knows it */
@@ -66,8 +46,8 @@ struct listener {
 
 struct dxi_loopbacks {
 	struct listener *listeners;
-	letter *received; /* last */
-	uint64_t sender;  /* of that */
+	dxi_letter *received; /* last */
+	uint64_t sender;      /* of that */
 };
 
 static struct caller *caller_of(dxi_link *link)
@@ -80,78 +60,10 @@ static struct listener *listener_of(dxi_link *link)
 	return (struct listener *)link;
 }
 
-/* ---- letters ----------------------------------------------------------------------- */
-
-/* NULL: no memory. */
-static letter *make_letter(const dxi_outgoing *message)
-{
-	bool is_copied = message->body_bytes > 0 && !message->owner;
-	letter *made =
-		malloc(sizeof *made + message->frame_bytes + (is_copied ? message->body_bytes : 0));
-
-	if (!made)
-		return NULL;
-	*made = (letter){.owner = message->body_bytes > 0 ? message->owner : NULL,
-	                 .body = message->body_bytes > 0 ? message->body : NULL,
-	                 .body_bytes = message->body_bytes,
-	                 .frame_bytes = message->frame_bytes};
-	if (message->frame_bytes > 0)
-		memcpy(made->bytes, message->frame, message->frame_bytes);
-	if (is_copied) {
-		memcpy(made->bytes + message->frame_bytes, message->body, message->body_bytes);
-		made->body = made->bytes + message->frame_bytes;
-	}
-	if (made->owner)
-		dxi_body_acquire(made->owner);
-	return made;
-}
-
-static void free_letter(letter *freed)
-{
-	if (!freed)
-		return;
-	if (freed->owner)
-		dxi_body_release(freed->owner);
-	free(freed);
-}
-
-static void put(letters *queue, letter *added)
-{
-	*(queue->last ? &queue->last->next : &queue->first) = added;
-	queue->last = added;
-	queue->count++;
-}
-
-static letter *take(letters *queue)
-{
-	letter *taken = queue->first;
-
-	if (!taken)
-		return NULL;
-	queue->first = taken->next;
-	if (!queue->first)
-		queue->last = NULL;
-	queue->count--;
-	return taken;
-}
-
-static bool is_full(const letters *queue)
-{
-	return queue->count >= LETTERS_MAX;
-}
-
-static void drop_all(letters *queue)
-{
-	letter *dropped;
-
-	while ((dropped = take(queue)))
-		free_letter(dropped);
-}
-
 /* It is valid until the next one is received on this hub. */
-static void deliver(dxi_loopbacks *loopbacks, letter *delivered, dxi_message *message)
+static void deliver(dxi_loopbacks *loopbacks, dxi_letter *delivered, dxi_message *message)
 {
-	free_letter(loopbacks->received);
+	dxi_letter_free(loopbacks->received);
 	loopbacks->received = delivered;
 	message->frame = delivered->bytes;
 	message->bytes = delivered->frame_bytes;
@@ -253,8 +165,8 @@ static void free_if_done(struct connection *connection)
 		return;
 	if (connection->listener)
 		free_place(connection->listener, connection->id);
-	drop_all(&connection->to_listener);
-	drop_all(&connection->to_caller);
+	dxi_letters_drop(&connection->to_listener);
+	dxi_letters_drop(&connection->to_caller);
 	free(connection);
 }
 
@@ -269,7 +181,7 @@ static void hang_up(struct connection *connection)
 		dequeue(listener);
 	}
 	free_place(listener, connection->id);
-	drop_all(&connection->to_listener);
+	dxi_letters_drop(&connection->to_listener);
 	connection->listener = NULL;
 	if (connection->caller)
 		dxi_source_fire(&connection->caller->link.source);
@@ -285,7 +197,7 @@ static size_t look_at_caller(dxi_source *source, bool fired)
 
 	if (connection && connection->listener)
 		return config->ready(config->owner, connection->to_caller.first != NULL,
-		                     !is_full(&connection->to_listener), fired);
+		                     !dxi_letters_are_full(&connection->to_listener), fired);
 	config->event(config->owner, DXI_DISCONNECTED,
 	              connection ? "the other side ended the connection"
 	                         : "nobody listens there in this hub, which inproc does not leave");
@@ -295,14 +207,14 @@ static size_t look_at_caller(dxi_source *source, bool fired)
 static dxi_sent send_to_listener(dxi_link *link, const dxi_outgoing *message)
 {
 	struct connection *connection = caller_of(link)->connection;
-	letter *sent;
+	dxi_letter *sent;
 
-	if (!connection || !connection->listener || is_full(&connection->to_listener))
+	if (!connection || !connection->listener || dxi_letters_are_full(&connection->to_listener))
 		return DXI_SENT_LATER;
-	sent = make_letter(message);
+	sent = dxi_letter_make(message);
 	if (!sent)
 		return DXI_SENT_LATER;
-	put(&connection->to_listener, sent);
+	dxi_letters_put(&connection->to_listener, sent);
 	enqueue(connection->listener, connection);
 	dxi_source_fire(&connection->listener->link.source);
 	return DXI_SENT_ALL;
@@ -311,8 +223,8 @@ static dxi_sent send_to_listener(dxi_link *link, const dxi_outgoing *message)
 static bool receive_from_listener(dxi_link *link, dxi_message *message)
 {
 	struct connection *connection = caller_of(link)->connection;
-	bool was_full = connection && is_full(&connection->to_caller);
-	letter *received = connection ? take(&connection->to_caller) : NULL;
+	bool was_full = connection && dxi_letters_are_full(&connection->to_caller);
+	dxi_letter *received = connection ? dxi_letters_take(&connection->to_caller) : NULL;
 
 	if (!received)
 		return false;
@@ -330,7 +242,7 @@ static void close_caller(dxi_link *link, int linger_ms)
 	if (!connection)
 		return;
 	connection->caller = NULL;
-	drop_all(&connection->to_caller);
+	dxi_letters_drop(&connection->to_caller);
 	free_if_done(connection);
 }
 
@@ -349,20 +261,20 @@ static dxi_sent send_to_caller(dxi_link *link, const void *client, size_t client
 {
 	struct connection *connection = find(listener_of(link), client, client_bytes);
 	dxi_outgoing message = {.frame = NULL};
-	letter *sent;
+	dxi_letter *sent;
 
 	if (!connection)
 		return DXI_SENT_NEVER;
-	if (is_full(&connection->to_caller))
+	if (dxi_letters_are_full(&connection->to_caller))
 		return DXI_SENT_LATER;
 	encode(context, &message);
-	sent = make_letter(&message);
+	sent = dxi_letter_make(&message);
 	if (!sent) {
 		/* What was encoded counts as sent, and is not: this client begins anew. */
 		hang_up(connection);
 		return DXI_SENT_NEVER;
 	}
-	put(&connection->to_caller, sent);
+	dxi_letters_put(&connection->to_caller, sent);
 	dxi_source_fire(&connection->caller->link.source);
 	return DXI_SENT_ALL;
 }
@@ -373,11 +285,11 @@ static bool receive_from_callers(dxi_link *link, dxi_message *message)
 	struct listener *listener = listener_of(link);
 	dxi_loopbacks *loopbacks = link->links->loopbacks;
 	struct connection *connection = dequeue(listener);
-	bool was_full = connection && is_full(&connection->to_listener);
+	bool was_full = connection && dxi_letters_are_full(&connection->to_listener);
 
 	if (!connection)
 		return false;
-	deliver(loopbacks, take(&connection->to_listener), message);
+	deliver(loopbacks, dxi_letters_take(&connection->to_listener), message);
 	loopbacks->sender = connection->id;
 	message->client = &loopbacks->sender;
 	message->client_bytes = sizeof loopbacks->sender;
@@ -420,7 +332,7 @@ dxh_status dxi_loopbacks_open(dxi_loopbacks **loopbacks)
 
 void dxi_loopbacks_settle(dxi_loopbacks *loopbacks)
 {
-	free_letter(loopbacks->received);
+	dxi_letter_free(loopbacks->received);
 	loopbacks->received = NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The service: one endpoint we answer on.
  *
- * service.c holds what user threads call; clients.h the I/O thread's side: who is
+ * service.c and request.c hold what user threads call; clients.h the I/O thread's side: who is
  * connected, what each has open, and the answers on their way back.
  */
 #ifndef DXI_SERVICE_H
@@ -125,7 +125,7 @@ void dxi_service_ring(dxh_service *service);
 /* The memory of one that does not listen, or no more. */
 void dxi_service_destroy(dxh_service *service);
 
-/* ---- the I/O thread's side: listener.c, answers.c ---- */
+/* ---- the I/O thread's side: listener.c, intake.c, answers.c ---- */
 
 /* Open the link and listen. */
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint);

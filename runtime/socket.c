@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The file that calls libzmq, but for keys and who may come in (security.c). */
+/* The file that calls libzmq, but for keys and who may come in (security.c), and for what
+ * the monitor of a socket tells (monitor.c). */
 #include "runtime/socket.h"
 
 #include "base/status.h"
 #include "runtime/body.h"
+#include "runtime/monitor.h"
 #include "runtime/security.h"
 #include "runtime/wire.h"
 
@@ -179,14 +181,11 @@ static size_t look_at_monitor(dxi_source *source, bool fired);
 
 static dxh_status open_monitor(zmq_link *socket)
 {
-	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-	                   ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-	                   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 	char name[64];
 
 	snprintf(name, sizeof name, "inproc://dxh-monitor-%llu",
 	         (unsigned long long)++socket->sockets->monitors);
-	if (zmq_socket_monitor(socket->data.zmq, name, events) == -1)
+	if (dxi_monitor_begin(socket->data.zmq, name) == -1)
 		return too_many("a socket monitor");
 	socket->monitor.zmq = zmq_socket(socket->sockets->context, ZMQ_PAIR);
 	if (!socket->monitor.zmq)
@@ -339,96 +338,19 @@ dxh_status dxi_socket_bind_zap(dxi_sockets *sockets, const dxi_link_config *conf
 
 /* ---- looking ------------------------------------------------------------------ */
 
-/* What the monitor told: an event, and its value. */
-typedef struct told {
-	uint16_t event;
-	uint32_t value;
-} told;
-
-/* Keys that do not fit: trying again will not help. */
-static bool is_refusal(told what)
-{
-	switch (what.event) {
-	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		return true;
-	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-		return what.value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ||
-		       what.value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC;
-	default:
-		return false;
-	}
-}
-
-static const char *connection_reason(const zmq_link *socket, told what)
-{
-	bool encrypted = socket->link.config.curve && socket->link.config.curve->enabled;
-
-	switch (what.event) {
-	case ZMQ_EVENT_DISCONNECTED:
-		return encrypted ? "the other side ended the connection; if it never stood: it has "
-		                   "another key than server_key"
-		                 : "the other side ended the connection";
-	case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-		return "the other side refused our key: have it put on the list of the service";
-	case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
-		if (is_refusal(what))
-			return encrypted
-			               ? "the other side does not know CURVE, or has another key "
-			                 "than server_key"
-			               : "the other side wants CURVE: set server_key and key_file";
-		/* fall through */
-	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-		return encrypted ? "the handshake failed: the service has another key than "
-		                   "server_key, or is no dxhub service"
-		                 : "the handshake failed: what listens there is no dxhub service";
-	default:
-		return "nobody listens there";
-	}
-}
-
-/* Read one event of the monitor: 16 bits of event, 32 bits of value. */
-static bool read_event(const watched *monitor, told *what)
-{
-	zmq_msg_t part;
-	bool got;
-
-	*what = (told){0};
-	zmq_msg_init(&part);
-	got = zmq_msg_recv(&part, monitor->zmq, ZMQ_DONTWAIT) != -1;
-	if (got && zmq_msg_size(&part) >= sizeof what->event + sizeof what->value) {
-		const unsigned char *bytes = zmq_msg_data(&part);
-
-		memcpy(&what->event, bytes, sizeof what->event);
-		memcpy(&what->value, bytes + sizeof what->event, sizeof what->value);
-	}
-	while (got && zmq_msg_more(&part) && zmq_msg_recv(&part, monitor->zmq, ZMQ_DONTWAIT) != -1)
-		;
-	zmq_msg_close(&part);
-	return got;
-}
-
-static dxi_connection_event kind_of(told what)
-{
-	if (what.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-		return DXI_CONNECTED;
-	return is_refusal(what) ? DXI_REFUSED : DXI_DISCONNECTED;
-}
-
 static size_t look_at_monitor(dxi_source *source, bool fired)
 {
 	const zmq_link *socket = zmq_of(source->link);
 	const dxi_link_config *config = &socket->link.config;
+	bool encrypted = config->curve && config->curve->enabled;
 	size_t work = 0;
-	told what;
+	dxi_told told;
 
 	(void)fired;
 	/* The callback may close the socket and with it this monitor. */
-	while (socket->monitor.zmq && read_event(&socket->monitor, &what)) {
-		dxi_connection_event event = kind_of(what);
-
+	while (socket->monitor.zmq && dxi_monitor_read(socket->monitor.zmq, encrypted, &told)) {
 		work++;
-		config->event(config->owner, event,
-		              event == DXI_CONNECTED ? "" : connection_reason(socket, what));
+		config->event(config->owner, told.event, told.reason);
 	}
 	return work;
 }

@@ -156,7 +156,7 @@ dxh_status dxi_message_open(dxi_frame_reader *reader, const void *bytes, size_t 
  * it had); DXH_EPROTO only if the bytes changed since dxi_frame_open(). */
 dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record);
 
-/* ---- handshake: the body of HELLO and of WELCOME ---- */
+/* ---- handshake (hello.c): the body of HELLO and of WELCOME ---- */
 
 typedef struct dxi_hello {
 	uint16_t major, minor;
