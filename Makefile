@@ -68,8 +68,12 @@ OWN_CFLAGS += -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 LDFLAGS += -Wl,-z,relro,-z,now
 NO_UNDEFINED := -Wl,--no-undefined
 else ifeq ($(SAN),address)
+# One runtime in all processes of a test, as with gcc: Python preloads it and starts programs.
+ifneq ($(findstring clang,$(CC)),)
+SHARED_ASAN = -shared-libasan -Wl,-rpath,$(dir $(shell $(CC) -print-file-name=libclang_rt.asan-x86_64.so))
+endif
 OWN_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LDFLAGS += -fsanitize=address,undefined
+LDFLAGS += -fsanitize=address,undefined $(SHARED_ASAN)
 else ifeq ($(SAN),fuzzer)
 OWN_CFLAGS += -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=address,undefined

@@ -32,7 +32,7 @@ link() {
     [ "$1" = image_fuzz ] && more=$image_fuzz
     # shellcheck disable=SC2086
     clang $flags $main "tests/fuzz/$1.c" $more ${2:-} "$build/libdxh.a" $libraries -pthread \
-        -o "$work/$1" 2>"$work/log" || cat "$work/log"
+        -o "$work/$1" 2>"$work/log"
 }
 
 # run_listener SECONDS: with other choices until the time is over; executed counts frames.
@@ -61,8 +61,7 @@ run() {
 
 for name in listener wire_fuzz pack_fuzz image_fuzz; do
     case $name in *"$filter"*) ;; *) continue ;; esac
-    link $name
-    run $name "$seconds"
+    link $name && run $name "$seconds"
     code=$?
     [ $name = listener ] || executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
     if [ $code -eq 0 ] && [ "${executed:-0}" -ge $floor ]; then
@@ -85,8 +84,13 @@ finds() {
         return
     fi
     # shellcheck disable=SC2086
-    clang -std=c11 $flags -c "$work/twin.c" -o "$work/twin.o" 2>"$work/log" || cat "$work/log"
-    link "$1" "$work/twin.o"
+    if ! clang -std=c11 $flags -c "$work/twin.c" -o "$work/twin.o" 2>"$work/log" ||
+        ! link "$1" "$work/twin.o"; then
+        failed=$((failed + 1))
+        echo "FAIL the twin of $2 with '$4' cannot be built"
+        cat "$work/log"
+        return
+    fi
     run "$1" 60
     code=$?
     if [ $code -ne 0 ] && [ $code -ne 124 ] && grep -q 'SUMMARY: ' "$work/log"; then
@@ -104,7 +108,7 @@ finds wire_fuzz runtime/wire.c 'a record whose length is not clamped' \
 finds wire_fuzz runtime/wire.c 'a subject that reaches beyond its record' \
     's/if (subject_bytes > bytes - DXI_RECORD_HEADER_BYTES)/if (subject_bytes > 65535)/'
 finds wire_fuzz runtime/wire.c 'a part without the bytes of its total and offset' \
-    's/flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0/0/'
+    's/header_bytes = flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0/header_bytes = 0/'
 finds listener runtime/assembly.c 'a part that reaches beyond what was announced' \
     's/if (part->body_bytes > left)/if (part->body_bytes > left + 65536)/; s/says_more != (part->body_bytes < left)/says_more \&\& left == 0/'
 finds listener runtime/clients.c 'a client that is dropped and still found' \

@@ -62,7 +62,9 @@ static void draw_zones(dxh_block_config *config, uint32_t count)
 		if (draw(4) == 0)
 			zone.latch = !zone.latch;
 		zone.digest = draw(2) * draw(DXH_CHECKSUM_BLAKE2B + 1);
-		snprintf(names[i], sizeof names[i], "%.*s%u", (int)draw(8), "zzzzzzzz", i);
+		cr_assert_lt(
+			snprintf(names[i], sizeof names[i], "%.*s%u", (int)draw(8), "zzzzzzzz", i),
+			(int)sizeof names[i]);
 		zone.name = names[i];
 		config->zones[i] = zone;
 	}
@@ -102,8 +104,9 @@ Test(size, what_is_told_is_what_is_made, .timeout = 60)
 	for (int i = 0; i < CONFIGS; i++) {
 		dxh_block_config config = draw_config();
 
-		snprintf(name, sizeof name, "%s-%.*s", new_name(), (int)draw(30),
-		         "a-long-name-takes-more-schema-bytes");
+		cr_assert_lt(snprintf(name, sizeof name, "%s-%.*s", new_name(), (int)draw(30),
+		                      "a-long-name-takes-more-schema-bytes"),
+		             (int)sizeof name);
 		expect_size(name, &config);
 	}
 	cr_expect_eq(tried, CONFIGS);
