@@ -25,4 +25,10 @@ typedef dxi_outcome (*dxi_found_fn)(void *context, const dxh_channel_info *told,
 dxh_status dxi_channel_search(dxh_peer *broker, const char *name, int64_t deadline_ns,
                               dxi_found_fn found, void *context);
 
+/* Bind the service of a channel on this hub: at `endpoint`, or, if that is NULL, at a place
+ * that belongs to the block of this uuid and to this user alone.
+ * Returns: as dxh_service_bind(); DXH_EACCESS: that place is somebody else's. */
+dxh_status dxi_channel_serve(dxh_hub *hub, const char *endpoint, const unsigned char uuid[16],
+                             dxh_service **service);
+
 #endif

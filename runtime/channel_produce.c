@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "runtime/broker/registration.h"
+#include "runtime/peer.h"
 #include "shm/producer.h"
 
 #include <errno.h>
@@ -79,35 +80,104 @@ static dxh_status end_claim(const dxh_producer *producer, dxi_claim *claim)
 	return DXH_OK;
 }
 
-/* Tickets published: moves while the work goes on. I/O thread. */
+/* What a producer has besides its block. */
+struct ties {
+	dxh_producer *producer;
+	_Atomic uint64_t steps; /* see dxh_channel_progress() */
+	dxh_service *service;   /* NULL: none */
+	dxi_registration *registration;
+};
+
+/* Moves while the work goes on: tickets published, and steps told. I/O thread. */
 static uint64_t progress(const void *context)
 {
-	const dxh_producer *producer = context;
+	const struct ties *ties = context;
 
 	/* relaxed: a number that changes, nothing is read because of it. */
-	return atomic_load_explicit(&dxi_block_header(&producer->block)->head,
-	                            memory_order_relaxed);
+	return atomic_load_explicit(&dxi_block_header(&ties->producer->block)->head,
+	                            memory_order_relaxed) +
+	       atomic_load_explicit(&ties->steps, memory_order_relaxed);
 }
 
-static void close_registration(void *registration)
+static void close_service(struct ties *ties)
 {
-	dxi_registration_close(registration);
+	if (ties->service)
+		(void)dxh_service_close(&ties->service);
 }
 
-static dxh_status register_block(dxh_peer *broker, dxh_producer *producer, const dxi_claim *claim,
-                                 int64_t deadline_ns)
+/* First nobody is sent here any more, then nobody is let in. */
+static void close_ties(void *context)
+{
+	struct ties *ties = context;
+
+	dxi_registration_close(ties->registration);
+	close_service(ties);
+	free(ties);
+}
+
+static struct ties *ties_of(const dxh_producer *producer)
+{
+	return producer->closing == close_ties ? producer->closing_context : NULL;
+}
+
+static dxh_status
+register_block(dxh_peer *broker, struct ties *ties, const dxi_claim *claim, int64_t deadline_ns)
 {
 	dxi_registration_config config = {
-		.broker = broker, .claim = claim, .progress = progress, .context = producer};
-	dxi_registration *registration;
-	dxh_status status = dxi_registration_open(&config, deadline_ns, &registration);
+		.broker = broker, .claim = claim, .progress = progress, .context = ties};
 
+	return dxi_registration_open(&config, deadline_ns, &ties->registration);
+}
+
+static dxh_status
+serve(dxh_peer *broker, const dxh_channel_config *config, dxi_claim *claim, struct ties *ties)
+{
+	dxh_channel_info *info = &claim->info;
+	dxh_status status;
+
+	if (!config->serve)
+		return DXH_OK;
+	status = dxi_channel_serve(dxi_peer_hub(broker), config->endpoint, info->block_uuid,
+	                           &ties->service);
+	if (status != DXH_OK)
+		return status;
+	/* With the port that it got. */
+	return copy_bounded(info->endpoint, sizeof info->endpoint, "the endpoint",
+	                    dxh_service_endpoint(ties->service));
+}
+
+/* The block is open: serve, then tell the broker. */
+static dxh_status tie(dxh_peer *broker, const dxh_channel_config *config, dxh_producer *producer,
+                      dxi_claim *claim, int64_t deadline_ns)
+{
+	struct ties *made = calloc(1, sizeof *made);
+	dxh_status status;
+
+	if (!made)
+		return dxi_fail(DXH_ENOMEM, "no memory for channel '%s'", claim->info.name);
+	made->producer = producer;
+	status = serve(broker, config, claim, made);
 	if (status == DXH_OK)
-		dxi_producer_attach_owner(producer, close_registration, registration);
-	/* Refused: a block that was made for this goes with it. */
-	else if (claim->info.epoch == 0)
-		producer->unlink_on_close = true;
+		status = register_block(broker, made, claim, deadline_ns);
+	if (status == DXH_OK) {
+		dxi_producer_attach_owner(producer, close_ties, made);
+		return DXH_OK;
+	}
+	close_service(made);
+	free(made);
 	return status;
+}
+
+/* Refused: a block that was made for this goes with it. */
+static void give_up(dxh_producer *opened, const dxi_claim *claim)
+{
+	char why[256];
+
+	snprintf(why, sizeof why, "%s", dxh_last_error());
+	if (claim->info.epoch == 0)
+		opened->unlink_on_close = true;
+	dxh_producer_close(&opened);
+	dxi_fail_as(why);
 }
 
 dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer *broker, const char *name,
@@ -117,7 +187,6 @@ dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer *broker, const char *
 	dxh_channel_config config;
 	dxi_claim claim = {.stall_ms = 0};
 	dxh_producer *opened;
-	char why[256];
 	dxh_status status = dxi_channel_check_call(broker, name, producer);
 
 	if (status == DXH_OK && !given)
@@ -130,15 +199,37 @@ dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer *broker, const char *
 		status = dxh_producer_open(name, &config.block, &opened);
 	if (status != DXH_OK)
 		return status;
+	claim.stall_ms = config.stall_ms;
 	status = end_claim(opened, &claim);
 	if (status == DXH_OK)
-		status = register_block(broker, opened, &claim, deadline_ns);
-	if (status == DXH_OK) {
+		status = tie(broker, &config, opened, &claim, deadline_ns);
+	if (status == DXH_OK)
 		*producer = opened;
-		return DXH_OK;
-	}
-	snprintf(why, sizeof why, "%s", dxh_last_error());
-	dxh_producer_close(&opened);
-	dxi_fail_as(why);
+	else
+		give_up(opened, &claim);
 	return status;
+}
+
+dxh_service *dxh_channel_service(const dxh_producer *producer)
+{
+	struct ties *ties = dxi_producer_check(producer) == DXH_OK ? ties_of(producer) : NULL;
+
+	return ties ? ties->service : NULL;
+}
+
+dxh_status dxh_channel_progress(dxh_producer *producer)
+{
+	dxh_status status = dxi_producer_check(producer);
+	struct ties *ties = status == DXH_OK ? ties_of(producer) : NULL;
+
+	if (status != DXH_OK)
+		return status;
+	if (!ties)
+		return dxi_fail(DXH_EINVAL,
+		                "\"%s\" is no channel: it was not opened with "
+		                "dxh_produce()",
+		                producer->block.paths.name);
+	/* relaxed: see progress(). */
+	atomic_fetch_add_explicit(&ties->steps, 1, memory_order_relaxed);
+	return DXH_OK;
 }

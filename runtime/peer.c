@@ -150,7 +150,9 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 	}
 	peer->config = *config;
 	peer->config.server_key = peer->config.key_file = NULL; /* the caller's */
-	strcpy(peer->endpoint, endpoint); /* length checked by dxi_endpoint_check_connect() */
+	/* Lengths are checked, see dxi_endpoint_check_connect(). */
+	strcpy(peer->endpoint, endpoint);
+	strcpy(peer->target, endpoint);
 	dxi_credit_init(&peer->requests, (dxi_amount){peer->config.requests_max,
 	                                              requests_bytes(&peer->config, hub)});
 	dxi_retries_init(peer);
@@ -168,6 +170,32 @@ make_peer(dxh_hub *hub, const char *endpoint, const dxh_peer_config *config, dxh
 	return DXH_OK;
 }
 
+static dxh_status connect_peer(dxh_hub *hub, dxh_peer *made)
+{
+	dxh_status status = dxi_hub_call(hub, attach, made);
+
+	if (status == DXH_OK)
+		return DXH_OK;
+	dxi_batches_fini(&made->batches);
+	dxi_curve_wipe(&made->curve);
+	free(made);
+	return status;
+}
+
+static dxh_status
+prepare(dxh_hub *hub, const char *endpoint, dxh_peer_config *config, dxh_peer **made)
+{
+	dxh_status status = check_config(config);
+
+	if (status == DXH_OK)
+		status = dxi_endpoint_check_connect(endpoint);
+	if (status == DXH_OK)
+		status = dxi_hub_check_open(hub);
+	if (status == DXH_OK && !dxi_endpoint_is_inproc(endpoint))
+		status = dxi_descriptors_reserve("a peer", DXI_DESCRIPTORS_OF_PEER);
+	return status == DXH_OK ? make_peer(hub, endpoint, config, made) : status;
+}
+
 dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char *endpoint,
                                   const dxh_peer_config *given, dxh_peer **peer)
 {
@@ -179,30 +207,37 @@ dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub, const char 
 		return status;
 	if (!hub || !peer)
 		return dxi_fail(DXH_EINVAL, "dxh_peer_connect needs a hub and room for the peer");
-	status = check_config(&config);
+	status = prepare(hub, endpoint, &config, &made);
 	if (status == DXH_OK)
-		status = dxi_endpoint_check_connect(endpoint);
+		status = connect_peer(hub, made);
 	if (status == DXH_OK)
-		status = dxi_hub_check_open(hub);
-	if (status == DXH_OK && !dxi_endpoint_is_inproc(endpoint))
-		status = dxi_descriptors_reserve("a peer", DXI_DESCRIPTORS_OF_PEER);
-	if (status == DXH_OK)
-		status = make_peer(hub, endpoint, &config, &made);
+		*peer = made;
+	return status;
+}
+
+dxh_status dxi_peer_connect_guided(dxh_hub *hub, const char *name, const char *target,
+                                   const dxi_peer_guide *guide, const dxh_peer_config *config,
+                                   dxh_peer **peer)
+{
+	dxh_peer_config own = *config;
+	dxh_peer *made = NULL;
+	dxh_status status = prepare(hub, target, &own, &made);
+
 	if (status != DXH_OK)
 		return status;
-	status = dxi_hub_call(hub, attach, made);
-	if (status == DXH_OK) {
+	strcpy(made->endpoint, name);
+	made->guide = *guide;
+	status = connect_peer(hub, made);
+	if (status == DXH_OK)
 		*peer = made;
-	} else {
-		dxi_batches_fini(&made->batches);
-		dxi_curve_wipe(&made->curve);
-		free(made);
-	}
 	return status;
 }
 
 void dxi_peer_free(dxh_peer *peer, int linger_ms)
 {
+	if (peer->guide.gone)
+		peer->guide.gone(peer->guide.context);
+	peer->guide = (dxi_peer_guide){.changed = NULL};
 	dxi_connection_stop(peer, linger_ms);
 	dxi_retries_stop(peer);
 	dxi_acks_stop(peer);

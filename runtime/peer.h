@@ -28,6 +28,13 @@ typedef struct dxi_peer_watch {
 	void *context;
 } dxi_peer_watch;
 
+/* Who tells where the service is when that may change: the channel. On the I/O thread. */
+typedef struct dxi_peer_guide {
+	void (*changed)(void *context, dxh_peer *peer, dxh_peer_state state);
+	void (*gone)(void *context); /* the peer is being freed */
+	void *context;
+} dxi_peer_guide;
+
 struct dxh_peer {
 	/* any thread */
 	dxh_hub *hub;
@@ -36,9 +43,9 @@ struct dxh_peer {
 	dxh_peer_config config;
 	dxi_credit requests;
 	dxi_batches batches;
-	_Atomic int state; /* dxh_peer_state; written by the I/O thread */
-	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1];
-	dxi_curve curve; /* constant */
+	_Atomic int state;                         /* dxh_peer_state; written by the I/O thread */
+	char endpoint[DXI_ENDPOINT_BYTES_MAX + 1]; /* as the user named it; constant */
+	dxi_curve curve;                           /* constant */
 
 	/* the I/O thread alone */
 	struct dxh_peer *next;
@@ -51,6 +58,8 @@ struct dxh_peer {
 	char reason[160];    /* why there is no connection; "" with one */
 	bool lost;           /* the connection ended while the link was being looked at */
 	dxi_peer_watch *watches;
+	dxi_peer_guide guide;                    /* all NULL: the service stays where it is */
+	char target[DXI_ENDPOINT_BYTES_MAX + 1]; /* where it is; "": nowhere */
 
 	dxi_control_lane control;
 	dxi_operation_list lane; /* requests to be sent, but for the large ones */
@@ -77,6 +86,13 @@ struct dxh_peer {
 };
 
 dxh_hub *dxi_peer_hub(dxh_peer *peer);
+
+/* dxh_peer_connect() to a service that is at `target` now, is called `name` in texts, and
+ * of which the guide tells where it goes. The guide's context is the peer's from DXH_OK
+ * on: guide->gone gives it back. */
+dxh_status dxi_peer_connect_guided(dxh_hub *hub, const char *name, const char *target,
+                                   const dxi_peer_guide *guide, const dxh_peer_config *config,
+                                   dxh_peer **peer);
 
 /* remove: after it returns, ready will not be called. Not on the I/O thread. */
 void dxi_peer_watch_add(dxh_peer *peer, dxi_peer_watch *watch);
@@ -158,6 +174,13 @@ void dxi_connection_goodbye(dxh_peer *peer);
 /* An empty message: the service could not send what it had begun, see
  * dxi_link_send_to(), and knows this client no more. */
 void dxi_connection_forgotten(dxh_peer *peer);
+
+/* The service is there now: leave where it was, and connect, without a pause. The same
+ * place again changes nothing. */
+void dxi_connection_move(dxh_peer *peer, const char *target);
+
+/* The service is nowhere: no link, and no try until it moves. What waits goes on waiting. */
+void dxi_connection_park(dxh_peer *peer, const char *reason);
 
 /* Stop: no link, no alarm any more. */
 void dxi_connection_stop(dxh_peer *peer, int linger_ms);

@@ -35,6 +35,8 @@ static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 	atomic_store_explicit(&peer->state, state, memory_order_relaxed);
 	if (peer->config.on_state)
 		peer->config.on_state(peer->config.context, peer, state, reason);
+	if (peer->guide.changed)
+		peer->guide.changed(peer->guide.context, peer, state);
 	for (watch = state == DXH_PEER_READY ? peer->watches : NULL; watch; watch = next) {
 		next = watch->next;
 		watch->ready(watch->context, peer);
@@ -127,8 +129,7 @@ static dxh_status connect_now(dxh_peer *peer)
 	                          .event = on_event,
 	                          .owner = peer,
 	                          .curve = &peer->curve};
-	dxh_status status =
-		dxi_link_connect(&peer->hub->links, &config, peer->endpoint, &peer->link);
+	dxh_status status = dxi_link_connect(&peer->hub->links, &config, peer->target, &peer->link);
 
 	if (status != DXH_OK)
 		return status;
@@ -158,8 +159,30 @@ static void on_alarm(void *context)
 void dxi_connections_hurry(dxh_hub *hub, const char *endpoint)
 {
 	for (dxh_peer *peer = hub->peers; peer; peer = peer->next)
-		if (!peer->link && strcmp(peer->endpoint, endpoint) == 0)
+		if (!peer->link && strcmp(peer->target, endpoint) == 0)
 			set_alarm(peer, 0);
+}
+
+/* Without a pause: where it is now nobody has been asked yet. */
+void dxi_connection_move(dxh_peer *peer, const char *target)
+{
+	char reason[160];
+
+	if (strcmp(peer->target, target) == 0)
+		return;
+	snprintf(reason, sizeof reason, "it moved to %.140s", target);
+	connection_lost(peer, DXH_PEER_WAITING, reason);
+	strcpy(peer->target, target); /* length checked by dxi_endpoint_check_connect() */
+	peer->backoff_ns = 0;
+	set_alarm(peer, 0);
+}
+
+void dxi_connection_park(dxh_peer *peer, const char *reason)
+{
+	connection_lost(peer, DXH_PEER_WAITING, reason);
+	peer->target[0] = '\0';
+	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
+	set_state(peer, DXH_PEER_WAITING, reason);
 }
 
 dxh_status dxi_connection_start(dxh_peer *peer)

@@ -21,7 +21,16 @@ enum { DXH_CHANNEL_NAME_MAX = DXH_BLOCK_NAME_MAX, DXH_ENDPOINT_MAX = 255 };
 
 typedef struct dxh_channel_config {
 	dxh_block_config block; /* the block, as for dxh_producer_open() */
-	const char *endpoint;   /* where the producer serves requests; NULL: nowhere */
+	/* Where the producer serves requests, for dxh_channel_peer(); NULL: nowhere, or with
+	 * `serve` where the library likes. Without `serve` a service that the caller binds. */
+	const char *endpoint;
+	/* Not 0: bind a service on the hub of `broker`, see dxh_channel_service(). Without an
+	 * endpoint it is an ipc socket in /tmp/dxh-UID, a folder of this user alone. */
+	int serve;
+	/* Without progress for so long the broker counts the producer as hung, and the channel
+	 * as pending, though the process lives; 0: never. What is published is progress, and
+	 * so is dxh_channel_progress(). At least twice what lies between two steps of work. */
+	uint32_t stall_ms;
 } dxh_channel_config;
 
 /* Open the block NAME (create it, or take it over) and register the channel.
@@ -39,16 +48,27 @@ typedef struct dxh_channel_config {
  *          which must come before `broker` or its hub is closed.
  * Blocks:  until the broker has answered, or the deadline; with DXH_NOW only as
  *          long as dxh_producer_open() does, and a conflict is then logged.
- * Returns: as dxh_producer_open(); DXH_ECONFLICT: the broker knows another live
- *          producer of this name; DXH_EINVAL; DXH_EUNKNOWN or DXH_EPROTO: what
- *          `broker` is connected to is no broker; DXH_EDEADLK; DXH_EDRAINING;
- *          DXH_ECLOSED; DXH_EFORKED. A block made by a call that fails is removed.
+ * Returns: as dxh_producer_open(); with `serve` as dxh_service_bind(); DXH_ECONFLICT:
+ *          the broker knows another live producer of this name; DXH_EINVAL;
+ *          DXH_EUNKNOWN or DXH_EPROTO: what `broker` is connected to is no broker;
+ *          DXH_EDEADLK; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED. A block made by a
+ *          call that fails is removed.
  */
 #define dxh_produce(...) dxh_produce_sized(sizeof(dxh_channel_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_produce_sized(size_t config_bytes, dxh_peer *broker,
                                                    const char *name,
                                                    const dxh_channel_config *config,
                                                    int64_t deadline_ns, dxh_producer **producer);
+
+/* The service of a producer that was opened with `serve`: receive from it, or give it
+ * handlers, as from one of dxh_service_bind(). dxh_producer_close() closes it: before that
+ * dxh_service_stop() it and join the threads that use it.
+ * Thread: any. Owner: the producer. NULL: it has none. */
+DXH_API dxh_service *dxh_channel_service(const dxh_producer *producer);
+
+/* The work goes on although nothing is published: see stall_ms. Costs an addition.
+ * Thread: any. Returns: DXH_EINVAL: it is no channel's; DXH_ESTALE; DXH_EFORKED. */
+DXH_API dxh_status dxh_channel_progress(dxh_producer *producer);
 
 /* Find the channel NAME, waiting for one that does not exist yet, and attach.
  * The broker tells the directory of the block, unless config->directory does.
@@ -68,6 +88,32 @@ DXH_API DXH_NODISCARD dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer
                                                    const char *name,
                                                    const dxh_consumer_config *config,
                                                    int64_t deadline_ns, dxh_consumer **consumer);
+
+/* A peer for requests and notifications to whoever produces the channel NAME.
+ *
+ * It is as one of dxh_peer_connect() in everything, and goes along: when the producer is
+ * restarted, or hands over to one that serves elsewhere, it leaves the old place for the new
+ * one, within half a second of the broker's knowing; where the old place still answers, within
+ * three. What was sent before ends as at
+ * any loss of a connection; what waits is sent to the new producer. While there is no
+ * producer, or one that serves nothing, requests wait up to their deadlines. A broker that is
+ * away changes nothing. config->on_state tells of every change.
+ *
+ * Called:  dxh_channel_peer(broker, name, config, deadline_ns, &peer); config as for
+ *          dxh_peer_connect(), NULL: defaults.
+ * Thread:  any but the I/O thread. Owner: the hub of `broker`; dxh_peer_close() it before
+ *          `broker`.
+ * Blocks:  until the channel is there, or the deadline; not for the connection.
+ * Returns: DXH_ENOTFOUND: no such channel, up to the deadline; DXH_EDEAD: it is known, but
+ *          its producer does not beat; DXH_EUNSUPPORTED: its producer serves no requests,
+ *          told at once; DXH_EEXPIRED: the broker did not answer; as dxh_peer_connect();
+ *          DXH_EDEADLK.
+ */
+#define dxh_channel_peer(...) dxh_channel_peer_sized(sizeof(dxh_peer_config), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_channel_peer_sized(size_t config_bytes, dxh_peer *broker,
+                                                        const char *name,
+                                                        const dxh_peer_config *config,
+                                                        int64_t deadline_ns, dxh_peer **peer);
 
 typedef enum dxh_channel_state {
 	DXH_CHANNEL_NOT_FOUND = 0,
