@@ -79,8 +79,10 @@ PyObject *dxn_copy(const void *bytes, size_t count)
 	if (!made)
 		return NULL;
 	to = PyBytes_AS_STRING(made);
-	Py_BEGIN_ALLOW_THREADS memcpy(to, bytes, count);
-	Py_END_ALLOW_THREADS return made;
+	Py_BEGIN_ALLOW_THREADS
+	memcpy(to, bytes, count);
+	Py_END_ALLOW_THREADS
+	return made;
 }
 
 bool dxn_arguments(const char *name, Py_ssize_t got, Py_ssize_t wanted)

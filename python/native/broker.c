@@ -39,9 +39,11 @@ static int broker_init(PyObject *object, PyObject *arguments, PyObject *keywords
 	self->process = dxn_process;
 	/* Until it is stopped the hub cannot be closed. */
 	dxn_door_enter(&self->hub->door);
-	Py_BEGIN_ALLOW_THREADS status =
-		dxh_broker_start(self->hub->hub, endpoint, &config, &self->broker);
-	Py_END_ALLOW_THREADS if (status == DXH_OK) return 0;
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_broker_start(self->hub->hub, endpoint, &config, &self->broker);
+	Py_END_ALLOW_THREADS
+	if (status == DXH_OK)
+		return 0;
 	dxn_door_leave(&self->hub->door);
 	dxn_raise(status);
 	return -1;
@@ -56,8 +58,10 @@ static PyObject *broker_stop(PyObject *object, PyObject *unused)
 	self->broker = NULL;
 	if (!stopping)
 		Py_RETURN_NONE;
-	Py_BEGIN_ALLOW_THREADS dxh_broker_stop(&stopping);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->hub->door);
+	Py_BEGIN_ALLOW_THREADS
+	dxh_broker_stop(&stopping);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->hub->door);
 	Py_RETURN_NONE;
 }
 
@@ -146,8 +150,10 @@ PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t 
 	if (!name || !dxn_deadline(arguments[2], &deadline_ns))
 		return NULL;
 	dxn_peer_enter((dxn_peer *)arguments[0]);
-	Py_BEGIN_ALLOW_THREADS status = dxh_discover(peer, name, deadline_ns, &info);
-	Py_END_ALLOW_THREADS dxn_peer_leave((dxn_peer *)arguments[0]);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_discover(peer, name, deadline_ns, &info);
+	Py_END_ALLOW_THREADS
+	dxn_peer_leave((dxn_peer *)arguments[0]);
 	return status == DXH_OK ? DXN_DICT(&info, info_members) : dxn_raise(status);
 }
 
@@ -186,9 +192,11 @@ PyObject *dxn_channels(PyObject *module, PyObject *const *arguments, Py_ssize_t 
 	/* Each page begins behind the last name of the one before. */
 	do {
 		dxn_peer_enter((dxn_peer *)arguments[0]);
-		Py_BEGIN_ALLOW_THREADS status = dxh_list(peer, after[0] ? after : NULL, deadline_ns,
-		                                         page, PAGE, &got, NULL);
-		Py_END_ALLOW_THREADS dxn_peer_leave((dxn_peer *)arguments[0]);
+		Py_BEGIN_ALLOW_THREADS
+		status = dxh_list(peer, after[0] ? after : NULL, deadline_ns, page, PAGE, &got,
+		                  NULL);
+		Py_END_ALLOW_THREADS
+		dxn_peer_leave((dxn_peer *)arguments[0]);
 		if (status != DXH_OK)
 			dxn_raise(status);
 		if (status != DXH_OK || !append_page(list, page, got)) {

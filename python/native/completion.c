@@ -83,7 +83,8 @@ static PyObject *raised_just_now(void)
 static void let_it_copy(const dxn_completion *self)
 {
 	while (self->is_resolving) {
-		Py_BEGIN_ALLOW_THREADS usleep(50);
+		Py_BEGIN_ALLOW_THREADS
+		usleep(50);
 		Py_END_ALLOW_THREADS
 	}
 }

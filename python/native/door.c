@@ -66,7 +66,8 @@ void dxn_door_close(dxn_door *door)
 		seen = leaves;
 		pthread_mutex_unlock(&lock);
 		/* Who leaves needs the interpreter's lock, which we hold until here. */
-		Py_BEGIN_ALLOW_THREADS pthread_mutex_lock(&lock);
+		Py_BEGIN_ALLOW_THREADS
+		pthread_mutex_lock(&lock);
 		while (leaves == seen)
 			pthread_cond_wait(&left, &lock);
 		pthread_mutex_unlock(&lock);

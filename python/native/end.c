@@ -67,16 +67,19 @@ static dxh_status close_both(dxn_end *self)
 	self->consumer = NULL;
 	if (dxn_door_is_forked(&self->door))
 		return DXH_OK;
-	Py_BEGIN_ALLOW_THREADS if (producer) status =
-		is_pointed_into ? dxh_producer_close_keeping(&producer, &memory)
-				: dxh_producer_close(&producer);
+	Py_BEGIN_ALLOW_THREADS
+	if (producer)
+		status = is_pointed_into ? dxh_producer_close_keeping(&producer, &memory)
+		                         : dxh_producer_close(&producer);
 	if (consumer)
 		status = is_pointed_into ? dxh_consumer_close_keeping(&consumer, &memory)
 		                         : dxh_consumer_close(&consumer);
 	Py_END_ALLOW_THREADS
-		/* The last one that pointed into it may have gone meanwhile. */
-		if (self->lease_count > 0) self->memory = memory;
-	else dxh_memory_free(&memory);
+	/* The last one that pointed into it may have gone meanwhile. */
+	if (self->lease_count > 0)
+		self->memory = memory;
+	else
+		dxh_memory_free(&memory);
 	return status;
 }
 

@@ -30,8 +30,11 @@ static int hub_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 		return -1;
 	config.body_bytes_max = body_bytes_max;
 	dxn_door_init(&self->door);
-	Py_BEGIN_ALLOW_THREADS status = dxh_hub_open(&config, &self->hub);
-	Py_END_ALLOW_THREADS if (status == DXH_OK) return 0;
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_hub_open(&config, &self->hub);
+	Py_END_ALLOW_THREADS
+	if (status == DXH_OK)
+		return 0;
 	dxn_raise(status);
 	return -1;
 }
@@ -67,8 +70,10 @@ static PyObject *hub_close(PyObject *object, PyObject *unused)
 	dxn_door_close(&self->door);
 	closing = self->hub;
 	self->hub = NULL;
-	Py_BEGIN_ALLOW_THREADS dxh_hub_close(&closing);
-	Py_END_ALLOW_THREADS Py_RETURN_NONE;
+	Py_BEGIN_ALLOW_THREADS
+	dxh_hub_close(&closing);
+	Py_END_ALLOW_THREADS
+	Py_RETURN_NONE;
 }
 
 static PyObject *report_as_tuple(const dxh_drain_report *report)
@@ -91,8 +96,10 @@ static PyObject *hub_drain(PyObject *object, PyObject *timeout)
 	if (!hub || !dxn_deadline(timeout, &deadline_ns))
 		return NULL;
 	dxn_door_enter(&self->door);
-	Py_BEGIN_ALLOW_THREADS status = dxh_hub_drain(hub, deadline_ns, &report);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->door);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_hub_drain(hub, deadline_ns, &report);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->door);
 	if (status != DXH_OK && status != DXH_EWAIT)
 		return dxn_raise(status);
 	return report_as_tuple(&report);

@@ -12,9 +12,10 @@ static PyObject *public_key(PyObject *path, key_call call)
 
 	if (!text)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS status = call(text, key);
-	Py_END_ALLOW_THREADS return status == DXH_OK ? PyUnicode_FromString(key)
-						     : dxn_raise(status);
+	Py_BEGIN_ALLOW_THREADS
+	status = call(text, key);
+	Py_END_ALLOW_THREADS
+	return status == DXH_OK ? PyUnicode_FromString(key) : dxn_raise(status);
 }
 
 PyObject *dxn_key_make(PyObject *module, PyObject *path)

@@ -195,9 +195,11 @@ static PyObject *lease_commit(PyObject *object, PyObject *const *arguments, Py_s
 	if (PyErr_Occurred())
 		return NULL;
 	dxn_door_enter(&self->end->door);
-	Py_BEGIN_ALLOW_THREADS status = checked ? dxh_write_commit_checked(&self->slot, bytes)
-	                                        : dxh_write_commit(&self->slot, bytes);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->end->door);
+	Py_BEGIN_ALLOW_THREADS
+	status = checked ? dxh_write_commit_checked(&self->slot, bytes)
+	                 : dxh_write_commit(&self->slot, bytes);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->end->door);
 	if (status == DXH_OK)
 		dxn_lease_revoke(self);
 	return dxn_none_or_raise(status);

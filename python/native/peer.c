@@ -58,9 +58,10 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	Py_INCREF(hub);
 	self->hub = (dxn_hub *)hub;
 	dxn_door_enter(&self->hub->door);
-	Py_BEGIN_ALLOW_THREADS status =
-		dxh_peer_connect(self->hub->hub, endpoint, &config, &self->peer);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->hub->door);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_peer_connect(self->hub->hub, endpoint, &config, &self->peer);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->hub->door);
 	if (status == DXH_OK)
 		return 0;
 	dxn_raise(status);
@@ -104,8 +105,10 @@ static PyObject *peer_close(PyObject *object, PyObject *unused)
 	dxn_door_close(&self->door);
 	closing = self->peer;
 	self->peer = NULL;
-	Py_BEGIN_ALLOW_THREADS dxh_peer_close(&closing);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->hub->door);
+	Py_BEGIN_ALLOW_THREADS
+	dxh_peer_close(&closing);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->hub->door);
 	Py_RETURN_NONE;
 }
 

@@ -81,9 +81,10 @@ static int service_init(PyObject *object, PyObject *arguments, PyObject *keyword
 	Py_INCREF(hub);
 	self->hub = (dxn_hub *)hub;
 	dxn_door_enter(&self->hub->door);
-	Py_BEGIN_ALLOW_THREADS status =
-		dxh_service_bind(self->hub->hub, endpoint, &config, &self->service);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->hub->door);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_service_bind(self->hub->hub, endpoint, &config, &self->service);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->hub->door);
 	if (status != DXH_OK) {
 		dxn_raise(status);
 		return -1;
@@ -142,8 +143,10 @@ static PyObject *service_close(PyObject *object, PyObject *unused)
 	unlink_service(self);
 	closing = self->service;
 	self->service = NULL;
-	Py_BEGIN_ALLOW_THREADS dxh_service_close(&closing);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->hub->door);
+	Py_BEGIN_ALLOW_THREADS
+	dxh_service_close(&closing);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->hub->door);
 	Py_RETURN_NONE;
 }
 
@@ -370,8 +373,10 @@ static dxh_status answer(dxn_request *self, dxh_request *request, const Py_buffe
 	if (body->len < DXN_COPY_BYTES)
 		return dxh_request_reply(request, body->buf, (size_t)body->len);
 	dxn_door_enter(&self->service->hub->door);
-	Py_BEGIN_ALLOW_THREADS status = dxh_request_reply(request, body->buf, (size_t)body->len);
-	Py_END_ALLOW_THREADS dxn_door_leave(&self->service->hub->door);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_request_reply(request, body->buf, (size_t)body->len);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->service->hub->door);
 	return status;
 }
 

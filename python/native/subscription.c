@@ -204,8 +204,10 @@ static PyObject *subscription_close(PyObject *object, PyObject *unused)
 	dxn_door_close(&self->door);
 	closing = self->subscription;
 	self->subscription = NULL;
-	Py_BEGIN_ALLOW_THREADS dxh_subscription_close(&closing);
-	Py_END_ALLOW_THREADS dxn_peer_leave(self->peer);
+	Py_BEGIN_ALLOW_THREADS
+	dxh_subscription_close(&closing);
+	Py_END_ALLOW_THREADS
+	dxn_peer_leave(self->peer);
 	Py_RETURN_NONE;
 }
 

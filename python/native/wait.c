@@ -17,8 +17,10 @@ static bool is_main_thread(void)
 /* One step at most STEP_NS long, or to the deadline. */
 static bool take_step(dxn_step step, void *context, int64_t until_ns, dxh_status *status)
 {
-	Py_BEGIN_ALLOW_THREADS *status = step(context, until_ns);
-	Py_END_ALLOW_THREADS return *status != DXH_EWAIT;
+	Py_BEGIN_ALLOW_THREADS
+	*status = step(context, until_ns);
+	Py_END_ALLOW_THREADS
+	return *status != DXH_EWAIT;
 }
 
 static int64_t step_end(bool in_steps, int64_t deadline_ns)
