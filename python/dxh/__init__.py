@@ -7,10 +7,11 @@ requests and notifications to, ``hub.serve(endpoint)`` a :class:`Service` that a
 slots and zones are numpy arrays.
 
 Timeouts are seconds, or ``None`` for ever. KeyboardInterrupt ends every wait within a tenth
-of a second. What fails raises an :class:`Error` of a class of its own.
+of a second. What fails raises an :class:`Error` of a class of its own. What the library has to
+say besides goes to the logger "dxh" of :mod:`logging`.
 """
 
-from . import errors
+from . import errors, log  # log first: it ends after the hubs
 from ._native import version
 from .block import BlockInfo, Checksum, Discipline, Liveness, Start
 from .blocks import consume, produce, receive, stat, unlink
@@ -33,7 +34,7 @@ from .peer import Peer
 from .producer import Producer, Writing
 from .schema import FieldFacts, Latch, Struct, field, field_facts
 from .service import LATER, Request, Service
-from .status import Certainty, FlushLevel, PeerState, Stage, Status
+from .status import Certainty, FlushLevel, PeerState, Repeats, Stage, Status
 from .subscription import Note, Subscription
 from .views import View
 from .zones import Atomic, LatchZone, Zone, Zones
@@ -69,6 +70,7 @@ __all__ = [
     "Peer",
     "PeerState",
     "Producer",
+    "Repeats",
     "Request",
     "Service",
     "Stage",

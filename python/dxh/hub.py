@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from . import _native
 from .apart import run_apart
@@ -19,7 +19,7 @@ from .peer import Peer
 from .producer import Producer
 from .schema import Layout
 from .service import Service
-from .status import PeerState, Stage
+from .status import PeerState, Repeats, Stage
 
 __all__ = ["DrainReport", "DrainRow", "Hub"]
 
@@ -59,7 +59,8 @@ class Hub(Local):
 
     Use it in a ``with``, or :meth:`close` it. A child of ``fork()`` opens its own:
     :class:`dxh.ForkedError` tells. ``broker``: the endpoint of a broker, by which channels are produced
-    and found; without it blocks are, by their names alone. Times are in seconds; 0 stands for the default of the library.
+    and found; without it blocks are, by their names alone. ``metrics_block``: a block where other
+    processes read what this hub counts, see :func:`dxh.read_metrics`. Times are in seconds; 0 stands for the default of the library.
 
     Raises :class:`dxh.InvalidError`, :class:`dxh.LimitError`, :class:`dxh.SystemRefusedError`.
     """
@@ -75,6 +76,7 @@ class Hub(Local):
         reconnect_min: float = 0,
         reconnect_max: float = 0,
         sample_one_in: int = 0,
+        metrics_block: str | None = None,
         broker: str | None = None,
     ) -> None:
         self._native = _native.Hub(
@@ -86,6 +88,7 @@ class Hub(Local):
             reconnect_min,
             reconnect_max,
             sample_one_in,
+            metrics_block,
         )
         self._peers: "weakref.WeakSet[Peer]" = weakref.WeakSet()
         self._services: "weakref.WeakSet[Service]" = weakref.WeakSet()
@@ -115,6 +118,7 @@ class Hub(Local):
         silence: float = 0,
         server_key: str | None = None,
         key_file: str | None = None,
+        on_state: Callable[[PeerState, str], None] | None = None,
     ) -> Peer:
         """Connect to a service: ``ipc:///path``, ``ipc://@abstract``, ``tcp://host:port``.
 
@@ -122,7 +126,8 @@ class Hub(Local):
         are in seconds; 0 stands for the default. ``full_wait``: wait so long for credit before
         :class:`dxh.FullError`. ``linger``: hold notifications back so long for company.
         ``drop_oldest``: of notifications that wait, instead of refusing new ones. ``server_key``,
-        ``key_file``: CURVE.
+        ``key_file``: CURVE. ``on_state(state, reason)`` is called at every change of the
+        connection, in a thread of its own: let it be short.
 
         Raises :class:`dxh.InvalidError` naming what is wrong with the endpoint or the keys.
         """
@@ -145,6 +150,7 @@ class Hub(Local):
             batch_bytes,
             round(linger * 1e6),
             drop_oldest,
+            None if on_state is None else _typed(on_state),
         )
         peer = Peer(native, endpoint)
         self._peers.add(peer)
@@ -167,8 +173,16 @@ class Hub(Local):
         key_file: str | None = None,
         allow_file: str | None = None,
         allow_any: bool = False,
+        repeats: Repeats = Repeats.ANSWER,
+        replies_max: int = 0,
+        replies_bytes: int = 0,
+        replies_absent: float = 0,
     ) -> Service:
         """Listen on an endpoint; set handlers and :meth:`~dxh.Service.start` the service.
+
+        ``repeats``: what becomes of requests that come again; the answers kept for them are at
+        most ``replies_max`` and ``replies_bytes``, of a client that is gone for
+        ``replies_absent`` seconds. The others are as in ``dxh_service_config``.
 
         Raises :class:`dxh.BusyError` when the address is in use, :class:`dxh.InsecureError` for
         tcp beyond this machine in the clear, :class:`dxh.InvalidError`.
@@ -189,6 +203,10 @@ class Hub(Local):
             key_file,
             allow_file,
             allow_any,
+            int(repeats),
+            replies_max,
+            replies_bytes,
+            replies_absent,
         )
         service = Service(native)
         self._services.add(service)
@@ -343,6 +361,11 @@ class Hub(Local):
         """Percentiles of the requests that were timed, in ns, as ``dxh_latency``."""
         return self._native.latency(int(stage))
 
+    def dump(self) -> str:
+        """What it is doing now, as text: its peers with their open operations, its services with
+        their clients. The hub stands still meanwhile."""
+        return self._native.dump()
+
     def drain(self, timeout: float) -> DrainReport:
         """Take no new work and wait until what is under way has ended, at most ``timeout``
         seconds. Then what is left ends as closed. Once; close the hub next.
@@ -375,6 +398,10 @@ class Hub(Local):
 
     def __exit__(self, *unused: object) -> None:
         self.close()
+
+
+def _typed(on_state: Callable[[PeerState, str], None]) -> Callable[[int, str], None]:
+    return lambda state, reason: on_state(PeerState(state), reason)
 
 
 _open_hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Peer"]
 
 _IDEMPOTENT = 1
+_HOLD = 8
+
+
+def _flags(idempotent: bool, hold: bool) -> int:
+    return (_IDEMPOTENT if idempotent else 0) | (_HOLD if hold else 0)
 
 
 class Peer(Local):
@@ -43,12 +48,15 @@ class Peer(Local):
         *,
         timeout: float | None = None,
         idempotent: bool = False,
+        hold: bool = False,
     ) -> Completion:
         """Post a request and return at once.
 
         ``timeout`` in seconds is the budget of all: queueing, connecting, sending, answering; it
-        travels to the service. ``idempotent``: it may be sent again when its connection ended
-        before the answer. Inside a coroutine ``await`` what is returned.
+        travels to the service. What becomes of it when its connection ends before the answer:
+        it ends as :class:`dxh.LostError`; or ``idempotent``: it may be sent again, and executed
+        twice; or ``hold``: it is kept and sent again, up to its timeout, and executed once at the
+        most. Inside a coroutine ``await`` what is returned.
 
         Raises :class:`dxh.FullError` when too many are in flight, :class:`dxh.TooBigError`,
         :class:`dxh.InvalidError`, :class:`dxh.ClosedError`, :class:`dxh.DrainingError`,
@@ -59,7 +67,7 @@ class Peer(Local):
             subject,
             body,
             timeout,
-            _IDEMPOTENT if idempotent else 0,
+            _flags(idempotent, hold),
             None if group is None else group.native,
         )
         return Completion(native, group, self._native)
@@ -70,6 +78,7 @@ class Peer(Local):
         *,
         timeout: float | None = None,
         idempotent: bool = False,
+        hold: bool = False,
     ) -> list[Completion]:
         """Post many requests, (subject, body), with one hand-over: all of them or none. Raises as
         :meth:`request`."""
@@ -77,7 +86,7 @@ class Peer(Local):
         posted = self._native.post_many(
             list(requests),
             timeout,
-            _IDEMPOTENT if idempotent else 0,
+            _flags(idempotent, hold),
             None if group is None else group.native,
         )
         return [Completion(native, group, self._native) for native in posted]
@@ -89,13 +98,14 @@ class Peer(Local):
         *,
         timeout: float | None = None,
         idempotent: bool = False,
+        hold: bool = False,
     ) -> bytes:
         """``request(...).result()`` in one step, for threads that have nothing else to do.
 
         KeyboardInterrupt cancels the request. Raises as :meth:`request` and
         :meth:`dxh.Completion.result`.
         """
-        return self._native.call(subject, body, timeout, _IDEMPOTENT if idempotent else 0)
+        return self._native.call(subject, body, timeout, _flags(idempotent, hold))
 
     def notify(self, subject: str, body: Buffer | None = None) -> None:
         """Post a notification: nobody answers. Those of one thread arrive in order, packed

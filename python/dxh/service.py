@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 import threading
 from typing import (
     TYPE_CHECKING,
@@ -21,6 +20,7 @@ from typing import (
 from . import _native
 from .errors import ClosedError, Error, StateError, WaitTimeoutError
 from .local import Local
+from .log import logger
 from .loops import Descriptor
 from .status import Status
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from .buffers import Buffer
 
 __all__ = ["LATER", "Request", "Service"]
-
-_log = logging.getLogger("dxh")
 
 
 class _Later(enum.Enum):
@@ -112,7 +110,7 @@ def _answer(request: Request, answer: Answer) -> None:
 
 def _answer_with_error(request: Request, error: BaseException) -> None:
     if not isinstance(error, Error):
-        _log.error("the handler of %r failed", request.subject, exc_info=error)
+        logger.error("the handler of %r failed", request.subject, exc_info=error)
     if request.is_notification or not request.is_open:
         request.release()
     elif isinstance(error, Error):

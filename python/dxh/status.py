@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["Certainty", "FlushLevel", "PeerState", "Stage", "Status"]
+__all__ = ["Certainty", "FlushLevel", "PeerState", "Repeats", "Stage", "Status"]
 
 
 class Status(enum.IntEnum):
@@ -76,6 +76,15 @@ class PeerState(enum.IntEnum):
     READY = 1  #: requests flow
     WAITING = 2  #: disconnected; the next try is scheduled
     REFUSED = 3  #: another protocol version, or the keys do not fit; tried again all the same
+
+
+class Repeats(enum.IntEnum):
+    """What a service does with a request that its client sends once more, because the connection
+    ended before the answer."""
+
+    ANSWER = 0  #: it is executed once, and gets the same answer again, out of a cache
+    REFUSE = 1  #: it is executed once; what was answered is refused: :class:`dxh.RepeatedError`
+    EXECUTE = 2  #: it is executed again; clients repeat only what they marked ``idempotent``
 
 
 class Stage(enum.IntEnum):

@@ -3,12 +3,21 @@
 #include "native.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static int hub_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"name",          "operations_max",  "body_bytes_max",
-	                        "frame_bytes",   "connect_timeout", "reconnect_min",
-	                        "reconnect_max", "sample_one_in",   NULL};
+	static char *names[] = {"name",
+	                        "operations_max",
+	                        "body_bytes_max",
+	                        "frame_bytes",
+	                        "connect_timeout",
+	                        "reconnect_min",
+	                        "reconnect_max",
+	                        "sample_one_in",
+	                        "metrics_block",
+	                        NULL};
 	dxn_hub *self = (dxn_hub *)object;
 	dxh_hub_config config = {0};
 	PyObject *connect, *shortest, *longest;
@@ -19,10 +28,10 @@ static int hub_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 		PyErr_SetString(PyExc_RuntimeError, "this hub is open already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zIKIOOOi:Hub", names, &config.name,
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zIKIOOOiz:Hub", names, &config.name,
 	                                 &config.operations_max, &body_bytes_max,
 	                                 &config.frame_bytes, &connect, &shortest, &longest,
-	                                 &config.sample_one_in))
+	                                 &config.sample_one_in, &config.metrics_block))
 		return -1;
 	if (!dxn_ns(connect, &config.connect_timeout_ns) ||
 	    !dxn_ns(shortest, &config.reconnect_min_ns) ||
@@ -228,6 +237,41 @@ static PyObject *hub_latency(PyObject *object, PyObject *stage)
 	return status == DXH_OK ? DXN_DICT(&latency, latency_members) : dxn_raise(status);
 }
 
+/* On the I/O thread, which waits for nobody: no Python. */
+static void add_line(void *context, const char *line)
+{
+	fprintf(context, "%s\n", line);
+}
+
+/* dump(): text, a line each. */
+static PyObject *hub_dump(PyObject *object, PyObject *unused)
+{
+	dxn_hub *self = (dxn_hub *)object;
+	dxh_hub *hub = dxn_hub_open_of(self);
+	PyObject *told;
+	char *text = NULL;
+	size_t bytes = 0;
+	dxh_status status;
+	FILE *stream;
+
+	(void)unused;
+	if (!hub)
+		return NULL;
+	stream = open_memstream(&text, &bytes);
+	if (!stream)
+		return PyErr_NoMemory();
+	dxn_door_enter(&self->door);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_hub_dump(hub, add_line, stream);
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->door);
+	fclose(stream);
+	told = status == DXH_OK ? PyUnicode_DecodeUTF8(text, (Py_ssize_t)bytes, "replace")
+	                        : dxn_raise(status);
+	free(text);
+	return told;
+}
+
 static void hub_dealloc(PyObject *object)
 {
 	PyObject *type, *value, *traceback;
@@ -244,6 +288,7 @@ static PyMethodDef hub_methods[] = {
 	{"drain_rows", hub_drain_rows, METH_NOARGS, NULL},
 	{"stats", hub_stats, METH_NOARGS, NULL},
 	{"latency", hub_latency, METH_O, NULL},
+	{"dump", hub_dump, METH_NOARGS, NULL},
 	{NULL, NULL, 0, NULL},
 };
 

@@ -29,6 +29,8 @@ static PyMethodDef functions[] = {
 	{"stat", (PyCFunction)(void (*)(void))dxn_stat, METH_FASTCALL, NULL},
 	{"discover", (PyCFunction)(void (*)(void))dxn_discover, METH_FASTCALL, NULL},
 	{"channels", (PyCFunction)(void (*)(void))dxn_channels, METH_FASTCALL, NULL},
+	{"log_to", dxn_log_to, METH_O, NULL},
+	{"errands_end", dxn_errands_end, METH_NOARGS, NULL},
 	{"key_make", dxn_key_make, METH_O, NULL},
 	{"key_public", dxn_key_public, METH_O, NULL},
 	{"wait_any", (PyCFunction)(void (*)(void))dxn_wait_any, METH_FASTCALL, NULL},
@@ -63,7 +65,7 @@ PyMODINIT_FUNC PyInit__native(void)
 {
 	PyObject *module;
 
-	if (dxn_door_setup() == -1 || dxn_lease_setup() == -1)
+	if (dxn_door_setup() == -1 || dxn_errands_setup() == -1 || dxn_lease_setup() == -1)
 		return NULL;
 	module = PyModule_Create(&definition);
 	for (size_t i = 0; module && i < sizeof types / sizeof *types; i++)

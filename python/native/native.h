@@ -100,6 +100,29 @@ void dxn_door_leave(dxn_door *door);
  * the others do not exist. */
 void dxn_door_close(dxn_door *door);
 
+/* ---- what other threads tell: errands.c, log.c, watcher.c ---------------------------------- */
+
+/* Begins what is allocated for it. `run` has the interpreter's lock, and frees it. */
+typedef struct dxn_errand {
+	struct dxn_errand *next;
+	void (*run)(struct dxn_errand *errand);
+} dxn_errand;
+
+int dxn_errands_setup(void);
+
+/* Have it run soon; any thread, without the interpreter's lock. false: not taken, for there is
+ * no thread to run it, or Python ends. */
+bool dxn_errand_leave(dxn_errand *errand);
+PyObject *dxn_errands_end(PyObject *module, PyObject *unused);
+
+PyObject *dxn_log_to(PyObject *module, PyObject *write);
+
+/* Calls call(state, reason); dxh_peer_config.on_state with it as context. */
+typedef struct dxn_watcher dxn_watcher;
+dxn_watcher *dxn_watcher_new(PyObject *call);
+void dxn_watcher_tell(void *context, dxh_peer *peer, dxh_peer_state state, const char *reason);
+void dxn_watcher_drop(dxn_watcher *self);
+
 /* ---- facts: facts.c ------------------------------------------------------------------- */
 
 /* A member of a struct of the library, as an item of a dict. */
@@ -147,6 +170,7 @@ typedef struct dxn_peer {
 	dxh_peer *peer; /* NULL: closed */
 	dxn_door door;
 	int64_t full_wait_ns;
+	dxn_watcher *watcher; /* NULL: nobody wants to know its states */
 } dxn_peer;
 
 typedef struct dxn_group dxn_group;

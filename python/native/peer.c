@@ -8,28 +8,14 @@ enum { PATIENCE_STEP_NS = 100000000 };
 
 static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"hub",
-	                        "endpoint",
-	                        "requests_max",
-	                        "notify_frames",
-	                        "full_wait",
-	                        "server_key",
-	                        "key_file",
-	                        "retries_max",
-	                        "retry_percent",
-	                        "retry_min",
-	                        "retry_max",
-	                        "beat",
-	                        "silence",
-	                        "requests_bytes",
-	                        "batch_records",
-	                        "batch_bytes",
-	                        "linger_us",
-	                        "drop_oldest",
-	                        NULL};
+	static char *names[] = {"hub",           "endpoint",       "requests_max",  "notify_frames",
+	                        "full_wait",     "server_key",     "key_file",      "retries_max",
+	                        "retry_percent", "retry_min",      "retry_max",     "beat",
+	                        "silence",       "requests_bytes", "batch_records", "batch_bytes",
+	                        "linger_us",     "drop_oldest",    "on_state",      NULL};
 	dxn_peer *self = (dxn_peer *)object;
 	dxh_peer_config config = {0};
-	PyObject *hub, *full_wait, *retry_min, *retry_max, *beat, *silence;
+	PyObject *hub, *full_wait, *retry_min, *retry_max, *beat, *silence, *on_state;
 	const char *endpoint;
 	unsigned long long requests_bytes;
 	int drop_oldest;
@@ -40,11 +26,12 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "O!sIIOzzIIOOOOKIIIp:Peer", names, &dxn_hub_type, &hub,
+		    arguments, keywords, "O!sIIOzzIIOOOOKIIIpO:Peer", names, &dxn_hub_type, &hub,
 		    &endpoint, &config.requests_max, &config.notify_frames, &full_wait,
 		    &config.server_key, &config.key_file, &config.retries_max,
 		    &config.retry_percent, &retry_min, &retry_max, &beat, &silence, &requests_bytes,
-		    &config.batch_records, &config.batch_bytes, &config.linger_us, &drop_oldest))
+		    &config.batch_records, &config.batch_bytes, &config.linger_us, &drop_oldest,
+		    &on_state))
 		return -1;
 	if (!dxn_ns(full_wait, &self->full_wait_ns) || !dxn_ns(retry_min, &config.retry_min_ns) ||
 	    !dxn_ns(retry_max, &config.retry_max_ns) || !dxn_ns(beat, &config.beat_ns) ||
@@ -53,6 +40,13 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	config.full_wait_ns =
 		self->full_wait_ns < PATIENCE_STEP_NS ? self->full_wait_ns : PATIENCE_STEP_NS;
 	config.requests_bytes = requests_bytes;
+	if (on_state != Py_None) {
+		self->watcher = dxn_watcher_new(on_state);
+		if (!self->watcher)
+			return -1;
+		config.on_state = dxn_watcher_tell;
+		config.context = self->watcher;
+	}
 	config.notify_full = drop_oldest ? DXH_NOTIFY_DROP_OLDEST : DXH_NOTIFY_REFUSE;
 	dxn_door_init(&self->door);
 	Py_INCREF(hub);
@@ -109,6 +103,8 @@ static PyObject *peer_close(PyObject *object, PyObject *unused)
 	dxh_peer_close(&closing);
 	Py_END_ALLOW_THREADS
 	dxn_door_leave(&self->hub->door);
+	dxn_watcher_drop(self->watcher); /* also breaks a circle that leads back here */
+	self->watcher = NULL;
 	Py_RETURN_NONE;
 }
 
@@ -437,6 +433,7 @@ static void peer_dealloc(PyObject *object)
 	if (self->hub)
 		Py_XDECREF(peer_close(object, NULL));
 	PyErr_Restore(type, value, traceback);
+	dxn_watcher_drop(self->watcher);
 	Py_XDECREF(self->hub);
 	Py_TYPE(object)->tp_free(object);
 }

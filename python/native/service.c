@@ -50,33 +50,37 @@ void dxn_services_stop(dxn_hub *hub)
 static int service_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
 	static char *names[] = {
-		"hub",           "endpoint",    "inbox_max",     "clients_max",
-		"client_window", "insecure",    "inbox_bytes",   "client_bytes",
-		"notify_bytes",  "publish_max", "publish_bytes", "subscriptions_max",
-		"key_file",      "allow_file",  "allow_any",     NULL};
+		"hub",           "endpoint",      "inbox_max",      "clients_max",
+		"client_window", "insecure",      "inbox_bytes",    "client_bytes",
+		"notify_bytes",  "publish_max",   "publish_bytes",  "subscriptions_max",
+		"key_file",      "allow_file",    "allow_any",      "repeats",
+		"replies_max",   "replies_bytes", "replies_absent", NULL};
 	dxn_service *self = (dxn_service *)object;
 	dxh_service_config config = {0};
-	unsigned long long inbox, client, notify, publish;
+	unsigned long long inbox, client, notify, publish, replies;
 	const char *endpoint;
-	PyObject *hub;
+	PyObject *hub, *absent;
+	int repeats;
 	dxh_status status;
 
 	if (self->hub) {
 		PyErr_SetString(PyExc_RuntimeError, "this service is bound already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sIIIpKKKIKIzzp:Service", names,
-	                                 &dxn_hub_type, &hub, &endpoint, &config.inbox_max,
-	                                 &config.clients_max, &config.client_window,
-	                                 &config.insecure, &inbox, &client, &notify,
-	                                 &config.publish_max, &publish, &config.subscriptions_max,
-	                                 &config.key_file, &config.allow_file, &config.allow_any) ||
-	    !dxn_hub_open_of((dxn_hub *)hub))
+	if (!PyArg_ParseTupleAndKeywords(
+		    arguments, keywords, "O!sIIIpKKKIKIzzpiIKO:Service", names, &dxn_hub_type, &hub,
+		    &endpoint, &config.inbox_max, &config.clients_max, &config.client_window,
+		    &config.insecure, &inbox, &client, &notify, &config.publish_max, &publish,
+		    &config.subscriptions_max, &config.key_file, &config.allow_file,
+		    &config.allow_any, &repeats, &config.replies_max, &replies, &absent) ||
+	    !dxn_ns(absent, &config.replies_absent_ns) || !dxn_hub_open_of((dxn_hub *)hub))
 		return -1;
 	config.inbox_bytes = inbox;
 	config.client_bytes = client;
 	config.notify_bytes = notify;
 	config.publish_bytes = publish;
+	config.repeats = (dxh_repeats)repeats;
+	config.replies_bytes = replies;
 	dxn_door_init(&self->door);
 	Py_INCREF(hub);
 	self->hub = (dxn_hub *)hub;

@@ -5,6 +5,8 @@ import contextlib
 import itertools
 import os
 import signal
+import socket
+import threading
 import unittest
 
 import dxh
@@ -56,3 +58,49 @@ def silent():
     """An endpoint where a service listens that receives nothing; its hub."""
     hub = dxh.Hub("silent")
     return hub, hub.serve(endpoint())
+
+
+class Relay:
+    """Stands between a peer and a service on tcp, and can cut what goes through it."""
+
+    def __init__(self, to):
+        host, port = to.removeprefix("tcp://").split(":")
+        self._to = host, int(port)
+        self._cut = threading.Lock()
+        self._pairs = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = "tcp://127.0.0.1:%d" % self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                here, _ = self._listening.accept()
+                with self._cut:
+                    self._pairs.append(here)
+                there = socket.create_connection(self._to)
+                with self._cut:
+                    self._pairs.append(there)
+                for pair in (here, there), (there, here):
+                    threading.Thread(target=self._pass, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pass(source, sink):
+        with contextlib.suppress(OSError):
+            while some := source.recv(65536):
+                sink.sendall(some)
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def cut(self):
+        """End the connections that there are."""
+        with self._cut:
+            pairs, self._pairs = self._pairs, []
+        for each in pairs:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def close(self):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.cut()

@@ -3,8 +3,10 @@
 
 import os
 import pickle
+import sys
 import tempfile
 import threading
+import time
 import unittest
 
 import numpy as np
@@ -368,6 +370,114 @@ class EndTest(unittest.TestCase):
                 hub.serve(service.endpoint)
             with self.assertRaises(dxh.InsecureError):
                 hub.serve("tcp://*:0")
+
+
+class LossTest(unittest.TestCase):
+    """A connection that ends while its request is in work."""
+
+    def setUp(self):
+        self.hub = self.enterContext(dxh.Hub("loss", reconnect_min=0.001, reconnect_max=0.005))
+        self.states, self.executed = [], []
+        self.connected_again = threading.Event()
+
+    def serve(self, **config):
+        service = self.hub.serve("tcp://127.0.0.1:*", **config)
+        self.relay = support.Relay(service.endpoint)
+        self.addCleanup(self.relay.close)
+        self.peer = self.hub.connect(self.relay.endpoint, on_state=self.note)
+        self.in_work, self.go_on = threading.Event(), threading.Event()
+
+        @service.on("work")
+        def work(request):
+            self.executed.append(request.attempt)
+            self.in_work.set()
+            self.go_on.wait(LONG)
+            return b"done"
+
+        service.start()
+        self.addCleanup(self.go_on.set)
+
+    def note(self, state, reason):
+        self.states.append((state, reason))
+        if [each for each, _ in self.states].count(dxh.PeerState.READY) == 2:
+            self.connected_again.set()
+
+    def cut_in_work(self, **how):
+        sent = self.peer.request("work", timeout=LONG, **how)
+        self.assertTrue(self.in_work.wait(LONG))
+        self.relay.cut()
+        self.assertTrue(self.connected_again.wait(LONG))
+        self.go_on.set()
+        return sent
+
+    def test_held_it_is_answered_on_the_next_one_and_executed_once(self):
+        self.serve()
+        self.assertEqual(self.cut_in_work(hold=True).result(LONG), b"done")
+        self.assertEqual(self.executed, [0])
+        self.assertEqual(self.hub.stats()["held"], 1)
+
+    def test_the_control_without_it_is_lost(self):
+        self.serve()
+        with self.assertRaises(dxh.LostError) as caught:
+            self.cut_in_work().result(LONG)
+        self.assertIs(caught.exception.certainty, dxh.Certainty.MAYBE_EXECUTED)
+
+    def test_held_at_a_service_that_keeps_nothing_it_is_lost(self):
+        self.serve(repeats=dxh.Repeats.EXECUTE)
+        with self.assertRaises(dxh.LostError):
+            self.cut_in_work(hold=True).result(LONG)
+
+    def test_held_and_many_in_a_call(self):
+        self.serve()
+        sent, = self.peer.request_many([("work", b"")], timeout=LONG, hold=True)
+        self.assertTrue(self.in_work.wait(LONG))
+        self.relay.cut()
+        self.go_on.set()
+        self.assertEqual(sent.result(LONG), b"done")
+
+    def test_twice_harmless_and_never_twice_is_a_contradiction(self):
+        self.serve()
+        with self.assertRaises(dxh.InvalidError):
+            self.peer.request("work", hold=True, idempotent=True)
+        with self.assertRaises(dxh.InvalidError):
+            self.peer.call("work", hold=True, idempotent=True)
+
+    def test_states_are_told_in_order(self):
+        self.serve()
+        self.cut_in_work()
+        told = [state for state, _ in self.states]
+        ready = told.index(dxh.PeerState.READY)
+        self.assertIn(dxh.PeerState.WAITING, told[ready:])
+        self.assertTrue(all(reason for state, reason in self.states
+                            if state is dxh.PeerState.WAITING))
+        self.peer.close()
+
+    def test_what_is_told_of_states_may_raise(self):
+        told = threading.Event()
+
+        def fail(state, reason):
+            told.set()
+            raise ValueError("seen")
+
+        hook, seen = sys.unraisablehook, []
+        sys.unraisablehook = seen.append
+        try:
+            service = self.hub.serve(support.endpoint())
+            peer = self.hub.connect(service.endpoint, on_state=fail)
+            self.assertTrue(told.wait(LONG))
+            while not seen:
+                time.sleep(0.001)
+            peer.close()
+        finally:
+            sys.unraisablehook = hook
+        self.assertEqual(str(seen[0].exc_value), "seen")
+
+
+class DumpTest(support.HubTest):
+    def test_it_tells_of_peers_and_services(self):
+        self.peer.call("echo", timeout=LONG)
+        told = self.hub.dump()
+        self.assertIn(self.service.endpoint, told)
 
 
 if __name__ == "__main__":
