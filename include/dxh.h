@@ -22,6 +22,7 @@
 #include <dxh/broker.h>
 #include <dxh/channel.h>
 #include <dxh/completion.h>
+#include <dxh/describe.h>
 #include <dxh/description.h>
 #include <dxh/dispatch.h>
 #include <dxh/drain.h>
@@ -34,6 +35,7 @@
 #include <dxh/schema.h>
 #include <dxh/security.h>
 #include <dxh/subscribe.h>
+#include <dxh/watch.h>
 #include <dxh/zone.h>
 
 #endif

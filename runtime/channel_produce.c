@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "runtime/broker/registration.h"
+#include "runtime/broker/zones.h"
 #include "runtime/peer.h"
 #include "shm/producer.h"
 
@@ -61,6 +62,25 @@ begin_claim(const char *name, const dxh_channel_config *config, dxh_channel_info
 	return status;
 }
 
+/* As the 32 hex digits of the boot id read. */
+static void write_boot(const uint64_t id[2], unsigned char boot[16])
+{
+	for (int i = 0; i < 16; i++)
+		boot[i] = (unsigned char)(id[i / 8] >> (56 - 8 * (i % 8)));
+}
+
+static void identify(const dxh_producer *producer, dxi_claim *claim)
+{
+	const struct dxi_layout_producer *self = &dxi_block_header(&producer->block)->producer;
+	uint64_t boot[2];
+
+	/* relaxed: this process wrote them. */
+	claim->start = atomic_load_explicit(&self->start_ticks, memory_order_relaxed);
+	boot[0] = atomic_load_explicit(&self->boot_id[0], memory_order_relaxed);
+	boot[1] = atomic_load_explicit(&self->boot_id[1], memory_order_relaxed);
+	write_boot(boot, claim->boot);
+}
+
 static dxh_status end_claim(const dxh_producer *producer, dxi_claim *claim)
 {
 	dxh_block_info block;
@@ -76,8 +96,10 @@ static dxh_status end_claim(const dxh_producer *producer, dxi_claim *claim)
 	info->slot_bytes = block.slot_bytes;
 	info->slot_count = block.slot_count;
 	info->zone_count = block.zone_count;
+	identify(producer, claim);
 	claim->schema = dxh_producer_schema(producer, &claim->schema_bytes);
-	return DXH_OK;
+	return dxi_zones_of_schema(claim->schema, claim->schema_bytes, claim->zones,
+	                           &info->zone_count);
 }
 
 /* What a producer has besides its block. */

@@ -109,9 +109,66 @@ static dxh_subscription *find(dxh_peer *peer, uint32_t number)
 /* What the caller can do something about. */
 static dxh_status refusal_of(const dxi_record *record)
 {
-	return record->status == DXH_ELIMIT || record->status == DXH_EOVERLOADED
+	return record->status == DXH_ELIMIT || record->status == DXH_EOVERLOADED ||
+	                       record->status == DXH_EACCESS
 	               ? (dxh_status)record->status
 	               : DXH_EREJECTED;
+}
+
+static void tell_at_end_of_turn(dxh_subscription *subscription)
+{
+	dxi_subscriptions *all = &subscription->peer->subscriptions;
+
+	if (subscription->is_fresh)
+		return;
+	subscription->is_fresh = true;
+	subscription->next_fresh = all->fresh;
+	all->fresh = subscription;
+}
+
+static void count_in(dxh_subscription *subscription, dxi_note *kept)
+{
+	kept->subscription = subscription;
+	/* relaxed: published with the item by the ring. */
+	atomic_fetch_add_explicit(&subscription->references, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&subscription->bytes, kept->bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&subscription->waiting, 1, memory_order_relaxed);
+}
+
+static void count_out(dxh_subscription *subscription, const dxi_note *kept)
+{
+	atomic_fetch_sub_explicit(&subscription->references, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&subscription->bytes, kept->bytes, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&subscription->waiting, 1, memory_order_relaxed);
+}
+
+/* From here on something is missing: said in its place among the notes, for which a place
+ * is kept. One that still waits there says it for this loss, too. */
+static void put_mark(dxh_subscription *subscription, bool reconnected)
+{
+	dxi_note *mark;
+
+	/* acquire: pairs with the release in dxh_subscription_receive(). */
+	if (!subscription->tells_gaps ||
+	    atomic_load_explicit(&subscription->is_marked, memory_order_acquire))
+		return;
+	mark = calloc(1, sizeof *mark + 1);
+	if (!mark)
+		return; /* the next note says it */
+	mark->told = (dxh_note){
+		.topic = mark->storage, .body = mark->storage, .reconnected = reconnected};
+	mark->bytes = sizeof *mark + 1;
+	mark->is_mark = true;
+	count_in(subscription, mark);
+	/* relaxed: the receiver clears it behind the ring, which publishes it. */
+	atomic_store_explicit(&subscription->is_marked, true, memory_order_relaxed);
+	if (dxi_inbox_put(subscription->inbox, mark)) {
+		tell_at_end_of_turn(subscription);
+		return;
+	}
+	atomic_store_explicit(&subscription->is_marked, false, memory_order_relaxed);
+	count_out(subscription, mark);
+	free(mark);
 }
 
 void dxi_subscriptions_confirmed(dxh_peer *peer, const dxi_record *record)
@@ -122,11 +179,14 @@ void dxi_subscriptions_confirmed(dxh_peer *peer, const dxi_record *record)
 		return;
 	if (record->status != DXH_OK) {
 		set_standing(subscription, DXI_SUBSCRIPTION_REFUSED, refusal_of(record));
+		put_mark(subscription, true);
 		return;
 	}
-	if (subscription->was_standing)
-		dxi_count(&subscription->renewals, 1);
 	set_standing(subscription, DXI_SUBSCRIPTION_STANDING, DXH_OK);
+	if (!subscription->was_standing)
+		return;
+	dxi_count(&subscription->renewals, 1);
+	put_mark(subscription, true);
 }
 
 static dxi_note *make_note(const dxi_record *record)
@@ -145,6 +205,7 @@ static dxi_note *make_note(const dxi_record *record)
 	                        .body_bytes = record->body_bytes,
 	                        .sequence = record->id};
 	made->bytes = sizeof *made + body_at + record->body_bytes;
+	made->is_mark = false;
 	return made;
 }
 
@@ -153,26 +214,21 @@ static bool keep(dxh_subscription *subscription, dxi_note *kept)
 {
 	uint64_t bytes = atomic_load_explicit(&subscription->bytes, memory_order_relaxed);
 
-	if (!kept || bytes + kept->bytes > subscription->inbox_bytes_max)
+	if (!kept || bytes + kept->bytes > subscription->inbox_bytes_max ||
+	    atomic_load_explicit(&subscription->waiting, memory_order_relaxed) >=
+	            subscription->inbox_max)
 		return false;
-	kept->subscription = subscription;
 	kept->told.lost = kept->told.sequence - subscription->sequence - 1;
 	kept->told.reconnected = subscription->reconnected;
-	/* relaxed: published with the item by the ring. */
-	atomic_fetch_add_explicit(&subscription->references, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&subscription->bytes, kept->bytes, memory_order_relaxed);
-	atomic_fetch_add_explicit(&subscription->waiting, 1, memory_order_relaxed);
+	count_in(subscription, kept);
 	if (dxi_inbox_put(subscription->inbox, kept))
 		return true;
-	atomic_fetch_sub_explicit(&subscription->references, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&subscription->bytes, kept->bytes, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&subscription->waiting, 1, memory_order_relaxed);
+	count_out(subscription, kept);
 	return false;
 }
 
 void dxi_subscriptions_notified(dxh_peer *peer, const dxi_record *record)
 {
-	dxi_subscriptions *all = &peer->subscriptions;
 	dxh_subscription *subscription = find(peer, record->budget_us);
 	dxi_note *made;
 
@@ -186,6 +242,7 @@ void dxi_subscriptions_notified(dxh_peer *peer, const dxi_record *record)
 	if (!keep(subscription, made)) {
 		dxi_count(&peer->hub->metrics->notes_refused, 1);
 		free(made); /* the next one that is kept tells of it */
+		put_mark(subscription, false);
 		return;
 	}
 	dxi_count(&subscription->lost, record->id - subscription->sequence - 1);
@@ -193,11 +250,7 @@ void dxi_subscriptions_notified(dxh_peer *peer, const dxi_record *record)
 	dxi_count(&peer->hub->metrics->notes_received, 1);
 	subscription->sequence = record->id;
 	subscription->reconnected = false;
-	if (!subscription->is_fresh) {
-		subscription->is_fresh = true;
-		subscription->next_fresh = all->fresh;
-		all->fresh = subscription;
-	}
+	tell_at_end_of_turn(subscription);
 }
 
 void dxi_subscriptions_signal(dxh_peer *peer)

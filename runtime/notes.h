@@ -10,6 +10,7 @@
  *   standing  I/O thread    _await()         futex, release / acquire
  *   bytes     both          I/O thread       relaxed: only makes room
  *   fd        user, once    I/O thread       acq_rel / acquire
+ *   is_marked both          I/O thread       release / acquire: the place in the ring is free
  *   the rest that is atomic: figures, relaxed
  */
 #ifndef DXI_NOTES_H
@@ -31,12 +32,15 @@ struct dxh_subscription {
 	/* any thread */
 	dxh_peer *peer;
 	dxi_inbox *inbox;
+	uint32_t inbox_max; /* notes; the ring has room for a mark beside them */
+	bool tells_gaps;
 	uint64_t inbox_bytes_max;
 	_Atomic uint64_t bytes;      /* in the inbox and with users */
 	_Atomic uint64_t waiting;    /* in the inbox */
 	_Atomic uint64_t references; /* itself, and each note that is out */
 	_Atomic uint32_t standing;
-	_Atomic int fd; /* -1 until asked for */
+	_Atomic int fd;         /* -1 until asked for */
+	_Atomic bool is_marked; /* a mark waits in the inbox */
 	_Atomic uint64_t received, lost, renewals;
 
 	/* the I/O thread alone */
@@ -57,6 +61,7 @@ typedef struct dxi_note {
 	dxh_note told; /* first: what the user has is this */
 	dxh_subscription *subscription;
 	size_t bytes;
+	bool is_mark;
 	char storage[]; /* topic, NUL, padding, body */
 } dxi_note;
 

@@ -50,12 +50,14 @@ static dxh_status make(dxh_peer *peer, const char *prefix, size_t prefix_bytes,
 
 	if (!subscription)
 		return dxi_fail(DXH_ENOMEM, "no memory for a subscription");
-	subscription->inbox = dxi_inbox_open(config->inbox_max);
+	subscription->inbox = dxi_inbox_open(config->inbox_max + 1);
 	if (!subscription->inbox) {
 		free(subscription);
 		return dxi_fail(DXH_ENOMEM, "no memory for an inbox of %u", config->inbox_max);
 	}
 	subscription->peer = peer;
+	subscription->inbox_max = config->inbox_max;
+	subscription->tells_gaps = config->tell_gaps != 0;
 	subscription->inbox_bytes_max = config->inbox_bytes;
 	atomic_init(&subscription->references, 1);
 	atomic_init(&subscription->fd, -1);
@@ -182,6 +184,9 @@ dxh_subscription_receive(dxh_subscription *subscription, int64_t deadline_ns, co
 		return dxi_fail(status, "no note came: wait again");
 	/* relaxed: a figure. */
 	atomic_fetch_sub_explicit(&subscription->waiting, 1, memory_order_relaxed);
+	/* release: its place in the ring is free again. */
+	if (((dxi_note *)item)->is_mark)
+		atomic_store_explicit(&subscription->is_marked, false, memory_order_release);
 	*told = &((dxi_note *)item)->told;
 	return DXH_OK;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The messages of the broker: what is written is read, each key is wanted, and
  * no bytes whatever do more than be refused. */
-#include "runtime/broker/message.h"
+#include "runtime/broker/describe_message.h"
+#include "runtime/broker/event.h"
+#include "runtime/broker/zones.h"
 
 #include "base/hash.h"
 #include "base/pack.h"
@@ -12,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned char buffer[DXI_LIST_WIRE_MAX];
-static unsigned char schema[256];
+static unsigned char buffer[DXI_DESCRIBE_WIRE_MAX];
+static unsigned char schema[1024];
 static size_t schema_bytes;
 
-/* {name: "t", zones: [nil x count]} is all that the broker looks for. */
+/* {name: "t", zones: [{name: "z", size: i} x count]} is all that the broker looks for. */
 static void write_schema(size_t zones)
 {
 	dxi_writer writer = dxi_writer_of(schema, sizeof schema);
@@ -26,8 +28,11 @@ static void write_schema(size_t zones)
 	dxi_write_text(&writer, "t");
 	dxi_write_text(&writer, "zones");
 	dxi_write_array(&writer, zones);
-	for (size_t i = 0; i < zones; i++)
-		dxi_write_nil(&writer);
+	for (size_t i = 0; i < zones; i++) {
+		dxi_write_map(&writer, 2);
+		dxi_put_text(&writer, "name", "z");
+		dxi_put_uint(&writer, "size", i);
+	}
 	schema_bytes = writer.used;
 }
 
@@ -39,7 +44,9 @@ static dxh_channel_info example_info(void)
 	                         .epoch = 3,
 	                         .slot_bytes = UINT64_C(1) << 33,
 	                         .slot_count = 8,
-	                         .zone_count = 3};
+	                         .zone_count = 3,
+	                         .checksum_errors = 5,
+	                         .consumers = 6};
 
 	snprintf(info.name, sizeof info.name, "camera/front");
 	snprintf(info.directory, sizeof info.directory, "/dev/shm");
@@ -58,7 +65,29 @@ static dxi_claim example_claim(void)
 	claim.schema = schema;
 	claim.schema_bytes = schema_bytes;
 	dxi_hash(schema, schema_bytes, claim.info.schema_hash);
+	cr_assert_eq(dxi_zones_of_schema(schema, schema_bytes, claim.zones, &claim.info.zone_count),
+	             DXH_OK);
+	claim.start = UINT64_MAX - 2;
+	memset(claim.boot, 0x33, sizeof claim.boot);
 	return claim;
+}
+
+static dxh_channel_consumer example_consumer(uint64_t uid)
+{
+	dxh_channel_consumer consumer = {.uid = uid,
+	                                 .pid = INT32_MAX,
+	                                 .start = UINT64_MAX,
+	                                 .discipline = DXH_LOSSLESS,
+	                                 .silent_ms = UINT32_MAX,
+	                                 .next_ticket = UINT64_MAX,
+	                                 .read = UINT64_MAX - 1,
+	                                 .lost = UINT64_MAX - 2,
+	                                 .corrupt = UINT64_MAX - 3,
+	                                 .lag = UINT64_MAX - 4};
+
+	memset(consumer.name, 'c', sizeof consumer.name - 1);
+	memset(consumer.block_uuid, 0x44, sizeof consumer.block_uuid);
+	return consumer;
 }
 
 static size_t write_claim(const dxi_claim *claim)
@@ -77,10 +106,15 @@ Test(broker_message, a_claim_is_read_as_it_was_written, .timeout = 30)
 
 	cr_assert_eq(dxi_claim_read(buffer, write_claim(&in), &out), DXH_OK, "%s",
 	             dxh_last_error());
-	in.info.state = DXH_CHANNEL_NOT_FOUND; /* neither of them travels */
+	in.info.state = DXH_CHANNEL_NOT_FOUND; /* these do not travel */
+	in.info.consumers = 0;
+	in.info.checksum_errors = 0;
 	memset(in.info.reason, 0, sizeof in.info.reason);
 	cr_expect_eq(memcmp(&in.info, &out.info, sizeof in.info), 0);
 	cr_expect_eq(out.stall_ms, 900);
+	cr_expect_eq(out.start, in.start);
+	cr_expect_eq(memcmp(out.boot, in.boot, sizeof in.boot), 0);
+	cr_expect_eq(memcmp(out.zones, in.zones, sizeof in.zones), 0);
 	cr_expect_eq(out.schema_bytes, schema_bytes);
 	cr_expect_eq(memcmp(out.schema, schema, schema_bytes), 0);
 }
@@ -111,7 +145,7 @@ Test(broker_message, the_small_ones_are_read_as_they_were_written, .timeout = 30
 {
 	dxi_owner owner = {.channel = "a", .producer = 5, .pid = 6}, owner_read;
 	dxi_owner beat = {.channel = "a", .producer = 5, .progress = UINT64_MAX}, beat_read;
-	dxi_terms terms = {.beat_ms = 500, .beats_missed = 10}, terms_read;
+	dxi_terms terms = {.beat_ms = 500, .beats_missed = 10, .beats_kept = 7}, terms_read;
 	dxi_list_request list = {.after = "m", .max = 7}, list_read;
 	char channel[DXH_CHANNEL_NAME_MAX + 1];
 
@@ -159,7 +193,14 @@ Test(broker_message, the_longest_of_each_fits_its_bound_and_is_canonical, .timeo
 	first->producer_pid = INT32_MAX;
 	for (size_t i = 1; i < DXI_LIST_PAGE_MAX; i++)
 		channels[i] = *first;
+	first->reserved = 0;
 	claim.info = *first;
+	claim.info.zone_count = DXH_ZONES_MAX;
+	for (size_t i = 0; i < DXH_ZONES_MAX; i++) {
+		memset(claim.zones[i].name, 'z', sizeof claim.zones[i].name - 1);
+		claim.zones[i].bytes = UINT64_MAX;
+	}
+	claim.start = UINT64_MAX;
 
 	length = dxi_channel_write(first, buffer, DXI_CHANNEL_WIRE_MAX);
 	cr_assert_gt(length, 0);
@@ -186,6 +227,212 @@ Test(broker_message, a_longer_page_than_there_is_room_for_is_cut_and_says_more, 
 	cr_expect_eq(read.count, 2);
 	cr_expect(read.more);
 	cr_expect_eq(read.total, 3);
+}
+
+/* ---- consumers, descriptions, figures, events ---- */
+
+Test(broker_message, what_a_consumer_says_is_read_as_it_was_written, .timeout = 30)
+{
+	dxi_reader_claim claim = {.channel = "camera/front", .info = example_consumer(9)},
+			 claim_read;
+	dxi_reader_word word = {.channel = "a", .consumer = 7, .pid = 8}, word_read;
+	dxi_scan_limits canonical = {.elements_max = 64, .canonical = true};
+	size_t length;
+
+	memset(claim.schema_hash, 0x55, sizeof claim.schema_hash);
+	length = dxi_reader_claim_write(&claim, buffer, DXI_CONSUMER_WIRE_MAX);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+	cr_assert_eq(dxi_reader_claim_read(buffer, length, &claim_read), DXH_OK);
+	cr_expect_str_eq(claim_read.channel, claim.channel);
+	cr_expect_eq(memcmp(claim_read.schema_hash, claim.schema_hash, 32), 0);
+	cr_expect_eq(claim_read.info.uid, 9);
+	cr_expect_str_eq(claim_read.info.name, claim.info.name);
+	cr_expect_eq(claim_read.info.start, claim.info.start);
+	cr_expect_eq(claim_read.info.read, 0, "a claim has no figures");
+
+	length = dxi_reader_leave_write(&word, buffer, DXI_SMALL_WIRE_MAX);
+	cr_assert_eq(dxi_reader_leave_read(buffer, length, &word_read), DXH_OK);
+	cr_expect_eq(memcmp(&word, &word_read, sizeof word), 0);
+	word = (dxi_reader_word){.channel = "a",
+	                         .consumer = 7,
+	                         .progress = 1,
+	                         .next_ticket = 2,
+	                         .read = 3,
+	                         .lost = 4,
+	                         .lag = UINT64_MAX};
+	length = dxi_reader_beat_write(&word, buffer, DXI_SMALL_WIRE_MAX);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+	cr_expect(dxi_beat_is_of_reader(buffer, length));
+	cr_assert_eq(dxi_reader_beat_read(buffer, length, &word_read), DXH_OK);
+	cr_expect_eq(memcmp(&word, &word_read, sizeof word), 0);
+	word = (dxi_reader_word){.channel = "a", .consumer = 7, .corrupt = 9};
+	length = dxi_checksum_error_write(&word, buffer, DXI_SMALL_WIRE_MAX);
+	cr_assert_eq(dxi_checksum_error_read(buffer, length, &word_read), DXH_OK);
+	cr_expect_eq(memcmp(&word, &word_read, sizeof word), 0);
+}
+
+Test(broker_message, a_beat_of_a_producer_is_none_of_a_consumer, .timeout = 30)
+{
+	dxi_owner beat = {.channel = "a", .producer = 5, .progress = 6};
+
+	cr_expect_not(
+		dxi_beat_is_of_reader(buffer, dxi_heartbeat_write(&beat, buffer, sizeof buffer)));
+	cr_expect_not(dxi_beat_is_of_reader("\xc1", 1));
+}
+
+Test(broker_message, consumer_0_and_no_discipline_are_refused, .timeout = 30)
+{
+	dxi_reader_claim claim = {.channel = "a", .info = example_consumer(0)}, read;
+	size_t length = dxi_reader_claim_write(&claim, buffer, sizeof buffer);
+
+	cr_expect_eq(dxi_reader_claim_read(buffer, length, &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "key 'consumer' is 0"));
+	claim.info = example_consumer(1);
+	claim.info.discipline = (dxh_discipline)3;
+	length = dxi_reader_claim_write(&claim, buffer, sizeof buffer);
+	cr_expect_eq(dxi_reader_claim_read(buffer, length, &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "key 'discipline'"));
+}
+
+static dxh_channel_consumer page_of_consumers[DXI_CONSUMERS_PAGE_MAX];
+
+/* The longest description there is but for its schema. */
+static dxh_channel_facts example_facts(void)
+{
+	dxi_claim claim = example_claim();
+	dxh_channel_facts facts = {.channel = example_info(),
+	                           .schema = claim.schema,
+	                           .schema_bytes = claim.schema_bytes,
+	                           .consumers = page_of_consumers,
+	                           .consumer_count = DXI_CONSUMERS_PAGE_MAX,
+	                           .producer_start = 11,
+	                           .progress = 12,
+	                           .silent_ms = 13};
+
+	memcpy(facts.channel.schema_hash, claim.info.schema_hash, 32);
+	memcpy(facts.zones, claim.zones, sizeof facts.zones);
+	memset(facts.boot_id, 0x66, sizeof facts.boot_id);
+	for (size_t i = 0; i < DXI_CONSUMERS_PAGE_MAX; i++)
+		page_of_consumers[i] = example_consumer(UINT64_MAX - DXI_CONSUMERS_PAGE_MAX + i);
+	return facts;
+}
+
+Test(broker_message, a_description_is_read_as_it_was_written, .timeout = 30)
+{
+	static dxh_channel_consumer consumers[DXI_CONSUMERS_PAGE_MAX];
+	dxi_scan_limits canonical = {.elements_max = 8192, .canonical = true};
+	dxh_channel_facts in = example_facts(), out;
+	size_t length =
+		dxi_describe_write(&in, true, buffer, DXI_DESCRIBE_WIRE_MAX - DXI_SCHEMA_WIRE_MAX);
+	bool more = false;
+
+	cr_assert_gt(length, 0);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK, "%s", dxh_last_error());
+	cr_assert_eq(dxi_describe_read(buffer, length, &out, consumers, &more), DXH_OK, "%s",
+	             dxh_last_error());
+	cr_expect(more);
+	cr_expect_eq(memcmp(&in.channel, &out.channel, sizeof in.channel), 0);
+	cr_expect_eq(memcmp(in.zones, out.zones, sizeof in.zones), 0);
+	cr_expect_eq(out.schema_bytes, in.schema_bytes);
+	cr_expect_eq(memcmp(out.schema, in.schema, in.schema_bytes), 0);
+	cr_expect_eq(out.consumer_count, DXI_CONSUMERS_PAGE_MAX);
+	cr_expect_eq(memcmp(consumers, page_of_consumers, sizeof consumers), 0);
+	cr_expect_eq(out.producer_start, 11);
+	cr_expect_eq(out.progress, 12);
+	cr_expect_eq(out.silent_ms, 13);
+	cr_expect_eq(memcmp(out.boot_id, in.boot_id, sizeof in.boot_id), 0);
+}
+
+Test(broker_message, a_description_with_a_hash_of_something_else_is_not_believed, .timeout = 30)
+{
+	static dxh_channel_consumer consumers[DXI_CONSUMERS_PAGE_MAX];
+	dxh_channel_facts facts = example_facts(), read;
+	bool more;
+	size_t length;
+
+	facts.channel.schema_hash[0] ^= 1;
+	length = dxi_describe_write(&facts, false, buffer, sizeof buffer);
+	cr_expect_eq(dxi_describe_read(buffer, length, &read, consumers, &more), DXH_ESCHEMA);
+	facts = example_facts();
+	facts.zones[2].hash[0] ^= 1;
+	length = dxi_describe_write(&facts, false, buffer, sizeof buffer);
+	cr_expect_eq(dxi_describe_read(buffer, length, &read, consumers, &more), DXH_ESCHEMA);
+	cr_expect(strstr(dxh_last_error(), "zone 'z'"), "%s", dxh_last_error());
+}
+
+Test(broker_message, a_claim_must_tell_the_zones_of_its_schema, .timeout = 30)
+{
+	dxi_claim claim = example_claim(), read;
+
+	claim.zones[1].hash[31] ^= 1;
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_ESCHEMA);
+	cr_expect(strstr(dxh_last_error(), "zone 'z'"));
+	claim = example_claim();
+	claim.zones[1].bytes++;
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "key 'zones' does not list"));
+	claim = example_claim();
+	claim.info.zone_count--;
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+	cr_expect(strstr(dxh_last_error(), "key 'zones' does not list"));
+}
+
+Test(broker_message, figures_are_read_as_they_were_written, .timeout = 30)
+{
+	dxi_scan_limits canonical = {.elements_max = 128, .canonical = true};
+	dxh_broker_stats in, out;
+	uint64_t *numbers = (uint64_t *)&in;
+	size_t length;
+
+	/* Each another one, and large: a figure that is forgotten or mixed up shows. */
+	for (size_t i = 0; i < sizeof in / sizeof *numbers; i++)
+		numbers[i] = UINT64_MAX - i;
+	length = dxi_broker_stats_write(&in, buffer, DXI_METRICS_WIRE_MAX);
+	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+	cr_assert_eq(dxi_broker_stats_read(buffer, length, &out), DXH_OK);
+	cr_expect_eq(memcmp(&in, &out, sizeof in), 0);
+	cr_expect_eq(dxi_broker_stats_read("\x80", 1, &out), DXH_OK);
+	cr_expect_eq(out.beats, 0);
+}
+
+Test(broker_message, events_are_read_as_they_were_written, .timeout = 30)
+{
+	dxi_scan_limits canonical = {.elements_max = 64, .canonical = true};
+
+	for (int kind = DXH_WATCH_OPENED; kind <= DXH_WATCH_CONSUMER_DIED; kind++) {
+		dxh_watch_event in = {.kind = (dxh_watch_kind)kind,
+		                      .producer = UINT64_MAX,
+		                      .pid = INT32_MAX,
+		                      .epoch = UINT64_MAX,
+		                      .consumer = UINT64_MAX,
+		                      .checksum_errors = UINT64_MAX,
+		                      .broker = UINT64_MAX,
+		                      .number = UINT64_MAX},
+				out;
+		size_t length;
+
+		memset(in.channel, 'n', sizeof in.channel - 1);
+		memset(in.reason, 'r', sizeof in.reason - 1);
+		length = dxi_event_write(&in, buffer, DXI_EVENT_WIRE_MAX);
+		cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
+		cr_assert_eq(dxi_event_read(buffer, length, &out), DXH_OK);
+		cr_expect_eq(memcmp(&in, &out, sizeof in), 0);
+	}
+	cr_expect_eq(
+		dxi_event_write(&(dxh_watch_event){.kind = DXH_WATCH_GAP}, buffer, sizeof buffer),
+		0, "a gap does not travel");
+}
+
+Test(broker_message, an_event_of_a_newer_broker_is_told_apart_from_nonsense, .timeout = 30)
+{
+	dxh_watch_event event = {.kind = DXH_WATCH_OPENED, .channel = "a"}, read;
+	size_t length = dxi_event_write(&event, buffer, sizeof buffer);
+	unsigned char *name = memmem(buffer, length, "channel.opened", 14);
+
+	name[13] = 'x';
+	cr_expect_eq(dxi_event_read(buffer, length, &read), DXH_EUNKNOWN);
+	name[-1] = 0xc0;
+	cr_expect_eq(dxi_event_read(buffer, length, &read), DXH_EPROTO);
 }
 
 /* ---- refusals ---- */
@@ -369,8 +616,24 @@ static void read_as_anything(const unsigned char *bytes, size_t length)
 	dxi_claim claim;
 	dxi_terms terms;
 	dxi_owner owner;
+	dxi_reader_claim reader;
+	dxi_reader_word word;
+	dxi_describe_request description;
+	dxh_channel_facts facts;
+	dxh_broker_stats stats;
+	dxh_watch_event event;
+	bool more;
 
 	(void)dxi_claim_read(bytes, length, &claim);
+	(void)dxi_reader_claim_read(bytes, length, &reader);
+	(void)dxi_reader_leave_read(bytes, length, &word);
+	(void)dxi_reader_beat_read(bytes, length, &word);
+	(void)dxi_checksum_error_read(bytes, length, &word);
+	(void)dxi_describe_request_read(bytes, length, &description);
+	if (dxi_describe_read(bytes, length, &facts, page_of_consumers, &more) == DXH_OK)
+		cr_assert_leq(facts.consumer_count, DXI_CONSUMERS_PAGE_MAX);
+	(void)dxi_broker_stats_read(bytes, length, &stats);
+	(void)dxi_event_read(bytes, length, &event);
 	(void)dxi_terms_read(bytes, length, &terms);
 	(void)dxi_deregister_read(bytes, length, &owner);
 	(void)dxi_heartbeat_read(bytes, length, &owner);
@@ -386,8 +649,18 @@ static size_t write_any(unsigned which)
 	dxh_channel_info channels[2] = {example_info(), example_info()};
 	dxi_list_page page = {.count = 2, .total = 2};
 	dxi_claim claim = example_claim();
+	dxi_reader_claim reader = {.channel = "a", .info = example_consumer(1)};
+	dxh_channel_facts facts = example_facts();
+	dxh_watch_event event = {.kind = DXH_WATCH_ERROR, .channel = "a"};
 
 	switch (which) {
+	case 3:
+		return dxi_reader_claim_write(&reader, buffer, sizeof buffer);
+	case 4:
+		facts.consumer_count = 2;
+		return dxi_describe_write(&facts, false, buffer, sizeof buffer);
+	case 5:
+		return dxi_event_write(&event, buffer, sizeof buffer);
 	case 0:
 		return dxi_claim_write(&claim, buffer, sizeof buffer);
 	case 1:
@@ -401,7 +674,7 @@ Test(broker_message, no_bytes_do_more_than_be_refused, .timeout = 60)
 {
 	random_state = 5;
 	for (unsigned round = 0; round < 30000; round++) {
-		size_t length = write_any(round % 3);
+		size_t length = write_any(round % 6);
 		size_t cut = random_u64() % 4 ? length : random_u64() % length;
 		unsigned char *exact = malloc(cut + 1);
 

@@ -8,7 +8,7 @@
 #ifndef DXH_BROKER_H
 #define DXH_BROKER_H
 
-#include <dxh/hub.h>
+#include <dxh/message.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,6 +43,40 @@ DXH_API DXH_NODISCARD dxh_status dxh_broker_start_sized(size_t config_bytes, dxh
 /* Thread: any but the I/O thread. Sets *broker to NULL. Returns: DXH_EINVAL when
  * it is NULL already; DXH_EDEADLK. In a child of fork() it stops nothing. */
 DXH_API dxh_status dxh_broker_stop(dxh_broker **broker);
+
+/* What a broker has done since it was started, and knows now. */
+typedef struct dxh_broker_stats {
+	uint64_t uptime_ms;
+	uint64_t requests; /* the next eight, and those of unknown subjects */
+	uint64_t registrations;
+	uint64_t deregistrations;
+	uint64_t discoveries;
+	uint64_t lists;
+	uint64_t descriptions;
+	uint64_t metrics;
+	uint64_t consumer_registrations;
+	uint64_t consumer_deregistrations;
+	uint64_t refused; /* of all requests */
+	uint64_t beats;
+	uint64_t beats_stray; /* other notifications, and beats of who is not registered */
+	uint64_t checksum_errors;
+	uint64_t events;       /* told to watchers */
+	uint64_t channels_now; /* dead ones included */
+	uint64_t channels_live_now;
+	uint64_t consumers_now;
+	uint64_t watchers_now;
+	uint64_t schema_bytes_now; /* of all channels */
+} dxh_broker_stats;
+
+/* Ask the broker that a peer is connected to.
+ * Called:  dxh_broker_stats_get(peer, deadline_ns, &stats).
+ * Thread:  any but the I/O thread. Blocks: until the answer or the deadline.
+ * Returns: as dxh_request_sync(); DXH_EACCESS: the broker wants the right of an
+ *          administrator; DXH_EPROTO; DXH_EINVAL. */
+#define dxh_broker_stats_get(...) dxh_broker_stats_get_sized(sizeof(dxh_broker_stats), __VA_ARGS__)
+DXH_API DXH_NODISCARD dxh_status dxh_broker_stats_get_sized(size_t stats_bytes, dxh_peer *broker,
+                                                            int64_t deadline_ns,
+                                                            dxh_broker_stats *stats);
 
 /* The endpoint it listens on. Thread: any. Owner: the broker. */
 DXH_API const char *dxh_broker_endpoint(const dxh_broker *broker);

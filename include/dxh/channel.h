@@ -135,6 +135,9 @@ typedef struct dxh_channel_info {
 	uint64_t slot_bytes;
 	uint32_t slot_count;
 	uint32_t zone_count;
+	uint64_t checksum_errors; /* items that consumers found broken, since it was registered */
+	uint32_t consumers;       /* that are registered; those without a broker nobody knows */
+	uint32_t reserved;        /* 0 */
 } dxh_channel_info;
 
 /* Ask the broker once about a channel. DXH_OK also when it is pending or not

@@ -20,8 +20,11 @@ extern "C" {
 typedef struct dxh_subscription dxh_subscription;
 
 typedef struct dxh_subscription_config {
-	uint32_t inbox_max;   /* notes that wait to be received; 0: 1024 */
-	uint32_t reserved;    /* 0 */
+	uint32_t inbox_max; /* notes that wait to be received; 0: 1024 */
+	/* Not 0: where notes are lost for want of room here, and where a new connection begins,
+	 * a mark is put among the notes, at once and not with the next note: a note without
+	 * topic ("") and body, sequence 0. For who must know it also if nothing follows. */
+	uint32_t tell_gaps;
 	uint64_t inbox_bytes; /* of them, topics and bodies; 0: 4 MiB */
 } dxh_subscription_config;
 

@@ -20,11 +20,9 @@ dxh_discover(dxh_peer *broker, const char *name, int64_t deadline_ns, dxh_channe
 	if (!broker || !name || !info)
 		return dxi_fail(DXH_EINVAL, "dxh_discover needs a peer, a name and room for what "
 		                            "is found");
-	if (!dxi_channel_name_ok(name))
-		return dxi_fail(DXH_EINVAL,
-		                "'%.80s' is no channel name: 1..63 of A-Z a-z 0-9 . _ - /, "
-		                "beginning with neither . nor /",
-		                name);
+	status = dxi_channel_name_check(name);
+	if (status != DXH_OK)
+		return status;
 	status = dxh_request_sync(broker, DXI_SUBJECT_DISCOVER, question,
 	                          dxi_discover_write(name, question, sizeof question), deadline_ns,
 	                          answer, sizeof answer, &bytes);

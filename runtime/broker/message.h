@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What producers, consumers and the broker say to each other: each message as a
+/* What producers and the broker say to each other about channels: each message as a
  * struct, written as a MessagePack map and read back from anybody's bytes.
  *
  * Pure. A writer returns the bytes written, 0 when they do not fit. A reader of
@@ -9,9 +9,9 @@
 #ifndef DXI_MESSAGE_H
 #define DXI_MESSAGE_H
 
-#include <dxh/channel.h>
+#include "runtime/broker/parts.h"
 
-#include <stdbool.h>
+#include <dxh/describe.h>
 
 #define DXI_SUBJECT_REGISTER "channel.register"
 #define DXI_SUBJECT_DEREGISTER "channel.deregister"
@@ -23,17 +23,20 @@ enum {
 	DXI_SCHEMA_WIRE_MAX = 256 * 1024, /* of a schema in channel.register */
 	DXI_LIST_PAGE_MAX = 64,           /* channels in one answer to channel.list */
 	DXI_CHANNEL_WIRE_MAX = 1024,      /* one channel in an answer never needs more */
-	DXI_CLAIM_WIRE_MAX = 1024,        /* a claim, besides its schema */
+	DXI_CLAIM_WIRE_MAX = 4096,        /* a claim, besides its schema */
 	DXI_SMALL_WIRE_MAX = 256,         /* any other message but an answer to list */
 	DXI_LIST_WIRE_MAX = 64 + DXI_LIST_PAGE_MAX * DXI_CHANNEL_WIRE_MAX
 };
 
-/* channel.register: a producer claims a name. The hash and the number of zones
- * in `info` are the reader's own findings in the schema. */
+/* channel.register: a producer claims a name. The hash and the zones are the reader's own
+ * findings in the schema; zones that are told must be the same. */
 typedef struct dxi_claim {
-	dxh_channel_info info; /* without state and reason */
+	dxh_channel_info info; /* without state, reason, and what is counted */
 	uint64_t stall_ms;     /* see dxi_presence; 0: never hung */
-	const void *schema;    /* as it lies in the block */
+	uint64_t start;        /* of the process; 0: not told */
+	unsigned char boot[16];
+	dxh_channel_zone zones[DXH_ZONES_MAX];
+	const void *schema; /* as it lies in the block */
 	size_t schema_bytes;
 } dxi_claim;
 
@@ -42,10 +45,11 @@ size_t dxi_claim_write(const dxi_claim *claim, void *bytes, size_t capacity);
  * of the schema sent. */
 dxh_status dxi_claim_read(const void *bytes, size_t length, dxi_claim *claim);
 
-/* The answer to it: how to stay registered. */
+/* The answer to it, and to consumer.register: how to stay registered. */
 typedef struct dxi_terms {
 	uint32_t beat_ms;
 	uint32_t beats_missed;
+	uint32_t beats_kept; /* 0 from a broker that does not forget */
 } dxi_terms;
 
 size_t dxi_terms_write(const dxi_terms *terms, void *bytes, size_t capacity);
@@ -65,6 +69,10 @@ dxh_status dxi_deregister_read(const void *bytes, size_t length, dxi_owner *owne
 size_t dxi_done_write(void *bytes, size_t capacity);
 size_t dxi_heartbeat_write(const dxi_owner *owner, void *bytes, size_t capacity);
 dxh_status dxi_heartbeat_read(const void *bytes, size_t length, dxi_owner *owner);
+
+/* One channel as part of a message. */
+void dxi_channel_put(dxi_writer *writer, const dxh_channel_info *info);
+void dxi_channel_take(dxi_fields *fields, dxh_channel_info *info);
 
 /* channel.discover, and the answer: one channel; of one that is not found only
  * name and state. */
@@ -99,5 +107,7 @@ dxh_status dxi_list_read(const void *bytes, size_t length, dxi_list_page *page,
 
 /* 1..63 characters of A-Z a-z 0-9 . _ - / that do not begin with '.' or '/'. */
 bool dxi_channel_name_ok(const char *name);
+/* The same in words: DXH_EINVAL. */
+dxh_status dxi_channel_name_check(const char *name);
 
 #endif

@@ -2,6 +2,8 @@
 /* Opening and closing the small world, and shorthands in it. */
 #include "tests/support/channels.h"
 
+#include "runtime/broker/zones.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -125,6 +127,8 @@ dxi_claim claim_of(const dxh_producer *producer)
 	claim.info.slot_bytes = block.slot_bytes;
 	claim.info.slot_count = block.slot_count;
 	claim.schema = dxh_producer_schema(producer, &claim.schema_bytes);
+	must(dxi_zones_of_schema(claim.schema, claim.schema_bytes, claim.zones,
+	                         &claim.info.zone_count));
 	return claim;
 }
 
