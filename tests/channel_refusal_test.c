@@ -36,6 +36,7 @@ Test(channel_refusal, a_block_of_another_schema_than_told_is_refused, .timeout =
 	claim = claim_of(producer);
 	claim.schema = other;
 	claim.schema_bytes = sizeof other - 1;
+	claim.info.zone_count = 0;
 	dxi_hash(other, sizeof other - 1, claim.info.schema_hash);
 	must(claim_by_hand(&claim));
 	must_be(dxh_consume(world.consumers, last_name(), NULL, dxh_in_ms(100), &consumer),
