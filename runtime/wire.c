@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One function knows how a record header lies in memory for each direction;
- * open and next both go through the reading one, so they cannot disagree.
+/* A frame is checked once, when it is opened; what is read of it afterwards was checked.
  */
 #include "runtime/wire.h"
 
@@ -109,6 +108,8 @@ void dxi_record_encode(void *at, const dxi_record *record)
 	assert(!(record->flags & BODY_FLAGS) || record->body_bytes <= DXI_BODY_PART_BYTES_MAX);
 	assert(record->subject_bytes <= DXH_SUBJECT_MAX && used <= DXI_MESSAGE_BYTES_MAX);
 
+	/* The padding: what the record needs of its last word is written below. */
+	put_u64(bytes + padded(used) - DXI_RECORD_ALIGN, 0);
 	put_u32(bytes, (uint32_t)used);
 	bytes[4] = record->kind;
 	bytes[5] = record->flags;
@@ -127,7 +128,6 @@ void dxi_record_encode(void *at, const dxi_record *record)
 	}
 	if (record->body_bytes > 0 && !(record->flags & DXI_FLAG_BODY_IN_NEXT_PART))
 		memcpy(body, record->body, record->body_bytes);
-	memset(bytes + used, 0, padded(used) - used);
 }
 
 dxi_frame_writer dxi_frame_begin(void *bytes, size_t capacity)
@@ -212,15 +212,6 @@ static fault check_frame_header(const unsigned char *bytes, size_t length)
 	return (fault){NULL, 0};
 }
 
-static bool all_zero(const unsigned char *bytes, size_t length)
-{
-	unsigned char any = 0;
-
-	for (size_t i = 0; i < length; i++)
-		any |= bytes[i];
-	return any == 0;
-}
-
 /* The flags of a record of a known kind, of which `body_bytes` lie in the frame, and
  * perhaps a message part behind it. */
 static fault check_flags(const unsigned char *at, size_t body_at, size_t body_bytes,
@@ -229,6 +220,8 @@ static fault check_flags(const unsigned char *at, size_t body_at, size_t body_by
 	uint8_t flags = at[5];
 	size_t header_bytes = flags & DXI_FLAG_PART ? PART_HEADER_BYTES : 0;
 
+	if (flags == 0)
+		return (fault){NULL, 0};
 	if (flags & ~(BODY_FLAGS | REQUEST_FLAGS))
 		return (fault){"unknown record flags", 5};
 	if (flags & ~flags_of_kind(at[4]))
@@ -261,6 +254,15 @@ static bool needs_subject(const unsigned char *at, const unsigned char *body, si
 	return at[4] == DXI_NOTIFY || (at[4] == DXI_REQUEST && !is_later_part);
 }
 
+/* The bytes between the end of a record and the next multiple of 8: the last of its last
+ * word, as numbers are little-endian. */
+static bool is_padding_zero(const unsigned char *at, size_t bytes)
+{
+	size_t used = bytes % DXI_RECORD_ALIGN;
+
+	return used == 0 || get_u64(at + bytes - used) >> (8 * used) == 0;
+}
+
 /* A record of a known kind, whose length has been checked. */
 static fault check_record(const unsigned char *at, size_t bytes, const dxi_frame_reader *behind)
 {
@@ -274,11 +276,11 @@ static fault check_record(const unsigned char *at, size_t bytes, const dxi_frame
 		return (fault){"subject is longer than 255 bytes", 6};
 	if (subject_bytes == 0 && needs_subject(at, at + body_at, bytes - body_at))
 		return (fault){"a request or notification without subject", 6};
-	if (!all_zero(at + 26, 6))
+	if (get_u64(at + 24) >> 16 != 0)
 		return (fault){"reserved bytes are not zero", 26};
 	if (memchr(subject, '\0', subject_bytes))
 		return (fault){"subject holds a NUL", DXI_RECORD_HEADER_BYTES};
-	if (!all_zero(at + bytes, padded(bytes) - bytes))
+	if (!is_padding_zero(at, bytes))
 		return (fault){"padding is not zero", bytes};
 	return check_flags(at, body_at, bytes - body_at, behind);
 }
@@ -302,14 +304,12 @@ static void take_body(const unsigned char *body, size_t body_bytes, const dxi_fr
 	record->body_bytes = body_bytes;
 }
 
-/* Check and read the record at `at`, of which `left` bytes (a multiple of 8)
- * exist; *occupied is what to step over. `behind`, of the last record, has what may lie
- * behind the frame. */
-static fault take_record(const unsigned char *at, size_t left, const dxi_frame_reader *behind,
-                         dxi_record *record, size_t *occupied)
+/* Check the record at `at`, of which `left` bytes (a multiple of 8) exist; *occupied is
+ * what to step over. `behind`, of the last record, has what may lie behind the frame. */
+static fault check_any(const unsigned char *at, size_t left, const dxi_frame_reader *behind,
+                       size_t *occupied)
 {
-	size_t bytes, subject_bytes;
-	fault found;
+	size_t bytes;
 
 	if (left < DXI_RECORD_HEADER_BYTES)
 		return (fault){"no room for a record header", 0};
@@ -319,26 +319,28 @@ static fault take_record(const unsigned char *at, size_t left, const dxi_frame_r
 	if (bytes > left)
 		return (fault){"record reaches beyond the frame", 0};
 	*occupied = padded(bytes);
-	*record = (dxi_record){.kind = at[4]};
-	if (record->kind == 0)
+	if (at[4] == 0)
 		return (fault){"record kind is 0", 4};
-	if (record->kind > DXI_KIND_LAST)
+	if (at[4] > DXI_KIND_LAST)
 		return (fault){NULL, 0}; /* only a newer minor knows what it holds */
-	found = check_record(at, bytes, behind);
-	if (found.rule)
-		return found;
+	return check_record(at, bytes, behind);
+}
 
-	subject_bytes = get_u16(at + 6);
-	record->flags = at[5];
-	record->subject_bytes = (uint16_t)subject_bytes;
-	record->id = get_u64(at + 8);
-	record->budget_us = get_u32(at + 16);
-	record->status = (int32_t)get_u32(at + 20);
-	record->attempt = get_u16(at + 24);
-	record->subject = (const char *)at + DXI_RECORD_HEADER_BYTES;
-	take_body(at + DXI_RECORD_HEADER_BYTES + subject_bytes,
-	          bytes - DXI_RECORD_HEADER_BYTES - subject_bytes, behind, record);
-	return (fault){NULL, 0};
+/* Read a record of a known kind that was checked. */
+static void read_record(const unsigned char *at, size_t bytes, const dxi_frame_reader *behind,
+                        dxi_record *record)
+{
+	size_t body_at = DXI_RECORD_HEADER_BYTES + (size_t)get_u16(at + 6);
+
+	*record = (dxi_record){.kind = at[4],
+	                       .flags = at[5],
+	                       .subject_bytes = get_u16(at + 6),
+	                       .id = get_u64(at + 8),
+	                       .budget_us = get_u32(at + 16),
+	                       .status = (int32_t)get_u32(at + 20),
+	                       .attempt = get_u16(at + 24),
+	                       .subject = (const char *)at + DXI_RECORD_HEADER_BYTES};
+	take_body(at + body_at, bytes - body_at, behind, record);
 }
 
 static dxh_status refuse(size_t length, size_t offset, const char *rule)
@@ -352,8 +354,8 @@ dxh_status dxi_message_open(dxi_frame_reader *reader, const void *bytes, size_t 
 	const unsigned char *begin = bytes;
 	fault found = check_frame_header(begin, length);
 	size_t offset = DXI_FRAME_HEADER_BYTES, occupied = 0;
-	dxi_frame_reader opened = {.begin = begin, .body = body, .body_bytes = body_bytes};
-	dxi_record last = {.kind = 0};
+	dxi_frame_reader opened = {.body = body, .body_bytes = body_bytes};
+	const unsigned char *last = begin;
 
 	if (found.rule)
 		return refuse(length, found.offset, found.rule);
@@ -361,14 +363,15 @@ dxh_status dxi_message_open(dxi_frame_reader *reader, const void *bytes, size_t 
 	opened.at = begin + DXI_FRAME_HEADER_BYTES;
 	opened.end = begin + length;
 	for (uint32_t i = 1; i <= opened.records_left; i++, offset += occupied) {
-		found = take_record(begin + offset, length - offset,
-		                    i == opened.records_left ? &opened : NULL, &last, &occupied);
+		last = begin + offset;
+		found = check_any(last, length - offset, i == opened.records_left ? &opened : NULL,
+		                  &occupied);
 		if (found.rule)
 			return refuse(length, offset + found.offset, found.rule);
 	}
 	if (offset != length)
 		return refuse(length, offset, "bytes behind the last record");
-	if (body && !(last.flags & DXI_FLAG_BODY_IN_NEXT_PART))
+	if (body && (last[4] > DXI_KIND_LAST || !(last[5] & DXI_FLAG_BODY_IN_NEXT_PART)))
 		return refuse(length, length, "a message part behind it that no record wants");
 	*reader = opened;
 	return DXH_OK;
@@ -382,19 +385,15 @@ dxh_status dxi_frame_open(dxi_frame_reader *reader, const void *bytes, size_t le
 dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record)
 {
 	while (reader->records_left > 0) {
-		size_t left = (size_t)(reader->end - reader->at), occupied = 0;
-		fault found =
-			take_record(reader->at, left, reader->records_left == 1 ? reader : NULL,
-		                    record, &occupied);
+		const unsigned char *at = reader->at;
+		size_t bytes = get_u32(at);
 
-		if (found.rule)
-			return refuse((size_t)(reader->end - reader->begin),
-			              (size_t)(reader->at - reader->begin) + found.offset,
-			              found.rule);
-		reader->at += occupied;
+		reader->at += padded(bytes);
 		reader->records_left--;
-		if (record->kind <= DXI_KIND_LAST)
+		if (at[4] <= DXI_KIND_LAST) {
+			read_record(at, bytes, reader, record);
 			return DXH_OK;
+		}
 		reader->skipped++;
 	}
 	return DXH_EEMPTY;

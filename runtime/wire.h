@@ -131,7 +131,6 @@ void dxi_frame_header(void *bytes, uint32_t records, uint32_t total_bytes);
 /* ---- reading: of any bytes ---- */
 
 typedef struct dxi_frame_reader {
-	const unsigned char *begin;
 	const unsigned char *at;
 	const unsigned char *end;
 	const unsigned char *body; /* the message part behind the frame; NULL: none */
@@ -142,7 +141,8 @@ typedef struct dxi_frame_reader {
 } dxi_frame_reader;
 
 /* Check a whole frame, every record of it, and stand before the first: a frame
- * that breaks a rule anywhere delivers nothing.
+ * that breaks a rule anywhere delivers nothing. The bytes must stay as they are until the
+ * last record has been read.
  * Returns: DXH_EPROTO with the offset and the rule. */
 dxh_status dxi_frame_open(dxi_frame_reader *reader, const void *bytes, size_t length);
 
@@ -153,7 +153,7 @@ dxh_status dxi_message_open(dxi_frame_reader *reader, const void *bytes, size_t 
 
 /* The next record of a known kind; subject and body point into the frame.
  * Returns: DXH_EEMPTY at the exact end (no failure: dxh_last_error() keeps what
- * it had); DXH_EPROTO only if the bytes changed since dxi_frame_open(). */
+ * it had). */
 dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record);
 
 /* ---- handshake (hello.c): the body of HELLO and of WELCOME ---- */
