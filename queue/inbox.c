@@ -121,6 +121,11 @@ void dxi_inbox_stop(dxi_inbox *inbox)
 	dxi_futex_wake(&inbox->word, INT_MAX, DXI_FUTEX_PRIVATE);
 }
 
+bool dxi_inbox_is_stopped(const dxi_inbox *inbox)
+{
+	return (atomic_load(&inbox->inside) & CLOSED) != 0;
+}
+
 void dxi_inbox_close(dxi_inbox *inbox)
 {
 	uint32_t inside;

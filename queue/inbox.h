@@ -37,6 +37,9 @@ dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);
 /* Refuse further takes; those that wait end. Thread: any. */
 void dxi_inbox_stop(dxi_inbox *inbox);
 
+/* Thread: any. */
+bool dxi_inbox_is_stopped(const dxi_inbox *inbox);
+
 /* The same, and wait until every taker that waited has left; no other may be in the
  * middle of a take when it is freed. Thread: one. */
 void dxi_inbox_close(dxi_inbox *inbox);

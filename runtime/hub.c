@@ -98,6 +98,11 @@ dxh_status dxi_hub_check_process(const dxh_hub *hub)
 	return DXH_OK;
 }
 
+bool dxi_hub_is_io_thread(const dxh_hub *hub)
+{
+	return pthread_equal(pthread_self(), hub->thread);
+}
+
 dxh_status dxi_hub_check_open(const dxh_hub *hub)
 {
 	dxh_status status = dxi_hub_check_process(hub);

@@ -6,6 +6,7 @@
 #include "queue/completion.h"
 #include "queue/queue.h"
 #include "runtime/drain.h"
+#include "runtime/inline_handler.h"
 #include "runtime/latency.h"
 #include "runtime/link.h"
 #include "runtime/metrics.h"
@@ -73,9 +74,10 @@ struct dxh_hub {
 	struct dxh_peer *peers;
 	uint32_t lingering; /* of the peers: those with a linger time */
 	struct dxh_service *services;
-	dxi_link *doorkeeper;       /* answers libzmq; NULL: not asked yet */
-	struct dxh_peer *wanting;   /* peers of which posters want frames, see room.h */
-	struct dxh_request *lent;   /* with bodies of others, see lent.h */
+	dxi_link *doorkeeper;     /* answers libzmq; NULL: not asked yet */
+	struct dxh_peer *wanting; /* peers of which posters want frames, see room.h */
+	struct dxh_request *lent; /* with bodies of others, see lent.h */
+	dxi_inline_handling handling;
 	uint64_t cancels_under_way; /* of operations that have ended */
 	uint64_t random_state;
 	unsigned char *scratch; /* DXI_MESSAGE_BYTES_MAX, for encoding */
@@ -97,6 +99,9 @@ void dxi_hub_push(dxh_hub *hub, dxi_task *newest, dxi_task *oldest);
 /* Run a function on the I/O thread and wait for its answer, whose last error
  * becomes the caller's. On the I/O thread itself it just runs. Thread: any. */
 dxh_status dxi_hub_call(dxh_hub *hub, dxh_status (*fn)(void *context), void *context);
+
+/* Is the caller the I/O thread of this hub? Thread: any. */
+bool dxi_hub_is_io_thread(const dxh_hub *hub);
 
 /* May new work be posted? DXH_OK, DXH_EFORKED, DXH_EDRAINING, DXH_ECLOSED. */
 dxh_status dxi_hub_check_open(const dxh_hub *hub);

@@ -131,9 +131,22 @@ dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, cons
 	return DXH_OK;
 }
 
+/* The same for a request that does not wait. */
+static bool hold(dxh_service *service, const dxh_request *request)
+{
+	if (service->bytes_out + dxi_request_holds(request) > service->config.inbox_bytes)
+		return false;
+	service->requests_out++;
+	service->bytes_out += dxi_request_holds(request);
+	return true;
+}
+
 void dxi_request_accept(dxi_client *client, dxh_request *request)
 {
-	if (!put(client, request)) {
+	dxh_service *service = client->service;
+	const dxi_handler *handler = dxi_inline_handler_of(service, dxh_request_subject(request));
+
+	if (!(handler ? hold(service, request) : put(client, request))) {
 		dxi_request_refuse(client, request->id, DXH_EOVERLOADED,
 		                   "the service's inbox is full");
 		dxi_request_free(request);
@@ -144,6 +157,8 @@ void dxi_request_accept(dxi_client *client, dxh_request *request)
 	dxi_request_append(&client->open, request);
 	if (request->is_to_be_kept && client->memory)
 		dxi_kept_begin(client->memory, request);
+	if (handler)
+		dxi_inline_handle(handler, request);
 }
 
 void dxi_request_taken(dxi_client *client, const dxi_record *record)
@@ -192,16 +207,55 @@ static dxi_parcel *make_parcel(dxh_service *service, const dxi_frame_reader *res
 	return dxi_parcel_make(service, bytes);
 }
 
-/* What is in the parcel goes to the workers, in turn. */
-static void hand_on(dxi_client *client, dxi_parcel *parcel, dxh_request *first, dxh_request *last)
+/* Notifications on their way to workers. */
+typedef struct chain {
+	dxh_request *first, *last;
+	uint32_t count;
+} chain;
+
+static void append(chain *to, dxh_request *request)
+{
+	*(to->first ? &to->last->next_waiting : &to->first) = request;
+	to->last = request;
+	to->count++;
+}
+
+/* Those that have a handler here are handled; the others are left. */
+static void handle_inline(dxh_service *service, chain *of)
+{
+	chain left = {NULL, NULL, 0};
+	dxh_request *next, *request = of->first;
+
+	of->last->next_waiting = NULL;
+	for (; request; request = next) {
+		const dxi_handler *handler =
+			dxi_inline_handler_of(service, dxh_request_subject(request));
+
+		next = request->next_waiting;
+		if (handler)
+			dxi_inline_handle(handler, request);
+		else
+			append(&left, request);
+	}
+	*of = left;
+}
+
+/* What is in the parcel goes to the handlers here, and to the workers, in turn. */
+static void hand_on(dxi_client *client, dxi_parcel *parcel, chain notifications)
 {
 	dxh_service *service = client->service;
 
 	dxi_parcel_seal(parcel, client);
+	dxi_parcel_hold(parcel);
 	service->requests_out += parcel->count;
 	service->bytes_out += parcel->capacity;
 	dxi_count(&service->hub->metrics->notifications_received, parcel->count);
-	dxi_turns_add_chain(&service->turns, &client->backlog, first, last, parcel->count);
+	handle_inline(service, &notifications);
+	if (notifications.count > 0)
+		dxi_turns_add_chain(&service->turns, &client->backlog, notifications.first,
+		                    notifications.last, notifications.count);
+	if (dxi_parcel_release(parcel))
+		dxi_service_take_parcel(parcel);
 }
 
 bool dxi_notifications_taken(dxi_client *client, dxi_frame_reader *reader, dxi_record *record)
@@ -209,17 +263,14 @@ bool dxi_notifications_taken(dxi_client *client, dxi_frame_reader *reader, dxi_r
 	dxi_metrics *metrics = client->service->hub->metrics;
 	size_t bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
 	dxi_parcel *parcel = make_parcel(client->service, reader, bytes);
-	dxh_request *first = NULL, *last = NULL;
+	chain taken = {NULL, NULL, 0};
 	uint64_t records = 0, refused = 0, refused_bytes = 0;
 	bool more = true;
 
 	for (; more && record->kind == DXI_NOTIFY; records++) {
 		bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
 		if (parcel && has_room(client, parcel, bytes)) {
-			dxh_request *added = dxi_parcel_add(parcel, record);
-
-			*(first ? &last->next_waiting : &first) = added;
-			last = added;
+			append(&taken, dxi_parcel_add(parcel, record));
 		} else {
 			refused++;
 			refused_bytes += bytes;
@@ -228,8 +279,8 @@ bool dxi_notifications_taken(dxi_client *client, dxi_frame_reader *reader, dxi_r
 	}
 	dxi_count(&metrics->notifications_refused, refused);
 	dxi_count(&metrics->records_received, records - 1 + more);
-	if (first)
-		hand_on(client, parcel, first, last);
+	if (taken.count > 0)
+		hand_on(client, parcel, taken);
 	else if (parcel)
 		dxi_parcel_free(parcel);
 	dxi_parcel_credit(client, refused_bytes);

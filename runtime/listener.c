@@ -132,6 +132,7 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 	       dxi_link_receive(service->link, &message)) {
 		bytes += message.bytes + message.body_bytes;
 		take_frame(service, &message);
+		dxi_inline_settle(service->hub);
 		dxi_service_refill(service);
 		frames++;
 	}

@@ -123,6 +123,12 @@ void dxi_parcel_seal(dxi_parcel *parcel, dxi_client *client)
 	atomic_store_explicit(&parcel->open, parcel->count, memory_order_relaxed);
 }
 
+void dxi_parcel_hold(dxi_parcel *parcel)
+{
+	/* relaxed: as in dxi_parcel_seal(). */
+	atomic_store_explicit(&parcel->open, parcel->count + 1, memory_order_relaxed);
+}
+
 bool dxi_parcel_release(dxi_parcel *parcel)
 {
 	return atomic_fetch_sub_explicit(&parcel->open, 1, memory_order_acq_rel) == 1;

@@ -43,6 +43,9 @@ dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record);
  * until it is closed. */
 void dxi_parcel_seal(dxi_parcel *parcel, dxi_client *client);
 
+/* I/O thread, behind seal(): it stays until it is released once more. */
+void dxi_parcel_hold(dxi_parcel *parcel);
+
 /* I/O thread: all of it is back; the client gets its credit. */
 void dxi_parcel_close(dxi_parcel *parcel);
 

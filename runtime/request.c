@@ -47,6 +47,8 @@ int dxh_request_canceled(const dxh_request *request)
 
 static void give_back(dxh_request *request)
 {
+	if (dxi_inline_answered(request))
+		return;
 	dxi_hub_push(request->service->hub, &request->task, &request->task);
 }
 

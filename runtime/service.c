@@ -279,6 +279,12 @@ dxh_status dxh_service_close(dxh_service **service)
 	return dxi_hub_call(closing->hub, detach, closing);
 }
 
+static dxh_status do_nothing(void *unused)
+{
+	(void)unused;
+	return DXH_OK;
+}
+
 dxh_status dxh_service_stop(dxh_service *service)
 {
 	dxh_status status;
@@ -290,6 +296,10 @@ dxh_status dxh_service_stop(dxh_service *service)
 		dxi_inbox_stop(service->inbox);
 		dxi_service_ring(service);
 	}
+	/* Behind the I/O thread's answer no handler runs there. */
+	if (status == DXH_OK &&
+	    atomic_load_explicit(&service->handlers.inlines, memory_order_acquire))
+		status = dxi_hub_call(service->hub, do_nothing, NULL);
 	return status;
 }
 

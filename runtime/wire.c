@@ -306,8 +306,8 @@ static void take_body(const unsigned char *body, size_t body_bytes, const dxi_fr
 
 /* Check the record at `at`, of which `left` bytes (a multiple of 8) exist; *occupied is
  * what to step over. `behind`, of the last record, has what may lie behind the frame. */
-static fault check_any(const unsigned char *at, size_t left, const dxi_frame_reader *behind,
-                       size_t *occupied)
+static fault
+check_any(const unsigned char *at, size_t left, const dxi_frame_reader *behind, size_t *occupied)
 {
 	size_t bytes;
 

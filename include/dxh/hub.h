@@ -133,7 +133,7 @@ typedef struct dxh_hub_stats {
 	uint64_t retries;         /* requests sent once more */
 	uint64_t retries_refused; /* not, because retries were too many already */
 	uint64_t clients_refused; /* whose keys were on no list */
-	uint64_t callbacks;       /* of inline groups, on the I/O thread */
+	uint64_t callbacks;       /* of inline groups and handlers, on the I/O thread */
 	uint64_t callbacks_slow;  /* that held it up for more than 1 ms */
 
 	uint64_t control_refused; /* hints to a service, and answers of a service to such, for
