@@ -201,8 +201,13 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		refuse_hello(service, message, DXH_ECLOSED, "the service is closing");
 		return;
 	}
-	/* The same client on a new connection: its old one is dead. */
+	/* The same client on a new connection: its old one is dead. What a router reads of two
+	 * connections it reads in any order, so the dead one's HELLO may come last. */
 	old = find_incarnation(service, hello.incarnation);
+	if (old && hello.connection < old->connection) {
+		refuse_hello(service, message, DXH_EPROTO, "this client has a newer connection");
+		return;
+	}
 	if (old)
 		dxi_client_drop(old);
 	if (!make_room(service)) {
@@ -216,6 +221,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		return;
 	}
 	client->incarnation = hello.incarnation;
+	client->connection = hello.connection;
 	memcpy(client->name, hello.name, sizeof client->name);
 	client->heard_ns = service->hub->now_ns;
 	client->takes_parts = (hello.features & DXI_FEATURE_PARTS) != 0;

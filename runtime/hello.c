@@ -9,13 +9,15 @@
 #include <string.h>
 
 /* The greatest number of values a HELLO may hold: room for keys of newer minors. */
-enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 10 };
+enum { HELLO_ELEMENTS_MAX = 256, HELLO_KEYS = 11 };
 
 size_t dxi_hello_write(const dxi_hello *hello, void *bytes, size_t capacity)
 {
 	dxi_writer writer = dxi_writer_of(bytes, capacity);
 
 	dxi_write_map(&writer, HELLO_KEYS);
+	dxi_write_text(&writer, "connection");
+	dxi_write_uint(&writer, hello->connection);
 	dxi_write_text(&writer, "features");
 	dxi_write_uint(&writer, hello->features);
 	dxi_write_text(&writer, "frame_bytes");
@@ -58,6 +60,8 @@ dxh_status dxi_hello_read(const void *bytes, size_t length, dxi_hello *hello)
 	dxi_fields_u32(&fields, "features", &read.features);
 	dxi_fields_u32(&fields, "window_records", &read.window_records);
 	dxi_fields_u64(&fields, "window_bytes", UINT64_MAX, &read.window_bytes);
+	if (dxi_fields_has(&fields, "connection"))
+		dxi_fields_u64(&fields, "connection", UINT64_MAX, &read.connection);
 	if (dxi_fields_has(&fields, "notify_bytes"))
 		dxi_fields_u64(&fields, "notify_bytes", UINT64_MAX, &read.notify_bytes);
 	if (dxi_fields_has(&fields, "memory"))

@@ -80,6 +80,20 @@ static void bad_frame(dxh_service *service, const char *why)
 	dxi_log(DXH_LOG_INFO, "'%s' dropped a bad frame: %s", service->endpoint, why);
 }
 
+static void encode_nothing(void *context, dxi_outgoing *message)
+{
+	(void)context;
+	message->frame = "";
+}
+
+/* An empty message, which ends the connection: who believes to be known here would wait in
+ * vain for its answers. */
+static void tell_unknown(dxh_service *service, const dxi_message *message)
+{
+	(void)dxi_link_send_to(service->link, message->client, message->client_bytes,
+	                       encode_nothing, NULL);
+}
+
 static void take_frame(dxh_service *service, const dxi_message *message)
 {
 	dxi_metrics *metrics = service->hub->metrics;
@@ -111,6 +125,7 @@ static void take_frame(dxh_service *service, const dxi_message *message)
 			client = dxi_client_find(service, message->client, message->client_bytes);
 		} else if (!client) {
 			bad_frame(service, "HELLO must be the first record");
+			tell_unknown(service, message);
 			return;
 		} else if (!take_record(client, &record)) {
 			return;

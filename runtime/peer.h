@@ -53,6 +53,7 @@ struct dxh_peer {
 	dxi_link *link;                /* NULL between two connections */
 	dxi_tick alarm;                /* next try, or end of patience with a handshake */
 	int64_t backoff_ns;
+	uint64_t connections; /* so far, this one included */
 	bool hello_sent;
 	bool refusal_logged; /* since it was ready last */
 	char reason[160];    /* why there is no connection; "" with one */

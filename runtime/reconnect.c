@@ -133,6 +133,7 @@ static dxh_status connect_now(dxh_peer *peer)
 
 	if (status != DXH_OK)
 		return status;
+	peer->connections++;
 	set_alarm(peer, peer->hub->config.connect_timeout_ns);
 	set_state(peer, DXH_PEER_CONNECTING, "");
 	return DXH_OK;
@@ -203,6 +204,7 @@ static bool say_hello(dxh_peer *peer)
 	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
 	                   .minor = DXI_PROTOCOL_MINOR,
 	                   .incarnation = peer->incarnation,
+	                   .connection = peer->connections,
 	                   .features = DXI_FEATURE_SUBSCRIBE | DXI_FEATURE_BEAT |
 	                               DXI_FEATURE_CREDIT | DXI_FEATURE_PARTS | DXI_FEATURE_KEEP,
 	                   .frame_bytes = hub->config.frame_bytes};
@@ -303,7 +305,8 @@ void dxi_connection_goodbye(dxh_peer *peer)
 void dxi_connection_forgotten(dxh_peer *peer)
 {
 	connection_lost(peer, DXH_PEER_WAITING,
-	                "the service had no memory for an answer and forgot this client");
+	                "the service does not know this client, or no longer: it may have had no "
+	                "memory for an answer");
 }
 
 void dxi_connection_stop(dxh_peer *peer, int linger_ms)

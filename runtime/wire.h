@@ -161,6 +161,9 @@ dxh_status dxi_frame_next(dxi_frame_reader *reader, dxi_record *record);
 typedef struct dxi_hello {
 	uint16_t major, minor;
 	uint64_t incarnation; /* random: of the peer in HELLO, of the hub in WELCOME */
+	/* HELLO: 1, 2, ... of this incarnation, for they may be read in another order than they
+	 * were said. 0: not told. */
+	uint64_t connection;
 	char name[64];        /* for humans */
 	uint32_t frame_bytes; /* at this size the sender of this closes its frames */
 	uint32_t features;    /* DXI_FEATURE_* */

@@ -27,6 +27,7 @@ static uint64_t random_u64(void)
 static const dxi_hello example = {.major = DXI_PROTOCOL_MAJOR,
                                   .minor = 3,
                                   .incarnation = UINT64_MAX - 5,
+                                  .connection = UINT64_MAX - 7,
                                   .name = "oscilloscope",
                                   .frame_bytes = 16384,
                                   .features = 0x80000001,
@@ -52,6 +53,7 @@ Test(hello, a_hello_is_read_as_it_was_written, .timeout = 30)
 	cr_expect_eq(hello.window_bytes, example.window_bytes);
 	cr_expect_eq(hello.notify_bytes, example.notify_bytes);
 	cr_expect_eq(hello.memory, example.memory);
+	cr_expect_eq(hello.connection, example.connection);
 }
 
 Test(hello, a_hello_is_canonical_messagepack_and_fits_the_promised_bytes, .timeout = 30)
@@ -85,12 +87,13 @@ Test(hello, every_shorter_piece_of_a_hello_is_refused, .timeout = 30)
 	}
 }
 
-/* HELLO once more, but for notify_bytes and memory, which may be left out; key by key, with one of them left out or of another type. */
+/* HELLO once more, but for connection, notify_bytes and memory, which may be left out; key by
+ * key, with one of them left out or of another type. */
 enum change { AS_IS, LEFT_OUT, NIL, TEXT, NEGATIVE, TOO_LARGE };
 
 static const char *const keys[] = {"features", "frame_bytes", "incarnation",  "major",
                                    "minor",    "name",        "window_bytes", "window_records"};
-enum { KEYS = sizeof keys / sizeof *keys };
+enum { KEYS = sizeof keys / sizeof *keys, LEFT_OUT_KEYS = 3 };
 
 static size_t write_changed(size_t which, enum change change)
 {
@@ -177,7 +180,7 @@ Test(hello, unknown_keys_of_a_hello_are_ignored, .timeout = 30)
 	dxi_writer more = dxi_writer_of(buffer + length, sizeof buffer - length);
 	dxi_hello hello;
 
-	cr_assert_eq(buffer[0], 0x80 | (KEYS + 2));
+	cr_assert_eq(buffer[0], 0x80 | (KEYS + LEFT_OUT_KEYS));
 	buffer[0]++;
 	dxi_write_text(&more, "zone_of_the_future");
 	dxi_write_array(&more, 2);

@@ -4,6 +4,7 @@
 /* Also run over inproc, see test_hub_open(). */
 #include "tests/support/support.h"
 
+#include "runtime/peer.h"
 #include "runtime/wire.h"
 
 #include <signal.h>
@@ -466,5 +467,113 @@ Test(stranger, a_client_that_never_reads_costs_no_processor_time, .timeout = 60)
 			answers += record.kind == DXI_REPLY;
 	}
 	close_raw();
+	test_echo_close(&echo);
+}
+
+/* ---- one client, two connections ---- */
+
+enum { ME = 4711 };
+
+typedef struct caller {
+	void *socket;
+	_Alignas(8) unsigned char frame[4096];
+} caller;
+
+static void call_as(caller *made, uint64_t incarnation, uint64_t connection)
+{
+	dxi_hello hello = {.major = DXI_PROTOCOL_MAJOR,
+	                   .minor = DXI_PROTOCOL_MINOR,
+	                   .incarnation = incarnation,
+	                   .connection = connection,
+	                   .name = "caller",
+	                   .frame_bytes = 16384};
+	int zero = 0, timeout_ms = 20000;
+	unsigned char body[DXI_HELLO_BYTES_MAX];
+	dxi_frame_writer writer = dxi_frame_begin(made->frame, sizeof made->frame);
+
+	made->socket = zmq_socket(context, ZMQ_DEALER);
+	zmq_setsockopt(made->socket, ZMQ_LINGER, &zero, sizeof zero);
+	zmq_setsockopt(made->socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
+	cr_assert_eq(zmq_connect(made->socket, dxh_service_endpoint(echo.service)), 0);
+	cr_assert(dxi_frame_append(
+		&writer, &(dxi_record){.kind = DXI_HELLO,
+	                               .body = body,
+	                               .body_bytes = dxi_hello_write(&hello, body, sizeof body)}));
+	zmq_send(made->socket, made->frame, dxi_frame_end(&writer), 0);
+}
+
+static void ask_for_flushed(caller *by)
+{
+	dxi_frame_writer writer = dxi_frame_begin(by->frame, sizeof by->frame);
+
+	cr_assert(dxi_frame_append(&writer, &(dxi_record){.kind = DXI_FLUSH, .id = 9}));
+	zmq_send(by->socket, by->frame, dxi_frame_end(&writer), 0);
+}
+
+/* The one record of the frame that comes next; of kind 0: the message was empty. */
+static dxi_record hear_one(caller *on)
+{
+	int bytes = zmq_recv(on->socket, on->frame, sizeof on->frame, 0);
+	dxi_frame_reader reader;
+	dxi_record record = {.kind = 0};
+
+	cr_assert_geq(bytes, 0, "nothing came");
+	if (bytes > 0) {
+		must(dxi_frame_open(&reader, on->frame, (size_t)bytes));
+		must(dxi_frame_next(&reader, &record));
+	}
+	return record;
+}
+
+Test(stranger, the_hello_of_a_dead_connection_may_be_read_last, .timeout = 30)
+{
+	caller dead, live, next;
+	dxi_record refusal;
+
+	test_needs_sockets();
+	context = zmq_ctx_new();
+	test_echo_open(&echo, test_endpoint(), NULL);
+	call_as(&live, ME, 2);
+	cr_assert_eq(hear_one(&live).kind, DXI_WELCOME);
+	call_as(&dead, ME, 1);
+	refusal = hear_one(&dead);
+	cr_expect_eq(refusal.kind, DXI_ERROR);
+	cr_expect_eq(refusal.status, DXH_EPROTO);
+	ask_for_flushed(&live);
+	cr_expect_eq(hear_one(&live).kind, DXI_FLUSHED, "the live connection was given up");
+	/* A newer one replaces it, and it is told so when it speaks. */
+	call_as(&next, ME, 3);
+	cr_assert_eq(hear_one(&next).kind, DXI_WELCOME);
+	ask_for_flushed(&live);
+	cr_expect_eq(hear_one(&live).kind, 0, "who is not known is left to wait");
+	ask_for_flushed(&next);
+	cr_expect_eq(hear_one(&next).kind, DXI_FLUSHED);
+	zmq_close(dead.socket);
+	zmq_close(live.socket);
+	zmq_close(next.socket);
+	zmq_ctx_term(context);
+	test_echo_close(&echo);
+}
+
+Test(stranger, a_client_that_its_service_has_forgotten_hears_so_at_once, .timeout = 30)
+{
+	/* Beats would find out only after this. */
+	const dxh_peer_config patient = {.beat_ns = INT64_MAX, .silence_ns = INT64_MAX};
+	caller thief;
+
+	test_needs_sockets();
+	context = zmq_ctx_new();
+	test_echo_open(&echo, test_endpoint(), NULL);
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(echo.service), &patient, &peer));
+	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	call_as(&thief, peer->incarnation, 1);
+	cr_assert_eq(hear_one(&thief).kind, DXI_WELCOME);
+	must_be(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL), DXH_ELOST,
+	        "does not know");
+	must(dxh_request_sync(peer, "echo", NULL, 0, SOON, NULL, 0, NULL));
+	zmq_close(thief.socket);
+	zmq_ctx_term(context);
+	must(dxh_hub_close(&hub));
 	test_echo_close(&echo);
 }
