@@ -163,6 +163,16 @@ static void start_service(world *in)
 	expect(in->service.fd, 'r');
 }
 
+/* Who has no end of its own. Killed before the director ends: they would take its end for
+ * one that came too early. */
+static void clear_stage(world *in)
+{
+	if (in->proxy.pid)
+		kill_actor(&in->proxy);
+	if (in->far.pid)
+		kill_actor(&in->far);
+}
+
 /* ---- faults --------------------------------------------------------------------------------- */
 
 static void tell_proxy(world *in, char mode)
@@ -531,6 +541,7 @@ static void play_scene(const scene *played)
 	storm_until_it_ends(&in, played);
 	lift(&in, played);
 	let_service_leave(&in);
+	clear_stage(&in);
 	expect_figures(played->name);
 }
 
@@ -554,6 +565,7 @@ static void play_counting(char mode)
 	if (sum.answered != sum.requests || sum.notes_seen != sum.notes)
 		net_fail("the books do not balance: something was lost on the way");
 	let_service_leave(&in);
+	clear_stage(&in);
 }
 
 /* The service goes while its client is in no state to read; some times. */
@@ -573,6 +585,7 @@ static void play_leaving(const scene *how)
 		lift(&in, how);
 		kill_actor(&in.client);
 	}
+	clear_stage(&in);
 	expect_bounds(book->drain_min_ns, book->drain_max_ns, DRAIN_MS + PROMISED_MS, "a drain");
 	expect_bounds(book->close_min_ns, book->close_max_ns, FAREWELL_MS + PROMISED_MS, "a close");
 	printf("ok   %-36s drain %.0f..%.0f close %.0f..%.0f ms\n", how->name,
