@@ -85,6 +85,20 @@ static void say_operations(dump *to, const dxi_operation_list *list, const char 
 		say_operation(to, each, state);
 }
 
+/* What was sent before, and waits for a connection that it may be sent on again. */
+static const char *waiting_state(const dxi_operation *operation)
+{
+	if (operation->kind != DXI_OP_REQUEST || operation->attempt == 0)
+		return "waiting";
+	return operation->hold ? "held" : "to be repeated";
+}
+
+static void say_waiting(dump *to, const dxi_operation_list *list)
+{
+	for (const dxi_operation *each = list->first; each; each = each->next)
+		say_operation(to, each, waiting_state(each));
+}
+
 static void say_peer(dump *to, const dxh_peer *peer)
 {
 	dxh_peer_state state = dxh_peer_state_get(peer);
@@ -100,9 +114,9 @@ static void say_peer(dump *to, const dxh_peer *peer)
 	say_operations(to, &peer->flushing, "sent");
 	say_operations(to, &peer->retries.resting, "to be repeated");
 	say_operations(to, &peer->transfers.under_way, "being sent");
-	say_operations(to, &peer->transfers.waiting, "waiting");
-	say_operations(to, &peer->lane, "waiting");
-	say_operations(to, &peer->flushes, "waiting");
+	say_waiting(to, &peer->transfers.waiting);
+	say_waiting(to, &peer->lane);
+	say_waiting(to, &peer->flushes);
 }
 
 static void say_client(dump *to, const dxi_client *client)

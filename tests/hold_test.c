@@ -395,3 +395,42 @@ Test(hold, answers_are_acknowledged_and_leave_no_memory)
 	cr_expect_lt(test_stats(server).memory_bytes, bytes);
 	close_cut();
 }
+
+/* ---- how it is told ------------------------------------------------------------------------ */
+
+static void append(void *context, const char *line)
+{
+	char *text = context;
+	size_t used = strlen(text);
+
+	snprintf(text + used, 4096 - used, "%s\n", line);
+}
+
+Test(hold, a_dump_tells_what_is_held_and_what_is_to_be_repeated)
+{
+	static char text[4096], body[300000];
+	dxh_completion done[4];
+
+	open_cut(NULL);
+	done[0] = post_body(DXH_HOLD, "h", 1, SOON);
+	done[1] = post_body(DXH_IDEMPOTENT, "ag", 2, SOON);
+	done[2] = post_body(DXH_HOLD, body, sizeof body, SOON);
+	for (int i = 0; i < 3; i++)
+		take();
+	test_relay_aim(NULL);
+	test_relay_cut();
+	test_wait_state(peer, DXH_PEER_WAITING);
+	done[3] = post_body(DXH_HOLD, "new", 3, SOON);
+	must(dxh_hub_dump(hub, append, text));
+	cr_expect(strstr(text, "'work', 1 bytes: held, "), "%s", text);
+	cr_expect(strstr(text, "attempt 1, to be held\n"), "%s", text);
+	cr_expect(strstr(text, "'work', 2 bytes: to be repeated, "), "%s", text);
+	cr_expect(strstr(text, "'work', 300000 bytes: held, "), "%s", text);
+	cr_expect(strstr(text, "'work', 3 bytes: waiting, "), "%s", text);
+	for (int i = 0; i < 4; i++) {
+		must(dxh_cancel(done[i], NULL));
+		must_be(dxh_await(done[i], SOON, NULL), DXH_ECANCELED, NULL);
+		must(dxh_release(done[i]));
+	}
+	close_cut();
+}

@@ -274,6 +274,42 @@ Test(retry, what_found_no_room_is_sent_again)
 	close_stepped();
 }
 
+static void find_repeated(void *context, const char *line)
+{
+	*(unsigned *)context += strstr(line, "'work', 1 bytes: to be repeated, ") != NULL;
+	if (strstr(line, "  peer "))
+		cr_expect(strstr(line, ", 2 to be repeated, "), "%s", line);
+}
+
+Test(retry, a_dump_tells_what_rests_until_it_is_sent_again)
+{
+	enum { COUNT = 4 };
+	dxh_service_config few = {.inbox_max = COUNT - 2};
+	dxh_peer_config config = {
+		.retry_percent = 100, .retry_min_ns = INT64_MAX, .retry_max_ns = INT64_MAX};
+	dxh_completion done[COUNT];
+	unsigned repeated = 0;
+	test_pause pause;
+
+	must(test_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), &few, &service));
+	must(test_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), &config, &peer));
+	test_wait_state(peer, DXH_PEER_READY);
+	test_pause_begin(&pause, hub); /* all in one frame */
+	for (int i = 0; i < COUNT; i++)
+		done[i] = post("work", DXH_IDEMPOTENT, SOON);
+	test_pause_end(&pause);
+	while (test_stats(hub).retries < 2)
+		;
+	must(dxh_hub_dump(hub, find_repeated, &repeated));
+	cr_expect_eq(repeated, 2);
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_release(done[i]));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
+}
+
 Test(retry, flags_and_pauses_are_checked)
 {
 	dxh_request_item item = {.subject = "x", .flags = 16};
