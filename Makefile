@@ -344,7 +344,7 @@ uninstall: man
 # Debian packages, in build/deb.
 deb:
 	@tools/packages.sh build/packages-deb $(PACKAGES) $(PACKAGES_PYTHON) make debhelper dh-python \
-		dpkg-dev lintian fakeroot
+		dpkg-dev lintian fakeroot cmake g++
 	@tests/deb.sh $(VERSION) build/deb
 
 # ---- the Python binding ------------------------------------------------------------------

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # deb.sh VERSION FOLDER: make the Debian packages in FOLDER, let lintian look at them, then
-# install them over this system, in an overlay that is thrown away, and use them there.
+# install them over this system, in an overlay that is thrown away, and use them there, also
+# as a user who has nothing else (tests/stranger).
 set -eu
 
 version=$1
@@ -35,6 +36,7 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 0
 fi
 cp -r "$here/docs/examples" "$folder/examples"
+cp -r "$here/tests/stranger" "$folder/stranger"
 unshare --mount --propagation private sh -eu -s "$folder" <<'C'
 folder=$1
 work=$(mktemp -d)
@@ -43,14 +45,17 @@ mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
 mount -t proc proc "$work/root/proc"
 mount --bind /dev "$work/root/dev"
+mount -t tmpfs -o mode=1777 tmpfs "$work/root/dev/shm"
 mkdir -p "$work/root/try"
 cp "$folder"/*.deb "$work/root/try/"
 cp "$folder/examples/post_await.c" "$work/root/try/"
+cp -r "$folder/stranger" "$work/root/try/"
 chroot "$work/root" sh -eu <<'D'
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd /try
 rm -f ./*-dbgsym_*
-dpkg -i ./*.deb >log 2>&1 || { cat log; exit 1; }
+# Images of containers leave documentation out.
+dpkg --path-include='/usr/share/doc/*' -i ./*.deb >log 2>&1 || { cat log; exit 1; }
 gcc post_await.c $(pkg-config --cflags --libs dxh) -o post_await
 ./post_await >/dev/null
 /usr/bin/dxh --version
@@ -58,6 +63,10 @@ gcc post_await.c $(pkg-config --cflags --libs dxh) -o post_await
 test -e /lib/systemd/system/dxh-broker.service
 zgrep -q dxh_post /usr/share/man/man3/dxh_message.3.gz
 /usr/bin/python3 -c 'import dxh; hub = dxh.Hub(); hub.close()'
+useradd --create-home stranger
+cp -r stranger /home/stranger/programs
+su - stranger -c 'timeout 300 programs/run.sh'
+[ -z "$(ls -A /dev/shm)" ] || { ls -lA /dev/shm; exit 1; }
 dpkg --purge python3-dxh dxh libdxh-dev libdxh1 >log 2>&1 || { cat log; exit 1; }
 test ! -e /usr/bin/dxh && test ! -e /usr/include/dxh.h
 D

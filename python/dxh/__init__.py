@@ -28,11 +28,35 @@ from .completion import (
 from .consumer import Consumer, Looking
 from .errors import *
 from .hub import DrainReport, DrainRow, Hub
+from .inspection import (
+    BlockFacts,
+    BlockSize,
+    Finding,
+    Garbage,
+    GarbageEntry,
+    Policy,
+    Reader,
+    ReaderState,
+    Repair,
+    Report,
+    Severity,
+    Verdict,
+    ZoneFacts,
+    block_facts,
+    block_size,
+    check,
+    collect_garbage,
+    diagnose,
+    recover,
+    validate,
+)
 from .item import Item
 from .keys import make_key, public_key
+from .metrics import Metrics, read_metrics
+from .pacer import Pace, Pacer
 from .peer import Peer
 from .producer import Producer, Writing
-from .schema import FieldFacts, Latch, Struct, field, field_facts
+from .schema import Digested, FieldFacts, Latch, Struct, field, field_facts
 from .service import LATER, Request, Service
 from .status import Certainty, FlushLevel, PeerState, Repeats, Stage, Status
 from .subscription import Note, Subscription
@@ -44,7 +68,9 @@ __version__ = version()
 __all__ = [
     "ALL_COMPLETED",
     "Atomic",
+    "BlockFacts",
     "BlockInfo",
+    "BlockSize",
     "Broker",
     "Certainty",
     "ChannelInfo",
@@ -52,13 +78,17 @@ __all__ = [
     "Checksum",
     "Completion",
     "Consumer",
+    "Digested",
     "Discipline",
     "DrainReport",
     "DrainRow",
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "FieldFacts",
+    "Finding",
     "FlushLevel",
+    "Garbage",
+    "GarbageEntry",
     "Hub",
     "Item",
     "LATER",
@@ -66,33 +96,52 @@ __all__ = [
     "LatchZone",
     "Liveness",
     "Looking",
+    "Metrics",
     "Note",
+    "Pace",
+    "Pacer",
     "Peer",
     "PeerState",
+    "Policy",
     "Producer",
+    "Reader",
+    "ReaderState",
+    "Repair",
     "Repeats",
+    "Report",
     "Request",
     "Service",
+    "Severity",
     "Stage",
     "Start",
     "Status",
     "Struct",
     "Subscription",
+    "Verdict",
     "View",
     "Waited",
     "Writing",
     "Zone",
+    "ZoneFacts",
     "Zones",
     "as_completed",
+    "block_facts",
+    "block_size",
+    "check",
+    "collect_garbage",
     "consume",
+    "diagnose",
     "field",
     "field_facts",
     "make_key",
     "produce",
     "public_key",
+    "read_metrics",
     "receive",
+    "recover",
     "stat",
     "unlink",
+    "validate",
     "wait",
 ]
 __all__ += errors.__all__

@@ -14,17 +14,17 @@ from .consumer import Consumer
 from .errors import ExpiredError, NotFoundError, ProducerDeadError
 from .peer import Peer
 from .producer import Producer
-from .schema import Latch, Layout, slot_spec, zone_spec
+from .schema import Layout, ZoneLayout, slot_spec, zone_spec
 
 __all__ = ["consume", "produce", "receive", "stat", "unlink"]
 
 #: So many seconds at most a search for a channel goes on that nobody waits for any more.
 _SEARCH = 1.0
 
-Zones = Mapping[str, "Layout | Latch"]
+Zones = Mapping[str, ZoneLayout]
 
 
-def _specs(zones: Zones | None) -> list[_native.ZoneSpec]:
+def zone_specs(zones: Zones | None) -> list[_native.ZoneSpec]:
     return [zone_spec(name, layout) for name, layout in (zones or {}).items()]
 
 
@@ -57,8 +57,8 @@ def produce(
 
     ``slot``: what a slot carries, a dtype (``np.dtype(("u1", (480, 640)))``, a structured one, a
     :class:`dxh.Struct`) or an int, so many raw bytes; ``slots``: how many items are kept, 1, 2 or 4
-    to 65536. ``zones``: their names and dtypes; :class:`dxh.Latch` around one that is kept twice. A
-    block has slots, zones, or both.
+    to 65536. ``zones``: their names and dtypes; :class:`dxh.Latch` around one that is kept twice,
+    :class:`dxh.Digested` around one that has a digest. A block has slots, zones, or both.
 
     ``wake=False``: publishing makes no system call and readers poll. ``owner_wait``: seconds to wait
     for a live producer to go. ``readers_max``: lossless readers at a time; ``evict``: go on without
@@ -73,12 +73,12 @@ def produce(
     broker knows another producer; :class:`dxh.SpaceError`, :class:`dxh.AccessError`,
     :class:`dxh.InvalidError`; TypeError for a dtype that cannot be described.
     """
-    zone_specs, slot_wanted = _specs(zones), slot_spec(slot)
+    zones_wanted, slot_wanted = zone_specs(zones), slot_spec(slot)
 
     def open_it() -> _native.Producer:
         return _native.Producer(
             name,
-            zone_specs,
+            zones_wanted,
             slot_wanted,
             slots,
             directory,
@@ -136,7 +136,7 @@ def consume(
     :class:`dxh.VersionError`; with a broker also :class:`dxh.ProducerDeadError` and
     :class:`dxh.ExpiredError`.
     """
-    zone_specs, slot_wanted = _specs(zones), slot_spec(slot)
+    zones_wanted, slot_wanted = zone_specs(zones), slot_spec(slot)
 
     def open_it(patience: float | None) -> _native.Consumer:
         return _native.Consumer(
@@ -147,7 +147,7 @@ def consume(
             int(start),
             start_ticket,
             slot_wanted,
-            zone_specs,
+            zones_wanted,
             0 if owner_uid is None else owner_uid + 1,
             checksum_key,
             write_zones,
@@ -195,7 +195,7 @@ def receive(
         int(start),
         0,
         slot_spec(slot),
-        _specs(zones),
+        zone_specs(zones),
         0 if owner_uid is None else owner_uid + 1,
         checksum_key,
         write_zones,

@@ -102,17 +102,30 @@ class Consumer(Local):
         item breaks a rule and is lost. The next call goes on in all these cases.
         """
         shape = self._shape
-        if shape.is_raw:
-            buffer = np.empty(shape.bytes, "u1")
-            facts = self._native.read(buffer, timeout)
-            return Item(buffer[: facts[1]], facts)
         whole: npt.NDArray[Any] = np.empty(shape.dimensions, shape.base)
-        facts = self._native.read(whole, timeout)
+        return self._item(whole, self._native.read(whole, timeout))
+
+    def read_many(self, most: int, timeout: float | None = None) -> list[Item[npt.NDArray[Any]]]:
+        """Copies of the items that are there, ``most`` at the most, with one call; waits for the
+        first as :meth:`read` does, and raises as it. They lie side by side in one array,
+        ``items[0].data.base``, which is kept as long as one of them."""
+        shape = self._shape
+        if most < 1:
+            raise ValueError("at least one item is to be read")
+        whole: npt.NDArray[Any] = np.empty((most, *shape.dimensions), shape.base)
+        facts = self._native.read_many(whole, shape.bytes, timeout)
+        return [self._item(whole[i, ...], each) for i, each in enumerate(facts)]
+
+    def _item(
+        self, whole: npt.NDArray[Any], facts: _native.ItemFacts
+    ) -> Item[npt.NDArray[Any]]:
+        """What was read into a whole slot, of which less may have been published."""
+        shape = self._shape
         if facts[1] == shape.bytes:
             return Item(whole, facts)
         if shape.dimensions:
             return Item(whole[: shape.of(facts[1])[0]], facts)
-        whole.reshape(1).view("u1")[facts[1] :] = 0  # of a struct less was published
+        whole.reshape(1).view("u1")[facts[1] :] = 0  # of a struct
         return Item(whole, facts)
 
     def view(self, timeout: float | None = None) -> Looking:

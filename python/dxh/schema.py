@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _native
+from .block import Checksum
 
 __all__ = ["FieldFacts", "Struct", "field", "field_facts"]
 
@@ -368,15 +369,32 @@ class Latch:
     layout: Layout
 
 
-def zone_spec(name: str, layout: Layout | Latch) -> _native.ZoneSpec:
+@dataclass(frozen=True)
+class Digested:
+    """A zone, or :class:`Latch`, that has a digest: set and verified by hand, see
+    :meth:`dxh.Zone.set_digest`. For what is written rarely and has to be right."""
+
+    layout: Layout | Latch
+    digest: Checksum = Checksum.BLAKE2B
+
+
+#: What a zone can be made of.
+ZoneLayout = Union["Layout", Latch, Digested]
+
+
+def zone_spec(name: str, layout: ZoneLayout) -> _native.ZoneSpec:
     """A zone for the library."""
+    digest = Checksum.NONE
+    if isinstance(layout, Digested):
+        digest = layout.digest
+        layout = layout.layout
     is_latch = isinstance(layout, Latch)
     wanted: Layout = layout.layout if isinstance(layout, Latch) else layout
     if isinstance(wanted, int):
-        return (name, None, wanted, 0, is_latch)
+        return (name, None, wanted, 0, is_latch, int(digest))
     dtype: np.dtype[Any] = np.dtype(wanted)
     schema = schema_of(dtype, name, name)
-    return (name, schema, schema[1], schema[2], is_latch)
+    return (name, schema, schema[1], schema[2], is_latch, int(digest))
 
 
 def slot_spec(layout: Layout | None) -> _native.SlotSpec | None:

@@ -110,18 +110,57 @@ class Atomic(Local):
         return f"<atomic {self._dtype}: {self.load()}>"
 
 
-class Zone(Local):
+_Ends = Union[_native.Producer, _native.Consumer]
+
+
+class _Proved(Local):
+    """What zones of both kinds do with a digest."""
+
+    __slots__ = ("_native", "_part")
+
+    _native: _Ends
+    _part: Part
+
+    def set_digest(self) -> None:
+        """Keep the digest of what it holds now; call it after each change. On a zone made as
+        :class:`dxh.Digested` (:class:`dxh.StateError`), by who may write it, one at a time."""
+        self._native.digest_set(self._part.name)
+
+    def verified(self) -> Any:
+        """A copy that is proved to be what it was when its digest was set.
+
+        Raises :class:`dxh.CorruptError`: it differs; :class:`dxh.EmptyError`: no digest is set, or a
+        latch holds another value since; :class:`dxh.BusyError`: it changed all the time.
+        """
+        return _whole_value(self._native.digest_verify(self._part.name, self._part.bytes), self._part)
+
+
+def _array_of(raw: bytearray, part: Part) -> npt.NDArray[Any]:
+    dtype = part.dtype
+    base, shape = (dtype, ()) if dtype.subdtype is None else dtype.subdtype
+    return np.ndarray(shape, base, buffer=raw)
+
+
+def _whole_value(raw: bytearray, part: Part) -> Any:
+    """A structured scalar, or an array."""
+    return _array_of(raw, part)[()]
+
+
+class Zone(_Proved):
     """A zone: members by attribute or by key, ``zone.gain``, ``zone["gain"]``.
 
     Numbers are values; arrays and structs are views, that change with the zone; atomic members are
     :class:`dxh.Atomic`. All ends with the block: :class:`dxh.ClosedError`.
     """
 
-    __slots__ = ("_lease", "_part", "_view")
+    __slots__ = ("_lease", "_view")
 
-    def __init__(self, lease: _native.Lease, part: Part) -> None:
+    def __init__(
+        self, native: _Ends, lease: _native.Lease, part: Part
+    ) -> None:
         dtype = part.dtype
         base, shape = (dtype, ()) if dtype.subdtype is None else dtype.subdtype
+        object.__setattr__(self, "_native", native)
         object.__setattr__(self, "_lease", lease)
         object.__setattr__(self, "_part", part)
         object.__setattr__(self, "_view", view_of(lease, base, shape))
@@ -140,7 +179,7 @@ class Zone(Local):
         return dtype
 
     def _place(self, name: str) -> tuple[np.dtype[Any], int]:
-        fields: Mapping[str, Any] = self._part.dtype.fields or {}
+        fields: Any = self._part.dtype.fields or {}
         if name not in fields:
             raise AttributeError(
                 f"the zone {self._part.name!r} has no {name!r}, but {', '.join(fields) or 'bytes'}"
@@ -183,18 +222,19 @@ class Zone(Local):
         return Atomic(self._lease, offset + index * base.itemsize, base)
 
     def __dir__(self) -> list[str]:
-        return ["array", "atomic", "dtype", *(self._part.dtype.names or ())]
+        own = ["array", "atomic", "dtype", "set_digest", "verified"]
+        return [*own, *(self._part.dtype.names or ())]
 
     def __repr__(self) -> str:
         return f"<zone {self._part.name}: {self._part.dtype}>"
 
 
-class LatchZone(Local):
+class LatchZone(_Proved):
     """A zone that is kept twice: a reader always gets a whole value, and no writer waits."""
 
-    __slots__ = ("_native", "_part")
+    __slots__ = ()
 
-    def __init__(self, native: _native.Producer | _native.Consumer, part: Part) -> None:
+    def __init__(self, native: _Ends, part: Part) -> None:
         self._native = native
         self._part = part
 
@@ -209,7 +249,7 @@ class LatchZone(Local):
         Raises :class:`dxh.BusyError` when the writer was faster many times in a row.
         """
         raw = self._native.latch_load(self._part.name, self._part.bytes)
-        return self._array(raw)[()]
+        return _whole_value(raw, self._part)
 
     def store(self, value: Any) -> None:
         """Make this the value, in one step for all readers."""
@@ -225,13 +265,8 @@ class LatchZone(Local):
         if isinstance(self._native, _native.Consumer):
             raise StateError("DXH_ESTATE: only the producer writes a latch")
         raw = self._native.latch_load(self._part.name, self._part.bytes)
-        yield self._array(raw)
+        yield _array_of(raw, self._part)
         self._native.latch_store(self._part.name, raw)
-
-    def _array(self, raw: bytearray) -> npt.NDArray[Any]:
-        dtype = self._part.dtype
-        base, shape = (dtype, ()) if dtype.subdtype is None else dtype.subdtype
-        return np.ndarray(shape, base, buffer=raw)
 
     def __repr__(self) -> str:
         return f"<latch {self._part.name}: {self._part.dtype}>"
@@ -244,7 +279,7 @@ class Zones(Local):
 
     def __init__(
         self,
-        native: _native.Producer | _native.Consumer,
+        native: _Ends,
         parts: Mapping[str, Part],
         writable: bool,
     ) -> None:
@@ -267,9 +302,8 @@ class Zones(Local):
             )
         if part.is_latch:
             return LatchZone(self._native, part)
-        if isinstance(self._native, _native.Producer):
-            return Zone(self._native.zone(name, part.bytes), part)
-        return Zone(self._native.zone(name, part.bytes, self._writable), part)
+        lease = self._native.zone(name, part.bytes, self._writable)
+        return Zone(self._native, lease, part)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

@@ -56,6 +56,18 @@ const char *dxn_text(PyObject *text)
 	return utf8;
 }
 
+bool dxn_text_or_none(PyObject *text, const char **utf8)
+{
+	*utf8 = text == Py_None ? NULL : dxn_text(text);
+	return *utf8 || text == Py_None;
+}
+
+bool dxn_uid(PyObject *given, uint32_t *uid_plus1)
+{
+	*uid_plus1 = (uint32_t)PyLong_AsUnsignedLong(given);
+	return !PyErr_Occurred();
+}
+
 bool dxn_bytes(PyObject *body, Py_buffer *view)
 {
 	memset(view, 0, sizeof *view);
@@ -66,6 +78,29 @@ void dxn_bytes_done(Py_buffer *view)
 {
 	if (view->obj)
 		PyBuffer_Release(view);
+}
+
+bool dxn_key_fits(const Py_buffer *key)
+{
+	bool fits = !key->obj || key->len == DXH_CHECKSUM_KEY_BYTES;
+
+	if (!fits)
+		PyErr_Format(PyExc_ValueError, "checksum_key has %zd bytes, not %d", key->len,
+		             DXH_CHECKSUM_KEY_BYTES);
+	return fits;
+}
+
+bool dxn_broker_of(PyObject *given, dxn_peer **broker)
+{
+	*broker = NULL;
+	if (given == Py_None)
+		return true;
+	if (Py_TYPE(given) != &dxn_peer_type) {
+		PyErr_SetString(PyExc_TypeError, "broker is a Peer or None");
+		return false;
+	}
+	*broker = (dxn_peer *)given;
+	return dxn_peer_open_of(*broker) != NULL;
 }
 
 PyObject *dxn_copy(const void *bytes, size_t count)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Consuming: attaching, reading copies, looking at items where they lie, zones and latches. */
+/* Consuming: attaching, reading copies, looking at items where they lie. */
 #include "native.h"
 
 /* ---- attaching ----------------------------------------------------------------------------- */
@@ -7,7 +7,7 @@
 typedef struct opening {
 	const char *name;
 	dxh_consumer_config config;
-	dxh_peer *broker; /* NULL: by the name of the block */
+	dxn_peer *broker; /* NULL: by the name of the block */
 	int socket;       /* a unix socket from which a block without a name comes; else -1 */
 	int64_t deadline_ns;
 	dxh_consumer *opened;
@@ -20,7 +20,7 @@ static dxh_status open_step(void *context, int64_t until_ns)
 	opening *what = context;
 
 	if (what->broker)
-		return dxh_consume(what->broker, what->name, &what->config, what->deadline_ns,
+		return dxh_consume(what->broker->peer, what->name, &what->config, what->deadline_ns,
 		                   &what->opened);
 	if (what->socket != -1)
 		return dxh_consumer_receive_fds(what->socket, until_ns, &what->config,
@@ -29,16 +29,16 @@ static dxh_status open_step(void *context, int64_t until_ns)
 }
 
 /* false: raised. */
-static bool open_block(dxn_end *self, opening *what, dxn_peer *broker)
+static bool open_block(dxn_end *self, opening *what)
 {
 	dxh_status status;
 	bool went;
 
-	if (broker)
-		dxn_peer_enter(broker);
+	if (what->broker)
+		dxn_peer_enter(what->broker);
 	went = dxn_wait(open_step, what, what->deadline_ns, &status);
-	if (broker)
-		dxn_peer_leave(broker);
+	if (what->broker)
+		dxn_peer_leave(what->broker);
 	if (went && status != DXH_OK)
 		dxn_raise(status);
 	self->consumer = what->opened;
@@ -87,23 +87,14 @@ static int consumer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 	config->start = (dxh_start)start;
 	config->start_ticket = start_ticket;
 	config->checksum_key = key.buf;
-	if (key.obj && key.len != DXH_CHECKSUM_KEY_BYTES) {
-		PyErr_Format(PyExc_ValueError, "checksum_key has %zd bytes, not %d", key.len,
-		             DXH_CHECKSUM_KEY_BYTES);
-		goto done;
-	}
-	if (broker != Py_None && Py_TYPE(broker) != &dxn_peer_type) {
-		PyErr_SetString(PyExc_TypeError, "broker is a Peer or None");
-		goto done;
-	}
-	what.broker = broker == Py_None ? NULL : dxn_peer_open_of((dxn_peer *)broker);
-	if ((broker != Py_None && !what.broker) || !dxn_read_slot(&arena, slot, &config->slot) ||
-	    !dxn_read_zones(&arena, wanted, zones) || !dxn_deadline(timeout, &what.deadline_ns))
+	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||
+	    !dxn_read_slot(&arena, slot, &config->slot) || !dxn_read_zones(&arena, wanted, zones) ||
+	    !dxn_deadline(timeout, &what.deadline_ns))
 		goto done;
 	config->zones = zones[0].name ? zones : NULL;
-	if (!open_block(self, &what, what.broker ? (dxn_peer *)broker : NULL))
+	if (!open_block(self, &what))
 		goto done;
-	dxn_end_opened(self, what.broker ? ((dxn_peer *)broker)->hub : NULL);
+	dxn_end_opened(self, what.broker ? what.broker->hub : NULL);
 	failed = 0;
 done:
 	dxn_arena_free(&arena);
@@ -117,8 +108,10 @@ typedef struct reading {
 	dxn_end *self;
 	dxh_consumer *consumer;
 	int64_t deadline_ns;
-	void *copy; /* NULL: look in place */
-	size_t capacity_bytes;
+	void *copy;            /* NULL: look in place */
+	size_t capacity_bytes; /* of several: of each */
+	dxh_item *items;       /* NULL: one */
+	size_t max, count;
 	dxh_item item;
 	dxh_peek peek;
 } reading;
@@ -139,7 +132,11 @@ static dxh_status read_step(void *context, int64_t until_ns)
 	reading *what = context;
 	dxh_status status;
 
-	if (what->copy) {
+	if (what->items) {
+		status = dxh_read_n(what->consumer, what->copy, what->capacity_bytes, what->max,
+		                    until_ns, what->items, &what->count);
+		what->item = what->items[0];
+	} else if (what->copy) {
 		status = dxh_read_next(what->consumer, what->copy, what->capacity_bytes, until_ns,
 		                       &what->item);
 	} else {
@@ -243,6 +240,47 @@ static PyObject *consumer_read(PyObject *object, PyObject *const *arguments, Py_
 	return made;
 }
 
+/* A list of tuples of those that were read. */
+static PyObject *items_as_list(dxn_end *self, const reading *what)
+{
+	PyObject *list = PyList_New((Py_ssize_t)what->count), *made;
+
+	for (size_t i = 0; list && i < what->count; i++) {
+		made = item_as_tuple(self, &what->items[i]);
+		if (made)
+			PyList_SET_ITEM(list, (Py_ssize_t)i, made);
+		else
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+/* read_many(buffer, bytes of each, timeout): what is there, at least one. */
+static PyObject *consumer_read_many(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
+{
+	dxn_end *self = (dxn_end *)object;
+	PyObject *made = NULL;
+	Py_buffer view;
+	reading what;
+
+	if (!dxn_arguments("read_many", count, 3) || !begin_reading(self, arguments[2], &what))
+		return NULL;
+	what.capacity_bytes = PyLong_AsSize_t(arguments[1]);
+	if (PyErr_Occurred() ||
+	    PyObject_GetBuffer(arguments[0], &view, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS) == -1)
+		return NULL;
+	what.copy = view.buf;
+	what.max = what.capacity_bytes > 0 ? (size_t)view.len / what.capacity_bytes : 0;
+	what.items = PyMem_Calloc(what.max + 1, sizeof *what.items);
+	if (!what.items)
+		PyErr_NoMemory();
+	else if (read_item(self, &what))
+		made = items_as_list(self, &what);
+	PyMem_Free(what.items);
+	PyBuffer_Release(&view);
+	return made;
+}
+
 /* peek(timeout): (lease, tuple) of the next item, where it lies. */
 static PyObject *consumer_peek(PyObject *object, PyObject *timeout)
 {
@@ -293,60 +331,6 @@ static PyObject *consumer_fd(PyObject *object, PyObject *unused)
 	return status == DXH_OK ? PyLong_FromLong(fd) : dxn_raise(status);
 }
 
-/* ---- zones ------------------------------------------------------------------------------------ */
-
-/* zone(name, bytes, writable) */
-static PyObject *consumer_zone(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
-{
-	dxn_end *self = (dxn_end *)object;
-	const void *zone = NULL;
-	void *writable_zone = NULL;
-	const char *name;
-	size_t bytes;
-	int writable;
-	dxh_status status;
-
-	if (!dxn_arguments("zone", count, 3) || !dxn_end_check(self))
-		return NULL;
-	name = dxn_text(arguments[0]);
-	bytes = PyLong_AsSize_t(arguments[1]);
-	writable = PyObject_IsTrue(arguments[2]);
-	if (!name || PyErr_Occurred())
-		return NULL;
-	status = writable ? dxh_consumer_zone_writable(self->consumer, name, NULL, bytes,
-	                                               &writable_zone)
-	                  : dxh_consumer_zone(self->consumer, name, NULL, bytes, &zone);
-	if (status != DXH_OK)
-		return dxn_raise(status);
-	return (PyObject *)dxn_lease_new(self, DXN_LEASE_ZONE, writable ? writable_zone : zone,
-	                                 bytes, !writable);
-}
-
-/* latch_load(name, bytes) */
-static PyObject *consumer_latch_load(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
-{
-	dxn_end *self = (dxn_end *)object;
-	const char *name;
-	Py_ssize_t bytes;
-	PyObject *value;
-	dxh_status status;
-
-	if (!dxn_arguments("latch_load", count, 2) || !dxn_end_check(self))
-		return NULL;
-	name = dxn_text(arguments[0]);
-	bytes = PyLong_AsSsize_t(arguments[1]);
-	if (!name || PyErr_Occurred())
-		return NULL;
-	value = PyByteArray_FromStringAndSize(NULL, bytes);
-	if (!value)
-		return NULL;
-	status = dxh_latch_read(self->consumer, name, PyByteArray_AS_STRING(value), (size_t)bytes);
-	if (status == DXH_OK)
-		return value;
-	Py_DECREF(value);
-	return dxn_raise(status);
-}
-
 /* ---- facts -------------------------------------------------------------------------------------- */
 
 #define STAT(name)                                                                                 \
@@ -372,17 +356,50 @@ static PyObject *consumer_stats(PyObject *object, PyObject *unused)
 	return status == DXH_OK ? DXN_DICT(&stats, stats_members) : dxn_raise(status);
 }
 
+/* metrics(): those of a hub, whose block this is. */
+static PyObject *consumer_metrics(PyObject *object, PyObject *unused)
+{
+	dxn_end *self = (dxn_end *)object;
+	dxh_metrics metrics;
+	PyObject *latency, *one;
+	dxh_status status;
+
+	(void)unused;
+	if (!dxn_end_check(self))
+		return NULL;
+	status = dxh_metrics_read(self->consumer, &metrics);
+	if (status != DXH_OK)
+		return dxn_raise(status);
+	latency = PyList_New(0);
+	for (int stage = 0; latency && stage <= DXH_STAGE_WAKE; stage++) {
+		one = dxn_latency_dict(&metrics.latency[stage]);
+		if (!one || PyList_Append(latency, one) == -1)
+			Py_CLEAR(latency);
+		Py_XDECREF(one);
+	}
+	if (!latency)
+		return NULL;
+	return Py_BuildValue("{sssssLsLsNsN}", "hub", metrics.hub, "version", metrics.version,
+	                     "pid", (long long)metrics.pid, "opened_ns",
+	                     (long long)metrics.opened_ns, "stats", dxn_stats_dict(&metrics.stats),
+	                     "latency", latency);
+}
+
 #define FAST(name, function)                                                                       \
 	{                                                                                          \
 		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
 	}
 static PyMethodDef consumer_methods[] = {
 	FAST("read", consumer_read),
+	FAST("read_many", consumer_read_many),
+	{"metrics", consumer_metrics, METH_NOARGS, NULL},
 	{"peek", consumer_peek, METH_O, NULL},
 	FAST("seek", consumer_seek),
 	{"fd", consumer_fd, METH_NOARGS, NULL},
-	FAST("zone", consumer_zone),
-	FAST("latch_load", consumer_latch_load),
+	FAST("zone", dxn_end_zone),
+	FAST("latch_load", dxn_end_latch_load),
+	{"digest_set", dxn_end_digest_set, METH_O, NULL},
+	FAST("digest_verify", dxn_end_digest_verify),
 	{"stats", consumer_stats, METH_NOARGS, NULL},
 	{"info", dxn_end_info, METH_NOARGS, NULL},
 	{"schema", dxn_end_schema, METH_NOARGS, NULL},

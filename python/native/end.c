@@ -152,6 +152,11 @@ static const dxn_member info_members[] = {
 	INFO(clock_offset_ns, 'q'),
 };
 
+PyObject *dxn_block_info(const dxh_block_info *info)
+{
+	return DXN_DICT(info, info_members);
+}
+
 PyObject *dxn_end_info(PyObject *object, PyObject *unused)
 {
 	dxn_end *self = (dxn_end *)object;
@@ -163,7 +168,7 @@ PyObject *dxn_end_info(PyObject *object, PyObject *unused)
 		return NULL;
 	status = self->producer ? dxh_producer_info(self->producer, &info)
 	                        : dxh_consumer_info(self->consumer, &info);
-	return status == DXH_OK ? DXN_DICT(&info, info_members) : dxn_raise(status);
+	return status == DXH_OK ? dxn_block_info(&info) : dxn_raise(status);
 }
 
 PyObject *dxn_end_schema(PyObject *object, PyObject *unused)
@@ -186,9 +191,8 @@ PyObject *dxn_end_schema(PyObject *object, PyObject *unused)
 /* directory or None, and name. false: raised. */
 static bool read_names(PyObject *const *arguments, const char **directory, const char **name)
 {
-	*directory = arguments[0] == Py_None ? NULL : dxn_text(arguments[0]);
 	*name = dxn_text(arguments[1]);
-	return *name && (*directory || arguments[0] == Py_None);
+	return *name && dxn_text_or_none(arguments[0], directory);
 }
 
 PyObject *dxn_unlink(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
@@ -211,5 +215,5 @@ PyObject *dxn_stat(PyObject *module, PyObject *const *arguments, Py_ssize_t coun
 	if (!dxn_arguments("stat", count, 2) || !read_names(arguments, &directory, &name))
 		return NULL;
 	status = dxh_block_stat(directory, name, &info);
-	return status == DXH_OK ? DXN_DICT(&info, info_members) : dxn_raise(status);
+	return status == DXH_OK ? dxn_block_info(&info) : dxn_raise(status);
 }

@@ -11,6 +11,7 @@ static PyObject *value_of(const void *at, const dxn_member *member)
 		int64_t i64;
 		uint32_t u32;
 		int integer;
+		const char *text;
 	} value;
 
 	switch (member->kind) {
@@ -26,6 +27,9 @@ static PyObject *value_of(const void *at, const dxn_member *member)
 	case 'i':
 		memcpy(&value.integer, at, sizeof value.integer);
 		return PyLong_FromLong(value.integer);
+	case 'p':
+		memcpy(&value.text, at, sizeof value.text);
+		return PyUnicode_FromString(value.text ? value.text : "");
 	case 'h':
 		return PyBytes_FromStringAndSize(at, (Py_ssize_t)member->bytes);
 	default:

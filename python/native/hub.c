@@ -204,6 +204,11 @@ static const dxn_member stats_members[] = {
 static_assert(sizeof stats_members / sizeof *stats_members == sizeof(dxh_hub_stats) / 8,
               "a counter is missing here");
 
+PyObject *dxn_stats_dict(const dxh_hub_stats *stats)
+{
+	return DXN_DICT(stats, stats_members);
+}
+
 static PyObject *hub_stats(PyObject *object, PyObject *unused)
 {
 	dxh_hub *hub = dxn_hub_open_of((dxn_hub *)object);
@@ -214,7 +219,7 @@ static PyObject *hub_stats(PyObject *object, PyObject *unused)
 	if (!hub)
 		return NULL;
 	status = dxh_hub_stats_get(hub, &stats);
-	return status == DXH_OK ? DXN_DICT(&stats, stats_members) : dxn_raise(status);
+	return status == DXH_OK ? dxn_stats_dict(&stats) : dxn_raise(status);
 }
 
 #define TIME(name)                                                                                 \
@@ -223,6 +228,11 @@ static PyObject *hub_stats(PyObject *object, PyObject *unused)
 	}
 static const dxn_member latency_members[] = {TIME(count),  TIME(p50_ns),  TIME(p90_ns),
                                              TIME(p99_ns), TIME(p999_ns), TIME(max_ns)};
+
+PyObject *dxn_latency_dict(const dxh_latency *latency)
+{
+	return DXN_DICT(latency, latency_members);
+}
 
 static PyObject *hub_latency(PyObject *object, PyObject *stage)
 {
@@ -234,7 +244,7 @@ static PyObject *hub_latency(PyObject *object, PyObject *stage)
 	if (!hub || PyErr_Occurred())
 		return NULL;
 	status = dxh_hub_latency_get(hub, (dxh_stage)wanted, &latency);
-	return status == DXH_OK ? DXN_DICT(&latency, latency_members) : dxn_raise(status);
+	return status == DXH_OK ? dxn_latency_dict(&latency) : dxn_raise(status);
 }
 
 /* On the I/O thread, which waits for nobody: no Python. */

@@ -27,6 +27,12 @@ static PyMethodDef functions[] = {
 	{"statuses", statuses, METH_NOARGS, NULL},
 	{"unlink", (PyCFunction)(void (*)(void))dxn_unlink, METH_FASTCALL, NULL},
 	{"stat", (PyCFunction)(void (*)(void))dxn_stat, METH_FASTCALL, NULL},
+	{"inspect", (PyCFunction)(void (*)(void))dxn_inspect, METH_FASTCALL, NULL},
+	{"recover", (PyCFunction)(void (*)(void))dxn_recover, METH_FASTCALL, NULL},
+	{"rules", dxn_rules, METH_NOARGS, NULL},
+	{"facts", (PyCFunction)(void (*)(void))dxn_facts, METH_FASTCALL, NULL},
+	{"block_size", dxn_block_size, METH_VARARGS, NULL},
+	{"gc", (PyCFunction)(void (*)(void))dxn_gc, METH_FASTCALL, NULL},
 	{"discover", (PyCFunction)(void (*)(void))dxn_discover, METH_FASTCALL, NULL},
 	{"channels", (PyCFunction)(void (*)(void))dxn_channels, METH_FASTCALL, NULL},
 	{"log_to", dxn_log_to, METH_O, NULL},
@@ -59,6 +65,7 @@ static const struct type {
 	{"Lease", &dxn_lease_type},
 	{"Producer", &dxn_producer_type},
 	{"Consumer", &dxn_consumer_type},
+	{"Pacer", &dxn_pacer_type},
 };
 
 PyMODINIT_FUNC PyInit__native(void)

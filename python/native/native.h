@@ -47,9 +47,18 @@ bool dxn_ns(PyObject *seconds, int64_t *ns);
 /* Text without a NUL inside, owned by `text`. NULL: raised. */
 const char *dxn_text(PyObject *text);
 
+/* The same, NULL for None. false: raised. */
+bool dxn_text_or_none(PyObject *text, const char **utf8);
+
+/* uid + 1, or 0. false: raised. */
+bool dxn_uid(PyObject *given, uint32_t *uid_plus1);
+
 /* Bytes-like or None, contiguous. false: raised. Else dxn_bytes_done() once. */
 bool dxn_bytes(PyObject *body, Py_buffer *view);
 void dxn_bytes_done(Py_buffer *view);
+
+/* Is a key for checksums, if there is one, as long as it has to be? false: raised. */
+bool dxn_key_fits(const Py_buffer *key);
 
 /* New bytes with a copy; without the interpreter's lock when that takes long. */
 PyObject *dxn_copy(const void *bytes, size_t count);
@@ -129,7 +138,8 @@ void dxn_watcher_drop(dxn_watcher *self);
 typedef struct dxn_member {
 	const char *name;
 	size_t offset;
-	char kind;    /* 'Q' uint64_t, 'q' int64_t, 'I' uint32_t, 'i' int, 's' char[], 'h' bytes */
+	char kind;    /* 'Q' uint64_t, 'q' int64_t, 'I' uint32_t, 'i' int, 's' char[],
+	               * 'p' const char *, 'h' bytes */
 	size_t bytes; /* of 'h' */
 } dxn_member;
 
@@ -144,7 +154,7 @@ typedef struct dxn_arena {
 } dxn_arena;
 void dxn_arena_free(dxn_arena *arena);
 
-/* A list of at most DXH_ZONES_MAX zones (name, schema or None, bytes, align, latch), and a
+/* A list of at most DXH_ZONES_MAX zones (name, schema or None, bytes, align, latch, digest), and a
  * slot (schema or None, bytes) or None; a schema is (name, bytes, align, [member, ...]). Text
  * stays Python's: the objects have to live as long as the arena. false: raised. */
 bool dxn_read_zones(dxn_arena *arena, PyObject *list, dxh_zone_spec *zones);
@@ -191,6 +201,13 @@ extern PyTypeObject dxn_hub_type, dxn_peer_type, dxn_completion_type, dxn_group_
 /* The open hub, peer. NULL: raised. */
 dxh_hub *dxn_hub_open_of(dxn_hub *self);
 dxh_peer *dxn_peer_open_of(dxn_peer *self);
+
+/* The open peer of a broker, or NULL for None. false: raised. */
+bool dxn_broker_of(PyObject *given, dxn_peer **broker);
+
+/* What a hub counts, as dicts. */
+PyObject *dxn_stats_dict(const dxh_hub_stats *stats);
+PyObject *dxn_latency_dict(const dxh_latency *latency);
 
 /* Enter and leave hub and peer, around a call without the lock. */
 void dxn_peer_enter(dxn_peer *self);
@@ -262,7 +279,7 @@ typedef struct dxn_end {
 	uint64_t lost, lost_first, lost_last; /* found, and not handed out yet */
 } dxn_end;
 
-extern PyTypeObject dxn_producer_type, dxn_consumer_type, dxn_lease_type;
+extern PyTypeObject dxn_producer_type, dxn_consumer_type, dxn_lease_type, dxn_pacer_type;
 
 /* Open, in this process, and no other thread in it? false: raised. */
 bool dxn_end_check(const dxn_end *self);
@@ -276,6 +293,15 @@ PyObject *dxn_end_close(PyObject *self, PyObject *unused);
 void dxn_end_dealloc(PyObject *self);
 PyObject *dxn_end_info(PyObject *self, PyObject *unused);
 PyObject *dxn_end_schema(PyObject *self, PyObject *unused);
+
+PyObject *dxn_block_info(const dxh_block_info *info);
+
+/* Methods of both, for their zones: zones.c */
+PyObject *dxn_end_zone(PyObject *object, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_end_latch_load(PyObject *object, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_end_latch_store(PyObject *object, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_end_digest_set(PyObject *object, PyObject *name);
+PyObject *dxn_end_digest_verify(PyObject *object, PyObject *const *arguments, Py_ssize_t count);
 
 /* All of a hub's. */
 void dxn_ends_close(dxn_hub *hub);
@@ -315,6 +341,15 @@ int dxn_lease_setup(void);
 /* unlink(directory, name), stat(directory, name): dict */
 PyObject *dxn_unlink(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *dxn_stat(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* ---- looking at blocks: inspect.c ---- */
+
+PyObject *dxn_inspect(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_recover(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_rules(PyObject *module, PyObject *unused);
+PyObject *dxn_facts(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_block_size(PyObject *module, PyObject *arguments);
+PyObject *dxn_gc(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* ---- keys: keys.c; the path of the secret one: the public one ---- */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Producing: opening a block, writing slots where they lie, zones and latches. */
+/* Producing: opening a block, writing slots where they lie. */
 #include "native.h"
 
 #include <string.h>
@@ -8,23 +8,10 @@
 typedef struct opening {
 	const char *name;
 	dxh_channel_config config;
-	dxh_peer *broker; /* NULL: without a channel */
+	dxn_peer *broker; /* NULL: without a channel */
 	int64_t deadline_ns;
 	dxh_producer *opened;
 } opening;
-
-static bool read_key(Py_buffer *key, dxh_block_config *config)
-{
-	if (!key->obj)
-		return true;
-	if (key->len != DXH_CHECKSUM_KEY_BYTES) {
-		PyErr_Format(PyExc_ValueError, "checksum_key has %zd bytes, not %d", key->len,
-		             DXH_CHECKSUM_KEY_BYTES);
-		return false;
-	}
-	config->checksum_key = key->buf;
-	return true;
-}
 
 /* To wait for a live producer to go the block is opened again and again, so that a signal can
  * end it; the library looks as often. */
@@ -38,24 +25,24 @@ static dxh_status open_step(void *context, int64_t until_ns)
 	if (what->config.block.memfd)
 		what->config.block.owner_wait_ns = 0;
 	if (what->broker)
-		status = dxh_produce(what->broker, what->name, &what->config, what->deadline_ns,
-		                     &what->opened);
+		status = dxh_produce(what->broker->peer, what->name, &what->config,
+		                     what->deadline_ns, &what->opened);
 	else
 		status = dxh_producer_open(what->name, &what->config.block, &what->opened);
 	return status == DXH_EBUSY ? DXH_EWAIT : status;
 }
 
 /* false: raised. */
-static bool open_block(dxn_end *self, opening *what, dxn_peer *broker, int64_t owner_wait_ns)
+static bool open_block(dxn_end *self, opening *what, int64_t owner_wait_ns)
 {
 	dxh_status status;
 	bool went;
 
-	if (broker)
-		dxn_peer_enter(broker);
+	if (what->broker)
+		dxn_peer_enter(what->broker);
 	went = dxn_wait(open_step, what, dxh_in_ns(owner_wait_ns), &status);
-	if (broker)
-		dxn_peer_leave(broker);
+	if (what->broker)
+		dxn_peer_leave(what->broker);
 	if (went && status != DXH_OK)
 		dxn_raise(status == DXH_EWAIT ? DXH_EBUSY : status);
 	self->producer = what->opened;
@@ -93,19 +80,15 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		    &block->evict, &block->memfd, &block->lock_memory, &block->huge_pages,
 		    &block->zones_writable, &broker, &what.config.endpoint, &timeout))
 		return -1;
-	if (broker != Py_None && Py_TYPE(broker) != &dxn_peer_type) {
-		PyErr_SetString(PyExc_TypeError, "broker is a Peer or None");
-		goto done;
-	}
-	what.broker = broker == Py_None ? NULL : dxn_peer_open_of((dxn_peer *)broker);
-	if ((broker != Py_None && !what.broker) || !dxn_read_zones(&arena, zones, block->zones) ||
-	    !dxn_read_slot(&arena, slot, &block->slot) || !read_key(&key, block) ||
-	    !dxn_ns(owner_wait, &owner_wait_ns) || !dxn_deadline(timeout, &what.deadline_ns) ||
-	    !open_block(self, &what, what.broker ? (dxn_peer *)broker : NULL, owner_wait_ns))
+	block->checksum_key = key.buf;
+	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||
+	    !dxn_read_zones(&arena, zones, block->zones) ||
+	    !dxn_read_slot(&arena, slot, &block->slot) || !dxn_ns(owner_wait, &owner_wait_ns) ||
+	    !dxn_deadline(timeout, &what.deadline_ns) || !open_block(self, &what, owner_wait_ns))
 		goto done;
 	self->may_be_held = block->readers_max > 0;
 	self->evicts = block->evict != 0;
-	dxn_end_opened(self, what.broker ? ((dxn_peer *)broker)->hub : NULL);
+	dxn_end_opened(self, what.broker ? what.broker->hub : NULL);
 	failed = 0;
 done:
 	dxn_arena_free(&arena);
@@ -269,90 +252,6 @@ producer_publish_many(PyObject *object, PyObject *const *arguments, Py_ssize_t c
 	return published ? PyLong_FromSize_t(what.published) : NULL;
 }
 
-/* ---- zones ---------------------------------------------------------------------------------- */
-
-/* zone(name, bytes) */
-static PyObject *producer_zone(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
-{
-	dxn_end *self = (dxn_end *)object;
-	const char *name;
-	size_t bytes;
-	void *zone;
-	dxh_status status;
-
-	if (!dxn_arguments("zone", count, 2) || !dxn_end_check(self))
-		return NULL;
-	name = dxn_text(arguments[0]);
-	bytes = PyLong_AsSize_t(arguments[1]);
-	if (!name || PyErr_Occurred())
-		return NULL;
-	status = dxh_producer_zone(self->producer, name, NULL, bytes, &zone);
-	if (status != DXH_OK)
-		return dxn_raise(status);
-	return (PyObject *)dxn_lease_new(self, DXN_LEASE_ZONE, zone, bytes, false);
-}
-
-/* Exchange the value of a latch. The spare copy begins as the current value: to commit it
- * unchanged harms nobody. */
-static dxh_status
-exchange(dxh_producer *producer, const char *name, size_t bytes, void *before, const void *after)
-{
-	void *spare;
-	dxh_status status = dxh_latch_begin(producer, name, bytes, &spare);
-
-	if (status != DXH_OK)
-		return status;
-	if (before)
-		memcpy(before, spare, bytes);
-	if (after)
-		memcpy(spare, after, bytes);
-	return dxh_latch_commit(producer, name);
-}
-
-/* latch_load(name, bytes) */
-static PyObject *producer_latch_load(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
-{
-	dxn_end *self = (dxn_end *)object;
-	const char *name;
-	Py_ssize_t bytes;
-	PyObject *value;
-	dxh_status status;
-
-	if (!dxn_arguments("latch_load", count, 2) || !dxn_end_check(self))
-		return NULL;
-	name = dxn_text(arguments[0]);
-	bytes = PyLong_AsSsize_t(arguments[1]);
-	if (!name || PyErr_Occurred())
-		return NULL;
-	value = PyByteArray_FromStringAndSize(NULL, bytes);
-	if (!value)
-		return NULL;
-	status = exchange(self->producer, name, (size_t)bytes, PyByteArray_AS_STRING(value), NULL);
-	if (status == DXH_OK)
-		return value;
-	Py_DECREF(value);
-	return dxn_raise(status);
-}
-
-/* latch_store(name, value) */
-static PyObject *
-producer_latch_store(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
-{
-	dxn_end *self = (dxn_end *)object;
-	const char *name;
-	Py_buffer value;
-	dxh_status status;
-
-	if (!dxn_arguments("latch_store", count, 2) || !dxn_end_check(self))
-		return NULL;
-	name = dxn_text(arguments[0]);
-	if (!name || !dxn_bytes(arguments[1], &value))
-		return NULL;
-	status = exchange(self->producer, name, (size_t)value.len, NULL, value.buf);
-	dxn_bytes_done(&value);
-	return dxn_none_or_raise(status);
-}
-
 /* ---- blocks without a name ---------------------------------------------------------- */
 
 struct sending {
@@ -420,9 +319,11 @@ static PyMethodDef producer_methods[] = {
 	{"begin", producer_begin, METH_O, NULL},
 	FAST("publish", producer_publish),
 	FAST("publish_many", producer_publish_many),
-	FAST("zone", producer_zone),
-	FAST("latch_load", producer_latch_load),
-	FAST("latch_store", producer_latch_store),
+	FAST("zone", dxn_end_zone),
+	FAST("latch_load", dxn_end_latch_load),
+	FAST("latch_store", dxn_end_latch_store),
+	{"digest_set", dxn_end_digest_set, METH_O, NULL},
+	FAST("digest_verify", dxn_end_digest_verify),
 	FAST("send", producer_send),
 	{"stats", producer_stats, METH_NOARGS, NULL},
 	{"info", dxn_end_info, METH_NOARGS, NULL},

@@ -81,18 +81,20 @@ bool dxn_read_zones(dxn_arena *arena, PyObject *list, dxh_zone_spec *zones)
 {
 	PyObject *schema;
 	Py_ssize_t bytes, align;
+	int digest;
 
 	if (!PyList_Check(list) || PyList_GET_SIZE(list) > DXH_ZONES_MAX) {
 		PyErr_Format(PyExc_ValueError, "a block has at most %d zones", DXH_ZONES_MAX);
 		return false;
 	}
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-		if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "sOnnp:zone", &zones[i].name,
-		                      &schema, &bytes, &align, &zones[i].latch) ||
+		if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "sOnnpi:zone", &zones[i].name,
+		                      &schema, &bytes, &align, &zones[i].latch, &digest) ||
 		    !read_schema(arena, schema, &zones[i].schema))
 			return false;
 		zones[i].bytes = (size_t)bytes;
 		zones[i].align = (size_t)align;
+		zones[i].digest = (dxh_checksum)digest;
 	}
 	return true;
 }

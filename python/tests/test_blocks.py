@@ -180,6 +180,18 @@ class ReadTest(BlockTest):
         item = self.consumer.read(0)
         self.assertEqual((item.lost, item.lost_first, item.lost_last), (6, 0, 5))
 
+    def test_many_with_one_call(self):
+        self.publish(*range(10))
+        items = self.consumer.read_many(3, 0)
+        self.assertEqual([(each.ticket, each.lost, int(each.data[0, 0])) for each in items],
+                         [(6, 6, 6), (7, 0, 7), (8, 0, 8)])
+        self.assertIs(items[0].data.base, items[2].data.base)
+        self.assertEqual([each.ticket for each in self.consumer.read_many(100, LONG)], [9])
+        with self.assertRaises(dxh.WaitTimeoutError):
+            self.consumer.read_many(3, 0.01)
+        with self.assertRaises(ValueError):
+            self.consumer.read_many(0)
+
     def test_nothing_new_is_a_timeout(self):
         for timeout in (0, 0.02):
             with self.assertRaises(dxh.WaitTimeoutError):
