@@ -14,6 +14,9 @@
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Atomic uint32_t *wiped; /* this process's number; 0 right after fork */
 
+static const _Atomic uint32_t none;
+const _Atomic uint32_t *_Atomic dxi_process_word = &none;
+
 /* Copied by fork, unlike *wiped: the last number given to us or an ancestor. */
 static _Atomic uint32_t last_number;
 
@@ -28,9 +31,11 @@ static void map_page(void)
 		abort();
 	}
 	wiped = page;
+	/* Pairs with the acquire in dxi_process_id(). */
+	atomic_store_explicit(&dxi_process_word, wiped, memory_order_release);
 }
 
-uint32_t dxi_process_id(void)
+uint32_t dxi_process_number(void)
 {
 	uint32_t number, wanted;
 

@@ -11,12 +11,18 @@
 
 #include <stdbool.h>
 
+/* For what each item goes through. */
+#define DXI_INLINE inline __attribute__((always_inline))
+
+/* The compiler keeps what leads to a failure out of the way. */
+#define DXI_COLD __attribute__((cold))
+
 /* Keep "DXH_Exxx: <text>" as this thread's last error; returns `status`. */
-dxh_status dxi_fail(dxh_status status, const char *format, ...) DXH_PRINTF(2, 3);
+DXI_COLD dxh_status dxi_fail(dxh_status status, const char *format, ...) DXH_PRINTF(2, 3);
 
 /* The same with ": <strerror(error)>" behind, and the status that fits `error`
  * (an errno value): EACCES is DXH_EACCESS, ENOSPC DXH_ENOSPACE, ... */
-dxh_status dxi_fail_errno(int error, const char *format, ...) DXH_PRINTF(2, 3);
+DXI_COLD dxh_status dxi_fail_errno(int error, const char *format, ...) DXH_PRINTF(2, 3);
 
 /* Is this number one of DXH_STATUS_LIST? */
 bool dxi_status_is_known(int32_t code);
@@ -29,7 +35,7 @@ void dxi_fail_as(const char *last_error);
 
 /* One line to the log callback; of one format at most DXI_LINES_PER_S a second, the
  * next then says how many were left out. */
-void dxi_log(dxh_log_level level, const char *format, ...) DXH_PRINTF(2, 3);
+DXI_COLD void dxi_log(dxh_log_level level, const char *format, ...) DXH_PRINTF(2, 3);
 
 /* Copy a caller's config of `given` bytes into ours of `own` bytes. A shorter
  * one (older header) leaves zeros; a longer one (newer header) must hold zeros

@@ -96,7 +96,7 @@ static void publish_with(bench_round *round, dxh_block_config config)
 
 void bench_publish_plain(bench_round *round)
 {
-	publish_with(round, (dxh_block_config){.no_wait = 1});
+	publish_with(round, (dxh_block_config){.no_wait = 1, .no_timestamps = 1});
 }
 
 void bench_publish_full(bench_round *round)

@@ -147,8 +147,10 @@ static void publish_slot(bench_round *round, void *context, uint64_t ticket)
 	bytes *own = context;
 
 	bench_payload_mark(own->payload, round->load.bytes, ticket);
-	dxi_copy_in(dxi_slot_begin(&own->ring, ticket), own->payload, round->load.bytes);
-	dxi_slot_commit(&own->ring, ticket, round->load.bytes, 0, 1, NULL);
+	dxi_copy_item_in(dxi_slot_begin(&own->ring, dxi_slot_at(&own->ring, ticket), ticket),
+	                 own->payload, round->load.bytes);
+	dxi_slot_commit(&own->ring, dxi_slot_at(&own->ring, ticket), ticket, round->load.bytes, 0,
+	                1, NULL);
 }
 
 static void read_slot(bench_round *round, void *context, uint64_t i)
@@ -167,7 +169,7 @@ static void copy_in(bench_round *round, void *context, uint64_t i)
 	bytes *own = context;
 
 	(void)i;
-	dxi_copy_in(own->shared, own->payload, round->load.bytes);
+	dxi_copy_item_in(own->shared, own->payload, round->load.bytes);
 }
 
 static void copy_out(bench_round *round, void *context, uint64_t i)
@@ -175,7 +177,7 @@ static void copy_out(bench_round *round, void *context, uint64_t i)
 	bytes *own = context;
 
 	(void)i;
-	dxi_copy_out(own->copy, own->shared, round->load.bytes);
+	dxi_copy_item_out(own->copy, own->shared, round->load.bytes);
 }
 
 static void copy_plain(bench_round *round, void *context, uint64_t i)

@@ -237,6 +237,8 @@ dxh_status dxi_block_config_check(const dxh_block_config *config)
 		return dxi_fail(DXH_EINVAL,
 		                "memfd is set: such a block has no directory, mode, group or "
 		                "predecessor; leave directory, mode, group and owner_wait_ns zero");
+	if (config->reserved_int != 0)
+		return fail_for_newer();
 	for (size_t i = 0; i < sizeof config->reserved / sizeof *config->reserved; i++)
 		if (config->reserved[i] != 0)
 			return fail_for_newer();

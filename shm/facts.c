@@ -67,6 +67,7 @@ static void tell_tables(facts_kept *facts, dxi_block *block)
 		told->checksum_keyed ? DXH_CHECKSUM_BLAKE2B : (dxh_checksum)fixed->checksum_kind;
 	told->checksum_manual = fixed->checksum_mode == DXI_CHECKSUM_MANUAL;
 	told->no_wait = fixed->wake_mode == DXI_WAKE_NONE;
+	told->no_timestamps = !dxi_block_has_timestamps(block);
 	told->zones_writable = (fixed->features_required & DXI_FEATURE_ZONES_FILE) != 0;
 	told->readers_max = fixed->row_count;
 }

@@ -124,6 +124,7 @@ dxh_status dxi_geometry_plan(const dxh_block_config *config, size_t schema_bytes
 	header->version_minor = DXI_LAYOUT_MINOR;
 	header->header_bytes = DXI_LAYOUT_HEADER_BYTES;
 	header->features_required = config->zones_writable ? DXI_FEATURE_ZONES_FILE : 0;
+	header->features_optional = config->no_timestamps ? DXI_FEATURE_NO_TIMESTAMPS : 0;
 	header->abi = DXI_LAYOUT_ABI;
 	header->wake_mode = config->no_wait ? DXI_WAKE_NONE : DXI_WAKE_ALWAYS;
 	header->line_bytes = DXI_LAYOUT_LINE_BYTES;

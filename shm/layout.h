@@ -41,6 +41,11 @@ enum {
 	DXI_FEATURES_KNOWN = DXI_FEATURE_ZONES_FILE,
 };
 
+/* header.features_optional */
+enum {
+	DXI_FEATURE_NO_TIMESTAMPS = 1, /* slot.timestamp_ns is 0: it says nothing */
+};
+
 /* header.wake_mode: how a publish wakes sleepers. */
 enum dxi_layout_wake {
 	DXI_WAKE_NONE = 0,   /* not at all: consumers look in short timed steps */
@@ -268,7 +273,7 @@ struct dxi_layout_slot {
 	_Atomic uint64_t length;         /*  8: bytes of payload in use */
 	_Atomic uint32_t flags;          /* 16 */
 	_Atomic uint32_t schema_version; /* 20: of the payload: 1 */
-	_Atomic int64_t timestamp_ns;    /* 24: CLOCK_MONOTONIC at commit */
+	_Atomic int64_t timestamp_ns;    /* 24: CLOCK_MONOTONIC at commit; 0: not told */
 	_Atomic uint64_t checksum[4];    /* 32: see header.checksum_kind */
 };
 static_assert(offsetof(struct dxi_layout_slot, timestamp_ns) == 24, "format 1");

@@ -64,6 +64,10 @@ static dxh_status compare(const dxh_block_config *config, const dxi_block *block
 		return dxi_fail(DXH_ESCHEMA, "zones_writable: here %s, in the block %s",
 		                config->zones_writable ? "set" : "not set",
 		                config->zones_writable ? "not set" : "set");
+	if ((config->no_timestamps != 0) == dxi_block_has_timestamps(block))
+		return dxi_fail(DXH_ESCHEMA, "no_timestamps: here %s, in the block %s",
+		                config->no_timestamps ? "set" : "not set",
+		                config->no_timestamps ? "not set" : "set");
 	if (wake_mode != block->fixed.wake_mode)
 		return dxi_fail(DXH_ESCHEMA, "no_wait: here %s, in the block %s",
 		                config->no_wait ? "set" : "not set",
@@ -217,6 +221,12 @@ open_producer(const char *name, const dxh_block_config *config, dxh_producer *pr
 	status = config->memfd ? open_memory(name, config, producer)
 	                       : open_named(name, config, producer);
 	if (status == DXH_OK) {
+		if (producer->block.ring.physical > 0)
+			producer->next_index =
+				(uint32_t)(producer->next_ticket % producer->block.ring.physical);
+		producer->stamps = dxi_block_has_timestamps(&producer->block);
+		producer->needs_time =
+			producer->stamps || producer->block.fixed.wake_mode != DXI_WAKE_NONE;
 		producer->residence = dxi_residence_ask(name, producer->block.base,
 		                                        producer->block.bytes, config);
 		show_residence(producer);

@@ -126,7 +126,7 @@ static dxh_status get_type(struct parser *parser, const dxi_value *map, dxh_type
 static dxh_status
 parse_head(struct parser *parser, const dxi_value *map, uint64_t bytes_max, dxh_schema *schema)
 {
-	uint64_t bytes, align;
+	uint64_t bytes = 0, align = 0;
 	dxh_status status;
 
 	if ((status = get_uint(parser, map, "size", bytes_max, &bytes)) != DXH_OK ||

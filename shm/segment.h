@@ -41,6 +41,11 @@ static inline struct dxi_layout_header *dxi_block_header(const dxi_block *block)
 	return (struct dxi_layout_header *)block->base;
 }
 
+static inline bool dxi_block_has_timestamps(const dxi_block *block)
+{
+	return !(block->fixed.features_optional & DXI_FEATURE_NO_TIMESTAMPS);
+}
+
 /* Header, zone table and schema of a block of that name, paths.name, that is to be made.
  * Owner: dxi_segment_detach(), also after a failure.
  * Returns: DXH_EINVAL for what is too large; DXH_ENOMEM. */

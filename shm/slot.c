@@ -6,77 +6,6 @@
 
 #include <string.h>
 
-/* From here on libc's memcpy may use non-temporal stores, which a release store
- * does not wait for on x86: these slots get stronger fences. */
-enum { STREAMING_BYTES = 256 * 1024 };
-
-static uint64_t writing(uint64_t ticket)
-{
-	return 2 * ticket + 1;
-}
-
-static uint64_t published(uint64_t ticket)
-{
-	return 2 * ticket + 2;
-}
-
-struct dxi_layout_slot *dxi_slot_at(const dxi_ring *ring, uint64_t ticket)
-{
-	return (struct dxi_layout_slot *)(ring->slots +
-	                                  ticket % ring->physical * ring->stride_bytes);
-}
-
-void *dxi_slot_payload(const dxi_ring *ring, uint64_t ticket)
-{
-	return (unsigned char *)dxi_slot_at(ring, ticket) + DXI_LAYOUT_SLOT_HEADER_BYTES;
-}
-
-void *dxi_slot_begin(const dxi_ring *ring, uint64_t ticket)
-{
-	struct dxi_layout_slot *slot = dxi_slot_at(ring, ticket);
-
-	/* relaxed: ordered before the payload by the fence below. */
-	atomic_store_explicit(&slot->seq, writing(ticket), memory_order_relaxed);
-	if (ring->slot_bytes >= STREAMING_BYTES)
-		/* A release fence is no instruction on x86; streaming stores
-		 * of the payload would pass the odd mark without this. */
-		atomic_thread_fence(memory_order_seq_cst);
-	else
-		/* Orders the odd mark before the payload. Pairs with the
-		 * acquire fence in dxi_slot_read(). */
-		atomic_thread_fence(memory_order_release);
-	return dxi_slot_payload(ring, ticket);
-}
-
-/* Streaming stores become visible before the even mark. */
-static void drain_streaming_stores(void)
-{
-#ifdef __SSE__
-	__builtin_ia32_sfence();
-#endif
-}
-
-void dxi_slot_commit(const dxi_ring *ring, uint64_t ticket, size_t bytes, uint32_t flags,
-                     int64_t timestamp_ns, const uint64_t *sum)
-{
-	struct dxi_layout_slot *slot = dxi_slot_at(ring, ticket);
-
-	/* relaxed: like the payload, published by seq below. */
-	if (sum) {
-		flags |= DXI_SLOT_CHECKED;
-		for (int i = 0; i < DXI_CHECKSUM_WORDS; i++)
-			atomic_store_explicit(&slot->checksum[i], sum[i], memory_order_relaxed);
-	}
-	atomic_store_explicit(&slot->length, bytes, memory_order_relaxed);
-	atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
-	atomic_store_explicit(&slot->schema_version, 1, memory_order_relaxed);
-	atomic_store_explicit(&slot->timestamp_ns, timestamp_ns, memory_order_relaxed);
-	if (ring->slot_bytes >= STREAMING_BYTES)
-		drain_streaming_stores();
-	/* Publishes the slot. Pairs with the acquire in dxi_slot_read(). */
-	atomic_store_explicit(&slot->seq, published(ticket), memory_order_release);
-}
-
 /* What a reader finds in front of the payload; relaxed: believed only if seq is
  * still the same behind the fence. Returns the flags. */
 static uint32_t load_front(const struct dxi_layout_slot *slot, dxi_slot_content *content)
@@ -114,7 +43,7 @@ bool dxi_slot_holds(const dxi_ring *ring, uint64_t ticket)
 	atomic_thread_fence(memory_order_acquire);
 	/* "Even and unchanged" would not do: only this ticket's own even mark. */
 	return atomic_load_explicit(&dxi_slot_at(ring, ticket)->seq, memory_order_relaxed) ==
-	       published(ticket);
+	       dxi_seq_published(ticket);
 }
 
 /* The front of a slot, and a copy of its payload if it is wanted and fits. */
@@ -127,15 +56,15 @@ static dxi_slot_state take(const dxi_ring *ring, uint64_t ticket, void *copy, si
 	/* Pairs with the release in dxi_slot_commit(). */
 	content->seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
 	content->rule = NULL;
-	if (content->seq < published(ticket))
+	if (content->seq < dxi_seq_published(ticket))
 		return DXI_SLOT_NOT_YET;
-	if (content->seq > published(ticket))
+	if (content->seq > dxi_seq_published(ticket))
 		return DXI_SLOT_LAPPED;
 
 	flags = load_front(slot, content);
 	if (copy && content->bytes <= ring->slot_bytes && content->bytes <= capacity_bytes &&
 	    !(flags & DXI_SLOT_ABORTED))
-		dxi_copy_out(copy, dxi_slot_payload(ring, ticket), content->bytes);
+		dxi_copy_item_out(copy, dxi_slot_payload(ring, ticket), content->bytes);
 	if (!dxi_slot_holds(ring, ticket))
 		return DXI_SLOT_TORN;
 

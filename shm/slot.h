@@ -18,17 +18,79 @@ typedef struct dxi_ring {
 	dxi_checksum checksum;
 } dxi_ring;
 
-struct dxi_layout_slot *dxi_slot_at(const dxi_ring *ring, uint64_t ticket);
-void *dxi_slot_payload(const dxi_ring *ring, uint64_t ticket);
+/* What seq is while the ticket is being written, and when it is published. */
+static inline uint64_t dxi_seq_writing(uint64_t ticket)
+{
+	return 2 * ticket + 1;
+}
 
-/* ---- writing: the one producer ---- */
+static inline uint64_t dxi_seq_published(uint64_t ticket)
+{
+	return 2 * ticket + 2;
+}
 
-/* Mark the ticket as being written; returns its payload. */
-void *dxi_slot_begin(const dxi_ring *ring, uint64_t ticket);
+static inline struct dxi_layout_slot *dxi_slot_at(const dxi_ring *ring, uint64_t ticket)
+{
+	return (struct dxi_layout_slot *)(ring->slots +
+	                                  ticket % ring->physical * ring->stride_bytes);
+}
+
+static inline void *dxi_slot_payload(const dxi_ring *ring, uint64_t ticket)
+{
+	return dxi_slot_at(ring, ticket) + 1;
+}
+
+/* ---- writing: the one producer; here, because they are small and each item needs them ---- */
+
+/* From here on libc's memcpy may use non-temporal stores, which a release store
+ * does not wait for on x86: these slots get stronger fences. */
+enum { DXI_STREAMING_BYTES = 256 * 1024 };
+
+/* Mark the ticket, whose slot this is, as being written; returns its payload. */
+static inline void *
+dxi_slot_begin(const dxi_ring *ring, struct dxi_layout_slot *slot, uint64_t ticket)
+{
+	/* relaxed: ordered before the payload by the fence below. */
+	atomic_store_explicit(&slot->seq, dxi_seq_writing(ticket), memory_order_relaxed);
+	if (ring->slot_bytes >= DXI_STREAMING_BYTES)
+		/* A release fence is no instruction on x86; streaming stores
+		 * of the payload would pass the odd mark without this. */
+		atomic_thread_fence(memory_order_seq_cst);
+	else
+		/* Orders the odd mark before the payload. Pairs with the
+		 * acquire fence in dxi_slot_read(). */
+		atomic_thread_fence(memory_order_release);
+	return slot + 1;
+}
+
+/* Streaming stores become visible before the even mark. */
+static inline void dxi_drain_streaming_stores(void)
+{
+#ifdef __SSE__
+	__builtin_ia32_sfence();
+#endif
+}
 
 /* Publish it. The payload must be complete; `sum` is its checksum, NULL: none. */
-void dxi_slot_commit(const dxi_ring *ring, uint64_t ticket, size_t bytes, uint32_t flags,
-                     int64_t timestamp_ns, const uint64_t *sum);
+static inline void dxi_slot_commit(const dxi_ring *ring, struct dxi_layout_slot *slot,
+                                   uint64_t ticket, size_t bytes, uint32_t flags,
+                                   int64_t timestamp_ns, const uint64_t *sum)
+{
+	/* relaxed: like the payload, published by seq below. */
+	if (sum) {
+		flags |= DXI_SLOT_CHECKED;
+		for (int i = 0; i < DXI_CHECKSUM_WORDS; i++)
+			atomic_store_explicit(&slot->checksum[i], sum[i], memory_order_relaxed);
+	}
+	atomic_store_explicit(&slot->length, bytes, memory_order_relaxed);
+	atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
+	atomic_store_explicit(&slot->schema_version, 1, memory_order_relaxed);
+	atomic_store_explicit(&slot->timestamp_ns, timestamp_ns, memory_order_relaxed);
+	if (ring->slot_bytes >= DXI_STREAMING_BYTES)
+		dxi_drain_streaming_stores();
+	/* Publishes the slot. Pairs with the acquire in dxi_slot_read(). */
+	atomic_store_explicit(&slot->seq, dxi_seq_published(ticket), memory_order_release);
+}
 
 /* ---- reading: anybody ---- */
 

@@ -16,7 +16,7 @@
 
 enum { MEASURED_ONE_IN = 64 };
 
-static dxh_status check_ring(const dxh_producer *producer)
+static inline dxh_status check_ring(const dxh_producer *producer)
 {
 	dxh_status status = dxi_producer_check(producer);
 
@@ -28,7 +28,7 @@ static dxh_status check_ring(const dxh_producer *producer)
 
 /* May the next ticket be written, or does a lossless reader need what it would
  * overwrite? */
-static dxh_status wait_for_room(dxh_producer *producer, int64_t deadline_ns)
+static inline dxh_status wait_for_room(dxh_producer *producer, int64_t deadline_ns)
 {
 	if (dxi_hold_is_free(&producer->hold, &producer->block, producer->next_ticket))
 		return DXH_OK;
@@ -36,20 +36,38 @@ static dxh_status wait_for_room(dxh_producer *producer, int64_t deadline_ns)
 	                     producer->evict);
 }
 
-static void *begin(dxh_producer *producer)
+/* Of the next ticket: dxi_slot_at(), without a division. */
+static inline struct dxi_layout_slot *slot_of(const dxh_producer *producer)
 {
-	producer->write_open = true;
-	producer->begun_ns = producer->next_ticket % MEASURED_ONE_IN == 0 ? dxh_now_ns() : 0;
-	return dxi_slot_begin(&producer->block.ring, producer->next_ticket);
+	const dxi_ring *ring = &producer->block.ring;
+
+	return (struct dxi_layout_slot *)(ring->slots + producer->next_index * ring->stride_bytes);
 }
 
-static void measure(dxh_producer *producer, int64_t now_ns)
+/* The next ticket was published. */
+static inline void advance(dxh_producer *producer)
+{
+	producer->next_ticket++;
+	if (++producer->next_index == producer->block.ring.physical)
+		producer->next_index = 0;
+}
+
+/* Mark the next ticket as being written; returns where its payload goes. */
+static inline void *begin(dxh_producer *producer)
+{
+	if (producer->next_ticket % MEASURED_ONE_IN == 0)
+		producer->begun_ns = dxh_now_ns();
+	return dxi_slot_begin(&producer->block.ring, slot_of(producer), producer->next_ticket);
+}
+
+static DXI_COLD void measure(dxh_producer *producer, int64_t now_ns)
 {
 	_Atomic uint64_t *longest = &dxi_block_header(&producer->block)->counters.write_max_ns;
 	int64_t took_ns = now_ns - producer->begun_ns;
 
+	producer->begun_ns = 0;
 	/* Many in one call share a time that lies before the begin of most. */
-	if (producer->begun_ns != 0 && took_ns > 0 && (uint64_t)took_ns > dxi_counter_get(longest))
+	if (took_ns > 0 && (uint64_t)took_ns > dxi_counter_get(longest))
 		atomic_store_explicit(longest, (uint64_t)took_ns, memory_order_relaxed);
 }
 
@@ -60,21 +78,43 @@ static bool enforces_checksums(const dxh_producer *producer)
 	return checksum->kind != DXI_CHECKSUM_NONE && !checksum->manual;
 }
 
-/* Make the open ticket a published one, with the sum of `payload` if `checked`:
- * that is the slot's own, or what was copied into it. */
-static void publish_slot(dxh_producer *producer, const void *payload, size_t bytes, bool checked,
-                         int64_t now_ns)
+/* The time, if this item needs it. */
+static inline int64_t time_for(const dxh_producer *producer)
+{
+	return producer->needs_time || producer->begun_ns != 0 || !producer->beacon_is_lit
+	               ? dxh_now_ns()
+	               : 0;
+}
+
+/* A function of its own, so that what has no sum does not pay for the room of one. */
+static __attribute__((noinline)) void commit_checked(const dxh_producer *producer,
+                                                     const void *payload, size_t bytes,
+                                                     int64_t timestamp_ns)
 {
 	const dxi_ring *ring = &producer->block.ring;
 	uint64_t sum[DXI_CHECKSUM_WORDS];
 
+	dxi_checksum_of(&ring->checksum, producer->next_ticket, payload, bytes, sum);
+	dxi_slot_commit(ring, slot_of(producer), producer->next_ticket, bytes, 0, timestamp_ns,
+	                sum);
+}
+
+/* Make the open ticket a published one, with the sum of `payload` if `checked`:
+ * that is the slot's own, or what was copied into it. */
+static DXI_INLINE void publish_slot(dxh_producer *producer, const void *payload, size_t bytes,
+                                    bool checked, int64_t now_ns)
+{
+	int64_t timestamp_ns = producer->stamps ? now_ns : 0;
+
 	if (checked)
-		dxi_checksum_of(&ring->checksum, producer->next_ticket, payload, bytes, sum);
-	dxi_slot_commit(ring, producer->next_ticket, bytes, 0, now_ns, checked ? sum : NULL);
+		commit_checked(producer, payload, bytes, timestamp_ns);
+	else
+		dxi_slot_commit(&producer->block.ring, slot_of(producer), producer->next_ticket,
+		                bytes, 0, timestamp_ns, NULL);
 	DXI_PROBE(publish, producer->block.paths.name, producer->next_ticket, bytes);
-	producer->next_ticket++;
-	producer->write_open = false;
-	measure(producer, now_ns);
+	advance(producer);
+	if (producer->begun_ns != 0)
+		measure(producer, now_ns);
 }
 
 /* Nobody else would: those who have the block go on. */
@@ -89,8 +129,9 @@ static void tell_unlinked(dxh_producer *producer)
 	        producer->block.paths.name);
 }
 
-/* Once a second: clocks drift apart, and a squatter may have gone. */
-static void refresh(dxh_producer *producer, int64_t now_ns)
+/* Once a second, as far as items are published and the clock is read: without time stamps
+ * and wakes that is one item in 64. Clocks drift apart, and a squatter may have gone. */
+static DXI_COLD void refresh(dxh_producer *producer, int64_t now_ns)
 {
 	struct dxi_layout_header *header = dxi_block_header(&producer->block);
 
@@ -109,21 +150,22 @@ static void refresh(dxh_producer *producer, int64_t now_ns)
 }
 
 /* What was published becomes known. */
-static void announce(dxh_producer *producer)
+static inline void announce(dxh_producer *producer)
 {
 	/* Behind the slots. Pairs with the acquire of readers. */
 	atomic_store_explicit(&dxi_block_header(&producer->block)->head, producer->next_ticket,
 	                      memory_order_release);
 }
 
-static void wake(dxh_producer *producer, int64_t now_ns)
+static inline void wake(dxh_producer *producer, int64_t now_ns)
 {
-	dxi_wake_for_item(&producer->block, now_ns, &producer->quiet_until_ns);
+	if (producer->block.fixed.wake_mode != DXI_WAKE_NONE)
+		dxi_wake_for_item(&producer->block, now_ns, &producer->quiet_until_ns);
 	if (now_ns - producer->refreshed_ns >= DXI_NS_PER_S)
 		refresh(producer, now_ns);
 }
 
-static void count(dxh_producer *producer, uint64_t items, uint64_t bytes)
+static inline void count(dxh_producer *producer, uint64_t items, uint64_t bytes)
 {
 	struct dxi_layout_counters *counters = &dxi_block_header(&producer->block)->counters;
 
@@ -131,9 +173,10 @@ static void count(dxh_producer *producer, uint64_t items, uint64_t bytes)
 	dxi_counter_add(&counters->bytes, bytes);
 }
 
-static void finish(dxh_producer *producer, const void *payload, size_t bytes, bool checked)
+static DXI_INLINE void
+finish(dxh_producer *producer, const void *payload, size_t bytes, bool checked)
 {
-	int64_t now_ns = dxh_now_ns();
+	int64_t now_ns = time_for(producer);
 
 	publish_slot(producer, payload, bytes, checked, now_ns);
 	announce(producer);
@@ -143,7 +186,7 @@ static void finish(dxh_producer *producer, const void *payload, size_t bytes, bo
 
 /* ---- one write ---- */
 
-static dxh_status check_closed(const dxh_producer *producer)
+static inline dxh_status check_closed(const dxh_producer *producer)
 {
 	dxh_status status = check_ring(producer);
 
@@ -163,6 +206,7 @@ dxh_status dxh_write_begin(dxh_producer *producer, int64_t deadline_ns, dxh_writ
 		status = wait_for_room(producer, deadline_ns);
 	if (status != DXH_OK)
 		return status;
+	producer->write_open = true;
 	*slot = (dxh_write_slot){
 		.data = begin(producer),
 		.capacity_bytes = producer->block.ring.slot_bytes,
@@ -204,8 +248,9 @@ static dxh_status commit(dxh_write_slot *slot, size_t bytes, bool checked)
 
 	if (bytes > producer->block.ring.slot_bytes)
 		return fail_for_size(producer, bytes);
+	producer->write_open = false;
 	/* Not slot->data, which is the user's to change. */
-	finish(producer, dxi_slot_payload(&producer->block.ring, slot->ticket), bytes, checked);
+	finish(producer, slot_of(producer) + 1, bytes, checked);
 	return DXH_OK;
 }
 
@@ -239,10 +284,11 @@ dxh_status dxh_write_abort(dxh_write_slot *slot)
 	if (status != DXH_OK)
 		return status;
 	producer = slot->producer;
-	dxi_slot_commit(&producer->block.ring, producer->next_ticket, 0, DXI_SLOT_ABORTED, now_ns,
-	                NULL);
-	producer->next_ticket++;
+	dxi_slot_commit(&producer->block.ring, slot_of(producer), producer->next_ticket, 0,
+	                DXI_SLOT_ABORTED, producer->stamps ? now_ns : 0, NULL);
+	advance(producer);
 	producer->write_open = false;
+	producer->begun_ns = 0;
 	announce(producer);
 	dxi_counter_add(&dxi_block_header(&producer->block)->counters.aborted, 1);
 	wake(producer, now_ns);
@@ -251,7 +297,7 @@ dxh_status dxh_write_abort(dxh_write_slot *slot)
 
 /* ---- copying ---- */
 
-static dxh_status check_item(const dxh_producer *producer, const void *data, size_t bytes)
+static inline dxh_status check_item(const dxh_producer *producer, const void *data, size_t bytes)
 {
 	if (!data && bytes > 0)
 		return dxi_fail(DXH_EINVAL, "data is NULL");
@@ -270,7 +316,7 @@ dxh_status dxh_publish(dxh_producer *producer, const void *data, size_t bytes, i
 		status = wait_for_room(producer, deadline_ns);
 	if (status != DXH_OK)
 		return status;
-	dxi_copy_in(begin(producer), data, bytes);
+	dxi_copy_item_in(begin(producer), data, bytes);
 	finish(producer, data, bytes, enforces_checksums(producer));
 	return DXH_OK;
 }
@@ -288,7 +334,7 @@ static size_t publish_some(dxh_producer *producer, const dxh_publish_item *items
 
 	while (some < max && some < block->ring.kept &&
 	       dxi_hold_is_free(&producer->hold, block, producer->next_ticket)) {
-		dxi_copy_in(begin(producer), items[some].data, items[some].bytes);
+		dxi_copy_item_in(begin(producer), items[some].data, items[some].bytes);
 		publish_slot(producer, items[some].data, items[some].bytes, checked, now_ns);
 		bytes += items[some].bytes;
 		some++;

@@ -57,6 +57,7 @@ Test(facts, a_live_block_tells_its_tables)
 	cr_expect_eq(facts->slots_physical, 6);
 	cr_expect_eq(facts->checksum, DXH_CHECKSUM_XXH3);
 	cr_expect(!facts->checksum_manual && !facts->checksum_keyed && !facts->no_wait);
+	cr_expect_eq(facts->no_timestamps, 0);
 	cr_expect_eq(facts->zones_writable, 0);
 	cr_expect_eq(facts->readers_max, 3);
 	cr_expect(memcmp(facts->schema, dxh_producer_schema(producer, &bytes),
@@ -75,7 +76,7 @@ Test(facts, other_ways_to_make_a_block_are_told)
 	dxh_facts *facts;
 
 	config.slot_count = 1;
-	config.no_wait = 1;
+	config.no_wait = config.no_timestamps = 1;
 	config.zones[1] = (dxh_zone_spec)DXH_ZONE(position);
 	config.zones_writable = 1;
 	config.checksum = DXH_CHECKSUM_BLAKE2B;
@@ -87,6 +88,7 @@ Test(facts, other_ways_to_make_a_block_are_told)
 	cr_expect_eq(facts->policy, DXH_POLICY_SINGLE);
 	cr_expect_eq(facts->checksum, DXH_CHECKSUM_BLAKE2B);
 	cr_expect(facts->checksum_keyed && facts->checksum_manual && facts->no_wait);
+	cr_expect(facts->no_timestamps);
 	cr_expect(facts->zones_writable && facts->zones[0].shared);
 	cr_expect_eq(facts->mode, 0600);
 	cr_expect_eq(facts->readers_max, 0);

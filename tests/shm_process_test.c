@@ -122,8 +122,11 @@ static void die_before_head(const char *name)
 	struct item item = item_of(3);
 
 	child_publish(producer, 2);
-	dxi_copy_in(dxi_slot_begin(&producer->block.ring, 3), &item, sizeof item);
-	dxi_slot_commit(&producer->block.ring, 3, sizeof item, 0, dxh_now_ns(), NULL);
+	dxi_copy_item_in(
+		dxi_slot_begin(&producer->block.ring, dxi_slot_at(&producer->block.ring, 3), 3),
+		&item, sizeof item);
+	dxi_slot_commit(&producer->block.ring, dxi_slot_at(&producer->block.ring, 3), 3,
+	                sizeof item, 0, dxh_now_ns(), NULL);
 	die_here();
 }
 

@@ -4,6 +4,8 @@
  */
 #include "tests/shm_pair.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -411,6 +413,38 @@ Test(ring, without_wakes_readers_poll)
 	pthread_join(thread, NULL);
 	must(dxh_producer_stats_get(producer, &stats));
 	cr_expect_eq(stats.wakes, 0);
+}
+
+Test(ring, without_time_stamps_items_say_no_time)
+{
+	dxh_block_config config = usual_config();
+	dxh_consumer_stats stats;
+
+	config.no_timestamps = 1;
+	use(config, (dxh_consumer_config){.start = DXH_START_OLDEST});
+	publish_items(producer, 0, 2);
+	must(dxh_consumer_stats_get(consumer, &stats));
+	cr_expect(stats.lag == 2 && stats.lag_ns == 0);
+	expect_item(0);
+	cr_expect_eq(info.timestamp_ns, 0);
+}
+
+/* The clock is looked at for one item in 64: what depends on it comes all the same. */
+Test(ring, without_a_time_for_each_item_the_clock_offset_is_refreshed)
+{
+	dxh_block_config config = usual_config();
+	_Atomic int64_t *offset;
+
+	config.no_wait = config.no_timestamps = 1;
+	use(config, (dxh_consumer_config){.start = DXH_START_NEXT});
+	offset = &dxi_block_header(&producer->block)->clock_offset_ns;
+	publish_items(producer, 0, 1);
+	atomic_store(offset, 0);
+	producer->refreshed_ns -= 2 * (int64_t)DXI_NS_PER_S;
+	publish_items(producer, 1, 63);
+	cr_expect_eq(atomic_load(offset), 0);
+	publish_items(producer, 64, 1);
+	cr_expect_neq(atomic_load(offset), 0);
 }
 
 Test(ring, large_slots_take_the_path_with_more_fences)

@@ -272,6 +272,9 @@ Test(segment, an_old_block_goes_on_only_with_the_same_tables, .timeout = 5)
 	other = config, other.no_wait = 1;
 	expect_status(dxh_producer_open(name, &other, &producer), DXH_ESCHEMA);
 	expect_error_says("no_wait");
+	other = config, other.no_timestamps = 1;
+	expect_status(dxh_producer_open(name, &other, &producer), DXH_ESCHEMA);
+	expect_error_says("no_timestamps: here set, in the block not set");
 
 	producer = open_producer(name, config);
 	must(dxh_producer_stats_get(producer, &stats));
@@ -545,9 +548,9 @@ Test(segment, a_field_of_a_newer_header_is_refused_only_when_set, .timeout = 20)
 	dxh_producer *producer;
 
 	snprintf(name, sizeof name, "newer-%d", (int)getpid());
-	config.reserved[2] = 1;
+	config.reserved[1] = 1;
 	cr_expect_eq(dxh_producer_open(name, &config, &producer), DXH_EVERSION);
-	config.reserved[2] = 0;
+	config.reserved[1] = 0;
 	cr_assert_eq(dxh_producer_open(name, &config, &producer), DXH_OK);
 	cr_expect_eq(dxh_producer_close(&producer), DXH_OK);
 }

@@ -184,9 +184,11 @@ struct slots {
 static void open_slot(const struct slots *slots, const dxh_item *item)
 {
 	struct cat *cat = slots->cat;
-	/* Unsigned: a stranger may have written anything. */
-	int64_t realtime_ns =
-		(int64_t)((uint64_t)item->timestamp_ns + (uint64_t)slots->block.clock_offset_ns);
+	/* Unsigned: a stranger may have written anything. 0: it does not say when. */
+	int64_t realtime_ns = item->timestamp_ns == 0
+	                              ? 0
+	                              : (int64_t)((uint64_t)item->timestamp_ns +
+	                                          (uint64_t)slots->block.clock_offset_ns);
 
 	if (cat->as_json) {
 		json_object(&cat->json, NULL);
@@ -200,7 +202,9 @@ static void open_slot(const struct slots *slots, const dxh_item *item)
 	       tool_tone(TOOL_PLAIN), item->bytes);
 	if (slots->entry.schema != NULL)
 		printf(", struct %s", tool_shown(slots->entry.schema->name).s);
-	printf(", published %s\n", tool_text_date(realtime_ns).s);
+	if (realtime_ns != 0)
+		printf(", published %s", tool_text_date(realtime_ns).s);
+	putchar('\n');
 }
 
 static void show_slot(struct slots *slots, const dxh_item *item)

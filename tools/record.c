@@ -349,6 +349,9 @@ static bool record_next(struct recording_job *job)
 	status = dxh_read_next(job->consumer, job->copy, job->copy_bytes, wait_ns, &item);
 	switch (status) {
 	case DXH_OK:
+		/* Where items do not say when they were published, this is the nearest. */
+		if (item.timestamp_ns == 0)
+			item.timestamp_ns = dxh_now_ns();
 		return store_item(job, &item);
 	case DXH_ELAPPED:
 	case DXH_EEVICTED:

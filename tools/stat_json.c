@@ -41,6 +41,7 @@ static void tell_ring(struct json *json, const dxh_facts *facts)
 	json_text(json, "checksum", stat_checksum(facts));
 	json_bool(json, "checksum_manual", facts->checksum_manual != 0);
 	json_bool(json, "no_wait", facts->no_wait != 0);
+	json_bool(json, "no_timestamps", facts->no_timestamps != 0);
 	json_number(json, "head", facts->block.head);
 	json_number(json, "oldest", facts->oldest);
 	json_integer(json, "oldest_age_ns", stat_age_ns(facts, facts->oldest_ns));

@@ -83,9 +83,10 @@ static void show_ring(const dxh_facts *facts)
 	       facts->block.slot_count, tool_text_bytes((double)facts->block.slot_bytes).s,
 	       facts->slots_physical, facts->slot_schema[0] != '\0' ? "struct " : "raw",
 	       tool_shown(facts->slot_schema).s);
-	printf("%10schecksums: %s%s; %s\n", "", stat_checksum(facts),
+	printf("%10schecksums: %s%s; %s%s\n", "", stat_checksum(facts),
 	       facts->checksum_manual ? ", where asked for" : "",
-	       facts->no_wait ? "readers poll" : "readers are woken");
+	       facts->no_wait ? "readers poll" : "readers are woken",
+	       facts->no_timestamps ? "; no time stamps" : "");
 }
 
 static void show_when(const char *what, const dxh_facts *facts, int64_t published_ns)

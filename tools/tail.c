@@ -114,6 +114,10 @@ static void show_time(const struct tail *tail, int64_t published_ns)
 	struct tm local;
 	char text[16];
 
+	if (published_ns == 0) {
+		putchar('-');
+		return;
+	}
 	if (tail->block.clock_offset_ns == 0 || localtime_r(&seconds, &local) == NULL) {
 		printf("%" PRId64 ".%06" PRId64 " s", published_ns / 1000000000,
 		       published_ns % 1000000000 / 1000);
@@ -220,7 +224,7 @@ static void tell_item(const struct tail *tail, const dxh_item *item)
 	json_object(&json, NULL);
 	json_number(&json, "ticket", item->ticket);
 	json_integer(&json, "published_ns", item->timestamp_ns);
-	if (tail->block.clock_offset_ns != 0)
+	if (tail->block.clock_offset_ns != 0 && item->timestamp_ns != 0)
 		json_integer(&json, "realtime_ns",
 		             item->timestamp_ns + tail->block.clock_offset_ns);
 	json_number(&json, "epoch", item->epoch);

@@ -110,12 +110,15 @@ typedef struct dxh_block_config {
 	                       * 6.1). What came of both: dxh_producer_stats and the log */
 	int zones_writable;   /* not 0: consumers may write the zones, but for latches. They lie in
 	                       * NAME.zones, writable for who may read the block */
-	uint64_t reserved[3]; /* zero: room for fields to come, as other structs embed this */
+	int no_timestamps;    /* not 0: items do not say when they were published, and with no_wait
+	                       * publishing does not read the clock: 20 to 30 ns less */
+	int reserved_int;     /* zero */
+	uint64_t reserved[2]; /* zero: room for fields to come, as other structs embed this */
 } dxh_block_config;
 
 /* Create the block, or take over one whose producer is gone.
  *
- * A takeover needs the same zones, slot, geometry, checksum, key and no_wait (else DXH_ESCHEMA
+ * A takeover needs the same zones, slot, geometry, checksum, key, no_wait and no_timestamps (else DXH_ESCHEMA
  * or DXH_ESIZE, naming the first difference; mode and group stay as they are; a raw slot is
  * the same when its bytes are, rounded up to 64); it redoes the ticket that the dead
  * producer left unfinished and goes on. The block's epoch is then one higher.
@@ -422,7 +425,7 @@ typedef struct dxh_consumer_config {
 typedef struct dxh_item {
 	uint64_t ticket;
 	size_t bytes;
-	int64_t timestamp_ns; /* CLOCK_MONOTONIC at commit */
+	int64_t timestamp_ns; /* CLOCK_MONOTONIC at commit; 0 on blocks with no_timestamps */
 	uint64_t epoch;       /* of the producer, at the time of reading */
 	uint64_t lost;        /* items lost since the last call; 0 mostly */
 	uint64_t lost_first;  /* first and last ticket of that loss */
@@ -603,7 +606,8 @@ typedef struct dxh_consumer_stats {
 	uint64_t epoch;
 	uint64_t
 		evicted; /* times the writer went on without this consumer, or was past its place */
-	int64_t lag_ns; /* since when the oldest of `lag` that is kept has been there; 0: none is */
+	int64_t lag_ns;  /* since when the oldest of `lag` that is kept has been there; 0: none is,
+	                 * or the block has no_timestamps */
 	uint64_t lost_first; /* the first and the last ticket that were ever lost; both 0 */
 	uint64_t lost_last;  /* while `lost` is */
 } dxh_consumer_stats;

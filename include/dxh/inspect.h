@@ -293,6 +293,7 @@ typedef struct dxh_facts {
 	                            * for a file that was named as such */
 	size_t reader_count;
 	const dxh_reader_row *readers; /* in order of their rows; the dead too */
+	int no_timestamps;             /* as in dxh_block_config: oldest_ns and newest_ns are 0 */
 } dxh_facts;
 
 /* Tell what a block is and how it does, without mapping it or changing a byte; of a live

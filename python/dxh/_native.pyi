@@ -236,6 +236,7 @@ class Producer:
         lock_memory: bool,
         huge_pages: bool,
         zones_writable: bool,
+        no_timestamps: bool,
         broker: Peer | None,
         endpoint: str | None,
         timeout: float | None,

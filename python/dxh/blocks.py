@@ -49,6 +49,7 @@ def produce(
     lock_memory: bool = False,
     huge_pages: bool = False,
     zones_writable: bool = False,
+    timestamps: bool = True,
     broker: Peer | None = None,
     endpoint: str | None = None,
     timeout: float | None = 5.0,
@@ -60,7 +61,8 @@ def produce(
     to 65536. ``zones``: their names and dtypes; :class:`dxh.Latch` around one that is kept twice,
     :class:`dxh.Digested` around one that has a digest. A block has slots, zones, or both.
 
-    ``wake=False``: publishing makes no system call and readers poll. ``owner_wait``: seconds to wait
+    ``wake=False``: publishing makes no system call and readers poll. ``timestamps=False``: items do
+    not say when they were published, their ``timestamp_ns`` is 0. ``owner_wait``: seconds to wait
     for a live producer to go. ``readers_max``: lossless readers at a time; ``evict``: go on without
     those that hold a write back for longer than its timeout. ``memfd``: memory without a name, see
     :meth:`dxh.Producer.send`. The others are as in ``dxh_block_config``.
@@ -96,6 +98,7 @@ def produce(
             lock_memory,
             huge_pages,
             zones_writable,
+            not timestamps,
             None if broker is None else broker._native,
             endpoint,
             timeout,

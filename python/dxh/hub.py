@@ -235,6 +235,7 @@ class Hub(Local):
         lock_memory: bool = False,
         huge_pages: bool = False,
         zones_writable: bool = False,
+        timestamps: bool = True,
         endpoint: str | None = None,
         timeout: float | None = 5.0,
     ) -> Producer:
@@ -259,6 +260,7 @@ class Hub(Local):
             lock_memory=lock_memory,
             huge_pages=huge_pages,
             zones_writable=zones_writable,
+            timestamps=timestamps,
             broker=self.broker,
             endpoint=endpoint,
             timeout=timeout,

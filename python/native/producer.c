@@ -57,7 +57,7 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 	                        "owner_wait",     "checksum",    "checksum_manual",
 	                        "checksum_key",   "readers_max", "evict",
 	                        "memfd",          "lock_memory", "huge_pages",
-	                        "zones_writable", "broker",      "endpoint",
+	                        "zones_writable", "no_timestamps", "broker", "endpoint",
 	                        "timeout",        NULL};
 	dxn_end *self = (dxn_end *)object;
 	opening what = {0};
@@ -73,12 +73,12 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "sOOIzIzppOIpz*IpppppOzO:Producer", names, &what.name,
+		    arguments, keywords, "sOOIzIzppOIpz*IppppppOzO:Producer", names, &what.name,
 		    &zones, &slot, &block->slot_count, &block->directory, &block->mode,
 		    &block->group, &block->no_wait, &block->unlink_on_close, &owner_wait,
 		    &block->checksum, &block->checksum_manual, &key, &block->readers_max,
 		    &block->evict, &block->memfd, &block->lock_memory, &block->huge_pages,
-		    &block->zones_writable, &broker, &what.config.endpoint, &timeout))
+		    &block->zones_writable, &block->no_timestamps, &broker, &what.config.endpoint, &timeout))
 		return -1;
 	block->checksum_key = key.buf;
 	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||

@@ -377,6 +377,14 @@ class EvictTest(BlockTest):
             self.producer.publish(frame(1))
 
 
+class UnstampedTest(BlockTest):
+    options = {"timestamps": False}
+
+    def test_items_do_not_say_when(self):
+        self.producer.publish(frame(1))
+        self.assertEqual(next(self.consumer).timestamp_ns, 0)
+
+
 class ZoneTest(BlockTest):
     options = {"zones_writable": True}
 

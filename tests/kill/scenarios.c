@@ -360,11 +360,13 @@ void die_in_bulk(void)
 
 	for (uint64_t ticket = FIRST; ticket < FIRST + BULK; ticket++) {
 		item = item_of(ticket, VICTIM);
-		dxi_copy_in(dxi_slot_begin(ring, ticket), &item, sizeof item / 2);
+		dxi_copy_item_in(dxi_slot_begin(ring, dxi_slot_at(ring, ticket), ticket), &item,
+		                 sizeof item / 2);
 		if (ticket == FIRST + BULK - 1)
 			break;
-		dxi_copy_in(dxi_slot_payload(ring, ticket), &item, sizeof item);
-		dxi_slot_commit(ring, ticket, sizeof item, 0, dxh_now_ns(), NULL);
+		dxi_copy_item_in(dxi_slot_payload(ring, ticket), &item, sizeof item);
+		dxi_slot_commit(ring, dxi_slot_at(ring, ticket), ticket, sizeof item, 0,
+		                dxh_now_ns(), NULL);
 	}
 }
 

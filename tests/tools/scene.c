@@ -134,8 +134,9 @@ static void died_announcing(const char *name)
 	struct sample sample = {.value = ITEMS};
 
 	dxi_checksum_of(&ring->checksum, ITEMS, &sample, sizeof sample, sum);
-	dxi_copy_in(dxi_slot_begin(ring, ITEMS), &sample, sizeof sample);
-	dxi_slot_commit(ring, ITEMS, sizeof sample, 0, dxh_now_ns(), sum);
+	dxi_copy_item_in(dxi_slot_begin(ring, dxi_slot_at(ring, ITEMS), ITEMS), &sample,
+	                 sizeof sample);
+	dxi_slot_commit(ring, dxi_slot_at(ring, ITEMS), ITEMS, sizeof sample, 0, dxh_now_ns(), sum);
 	die();
 }
 
