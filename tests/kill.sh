@@ -74,8 +74,8 @@ seen takeover-half shm/takeover.c 'a torn ticket that a takeover makes even' \
     's|^\(.*\)\*next_ticket = largest / 2;|if (largest % 2 == 1) { atomic_store(\&dxi_slot_at(\&block->ring, largest / 2)->seq, largest + 1); largest++; } &|'
 seen takeover-bulk shm/takeover.c 'a takeover that trusts head' \
     's|\*next_ticket = largest / 2;|*next_ticket = head;|'
-seen publish shm/slot.c 'a ticket marked as published before it is' \
-    's|&slot->seq, writing(ticket)|\&slot->seq, published(ticket)|'
+seen publish shm/write.c 'a ticket marked as published before it is' \
+    's|return \(dxi_slot_begin(.*)\);|void *payload = \1; atomic_store(\&slot_of(producer)->seq, dxi_seq_published(producer->next_ticket)); return payload;|'
 seen latch shm/zone.c 'a latch that is written in place' \
     's|\*data = dxi_latch_copy_at(block, index, seq + 1)|*data = dxi_latch_copy_at(block, index, seq)|'
 seen read shm/hold.c 'a dead reader that is waited for' \

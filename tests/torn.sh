@@ -78,10 +78,10 @@ torn() {
 }
 
 torn shm/slot.c 'a reader that accepts what is even and did not change' \
-    's/content->seq > published(ticket)/content->seq % 2 == 1/
+    's/content->seq > dxi_seq_published(ticket)/content->seq % 2 == 1/
 s/!dxi_slot_holds(ring, ticket)/(atomic_thread_fence(memory_order_acquire), content->seq != atomic_load(\&dxi_slot_at(ring, ticket)->seq))/'
 torn shm/slot.c 'a reader that does not look again' \
-    '/only this ticket/,/published(ticket)/s/published(ticket);/published(ticket) || true;/'
+    '/only this ticket/,/seq_published(ticket)/s/published(ticket);/published(ticket) || true;/'
 torn shm/zone.c 'a latch that is written in place' \
     's|\*data = dxi_latch_copy_at(block, index, seq + 1)|*data = dxi_latch_copy_at(block, index, seq)|'
 torn shm/zone.c 'a latch that is not looked at again' \
