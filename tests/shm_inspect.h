@@ -64,8 +64,9 @@ static inline void die_announcing(const char *name)
 	uint64_t sum[DXI_CHECKSUM_WORDS];
 
 	dxi_checksum_of(&producer->block.ring.checksum, 2, &item, sizeof item, sum);
-	dxi_copy_item_in(dxi_slot_begin(&producer->block.ring, dxi_slot_at(&producer->block.ring, 2), 2),
-	            &item, sizeof item);
+	dxi_copy_item_in(
+		dxi_slot_begin(&producer->block.ring, dxi_slot_at(&producer->block.ring, 2), 2),
+		&item, sizeof item);
 	dxi_slot_commit(&producer->block.ring, dxi_slot_at(&producer->block.ring, 2), 2,
 	                sizeof item, 0, dxh_now_ns(), sum);
 	die_here();

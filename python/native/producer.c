@@ -51,14 +51,14 @@ static bool open_block(dxn_end *self, opening *what, int64_t owner_wait_ns)
 
 static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"name",           "zones",       "slot",
-	                        "slot_count",     "directory",   "mode",
-	                        "group",          "no_wait",     "unlink_on_close",
-	                        "owner_wait",     "checksum",    "checksum_manual",
-	                        "checksum_key",   "readers_max", "evict",
-	                        "memfd",          "lock_memory", "huge_pages",
-	                        "zones_writable", "no_timestamps", "broker", "endpoint",
-	                        "timeout",        NULL};
+	static char *names[] = {"name",           "zones",         "slot",
+	                        "slot_count",     "directory",     "mode",
+	                        "group",          "no_wait",       "unlink_on_close",
+	                        "owner_wait",     "checksum",      "checksum_manual",
+	                        "checksum_key",   "readers_max",   "evict",
+	                        "memfd",          "lock_memory",   "huge_pages",
+	                        "zones_writable", "no_timestamps", "broker",
+	                        "endpoint",       "timeout",       NULL};
 	dxn_end *self = (dxn_end *)object;
 	opening what = {0};
 	dxh_block_config *block = &what.config.block;
@@ -78,7 +78,8 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		    &block->group, &block->no_wait, &block->unlink_on_close, &owner_wait,
 		    &block->checksum, &block->checksum_manual, &key, &block->readers_max,
 		    &block->evict, &block->memfd, &block->lock_memory, &block->huge_pages,
-		    &block->zones_writable, &block->no_timestamps, &broker, &what.config.endpoint, &timeout))
+		    &block->zones_writable, &block->no_timestamps, &broker, &what.config.endpoint,
+		    &timeout))
 		return -1;
 	block->checksum_key = key.buf;
 	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||
