@@ -84,6 +84,8 @@ void dxi_request_free(dxh_request *request)
 	release_answer(request);
 	dxi_return(request);
 	dxi_kept_let_go(request);
+	dxi_caller_release(request->caller);
+	request->caller = NULL;
 	if (request->capacity == REQUEST_CAPACITY && service->spare_count < SPARE_MAX) {
 		request->next = service->spare;
 		service->spare = request;

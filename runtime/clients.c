@@ -75,6 +75,7 @@ void dxi_client_drop(dxi_client *client)
 	dxi_notes_drop(client);
 	dxi_client_went(client);
 	service->client_count--;
+	dxi_caller_release(client->caller);
 	free(client);
 	dxi_service_tell_if_deserted(service);
 }
@@ -143,13 +144,21 @@ static bool make_room(dxh_service *service)
 	return service->client_count < service->config.clients_max;
 }
 
-static dxi_client *add_client(dxh_service *service, const dxi_message *message)
+static dxi_client *
+add_client(dxh_service *service, const dxi_message *message, const dxi_hello *hello)
 {
 	dxi_client *client = calloc(1, sizeof *client);
 	dxi_client **bucket = bucket_of(service, message->client, message->client_bytes);
+	dxi_sender sender = dxi_link_sender(service->link);
 
 	if (!client)
 		return NULL;
+	client->caller =
+		dxi_caller_make(hello->name, sender.key, sender.address, hello->incarnation);
+	if (!client->caller) {
+		free(client);
+		return NULL;
+	}
 	client->service = service;
 	client->id_bytes = (uint8_t)message->client_bytes;
 	memcpy(client->id, message->client, message->client_bytes);
@@ -215,7 +224,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		             "clients_max clients are connected: try again later");
 		return;
 	}
-	client = add_client(service, message);
+	client = add_client(service, message, &hello);
 	if (!client) {
 		refuse_hello(service, message, DXH_EOVERLOADED, "the service is out of memory");
 		return;

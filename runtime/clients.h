@@ -30,6 +30,7 @@ struct dxi_client {
 	bool retried; /* since it became full */
 	uint64_t incarnation;
 	uint64_t connection;   /* the how manieth of this incarnation; 0: it does not count them */
+	dxi_caller *caller;
 	dxi_memory *memory;    /* see repeat.h; NULL: nothing is kept for it */
 	uint64_t memory_token; /* as it was told */
 	char name[64];         /* of its hub, for people */

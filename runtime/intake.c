@@ -153,6 +153,7 @@ void dxi_request_accept(dxi_client *client, dxh_request *request)
 		return;
 	}
 	request->client = client;
+	request->caller = dxi_caller_acquire(client->caller);
 	client->bytes += request->body_bytes;
 	dxi_request_append(&client->open, request);
 	if (request->is_to_be_kept && client->memory)

@@ -146,3 +146,9 @@ size_t dxi_links_look(dxi_links *links)
 	free_closed(links);
 	return work;
 }
+
+dxi_sender dxi_link_sender(dxi_link *link)
+{
+	return link->kind->sender ? link->kind->sender(link)
+	                          : (dxi_sender){.key = "", .address = ""};
+}

@@ -105,6 +105,15 @@ dxi_sent dxi_link_send_to(dxi_link *link, const void *client, size_t client_byte
                           dxi_encode encode, void *context);
 bool dxi_link_receive(dxi_link *link, dxi_message *message);
 
+/* What is known of who sent the message that was received last, by the network and not by
+ * its own words; texts that are valid until the next one, never NULL. */
+typedef struct dxi_sender {
+	const char *key; /* of CURVE, as text; "" without */
+	const char *address;
+} dxi_sender;
+
+dxi_sender dxi_link_sender(dxi_link *link);
+
 void dxi_link_touch(dxi_link *link);
 
 /* ---- the links of a hub ---- */
@@ -143,6 +152,7 @@ typedef struct dxi_link_kind {
 	dxi_sent (*send_to)(dxi_link *link, const void *client, size_t client_bytes,
 	                    dxi_encode encode, void *context);
 	bool (*receive)(dxi_link *link, dxi_message *message);
+	dxi_sender (*sender)(dxi_link *link); /* NULL: nothing is known */
 	/* Give back all but the link's own memory, which begins with the link. */
 	void (*close)(dxi_link *link, int linger_ms);
 } dxi_link_kind;

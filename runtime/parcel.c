@@ -73,6 +73,8 @@ void dxi_parcel_free(dxi_parcel *parcel)
 {
 	dxh_service *service = parcel->service;
 
+	dxi_caller_release(parcel->caller);
+	parcel->caller = NULL;
 	if (parcel->capacity != KEPT_BYTES || service->spare_parcel_count == KEPT_MAX) {
 		free_parcel(parcel);
 		return;
@@ -114,6 +116,7 @@ dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record)
 void dxi_parcel_seal(dxi_parcel *parcel, dxi_client *client)
 {
 	parcel->client = client;
+	parcel->caller = dxi_caller_acquire(client->caller);
 	parcel->next = client->parcels;
 	if (parcel->next)
 		parcel->next->previous = parcel;

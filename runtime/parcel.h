@@ -21,6 +21,7 @@ struct dxi_parcel {
 	uint32_t count;
 	size_t capacity;
 	size_t record_bytes;                /* of its records, as they came */
+	dxi_caller *caller;                 /* who sent it */
 	dxi_client *client;                 /* NULL: gone. This and the next two: I/O thread */
 	struct dxi_parcel *previous, *next; /* of the client's */
 	size_t used;

@@ -231,9 +231,18 @@ void dxi_client_subscribe(dxi_client *client, const dxi_record *record)
 {
 	dxh_service *service = client->service;
 	dxi_subscriber *subscriber;
+	dxh_status status;
 
 	if (service->leaving)
 		return;
+	status = service->gate.admit
+	                 ? service->gate.admit(service->gate.context, &client->caller->told,
+	                                       record->subject, record->subject_bytes)
+	                 : DXH_OK;
+	if (status != DXH_OK) {
+		answer(client, record->budget_us, status);
+		return;
+	}
 	dxi_client_unsubscribe(client, record->budget_us); /* the same number again */
 	if (client->subscriber_count >= service->config.subscriptions_max) {
 		answer(client, record->budget_us, DXH_ELIMIT);

@@ -194,7 +194,8 @@ static void send_part(void *zmq, const void *bytes, size_t length, int flags)
 	zmq_send(zmq, bytes, length, ZMQ_DONTWAIT | flags);
 }
 
-static void send_answer(void *zmq, const part parts[PARTS_MAX], int code)
+/* Who is let in is known by its key from then on, see dxi_link_sender(). */
+static void send_answer(void *zmq, const part parts[PARTS_MAX], int code, const char *key)
 {
 	char text[8];
 
@@ -205,7 +206,7 @@ static void send_answer(void *zmq, const part parts[PARTS_MAX], int code)
 	send_part(zmq, parts[REQUEST].bytes, parts[REQUEST].length, ZMQ_SNDMORE);
 	send_part(zmq, text, 3, ZMQ_SNDMORE);
 	send_part(zmq, code == 200 ? "OK" : "no", 2, ZMQ_SNDMORE);
-	send_part(zmq, "", 0, ZMQ_SNDMORE);
+	send_part(zmq, key, code == 200 ? strlen(key) : 0, ZMQ_SNDMORE);
 	send_part(zmq, "", 0, 0);
 }
 
@@ -231,7 +232,7 @@ size_t dxi_zap_answer(void *zmq, dxi_admit admit, void *owner)
 		if (is_curve(parts, count) && zmq_z85_encode(key, parts[KEY].bytes, DXI_KEY_BYTES))
 			code = admit(owner, (const char *)parts[DOMAIN].bytes,
 			             (const char *)parts[ADDRESS].bytes, key);
-		send_answer(zmq, parts, code);
+		send_answer(zmq, parts, code, key);
 	}
 	return work;
 }

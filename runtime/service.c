@@ -191,15 +191,13 @@ static dxh_status listen_once_free(dxh_service *service, const char *endpoint)
 	return status;
 }
 
-dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char *endpoint,
-                                  const dxh_service_config *given, dxh_service **service)
+dxh_status dxi_service_bind(dxh_hub *hub, const char *endpoint, const dxh_service_config *given,
+                            const dxi_topic_gate *gate, dxh_service **service)
 {
-	dxh_service_config config;
+	dxh_service_config config = *given;
 	dxh_service *made = NULL;
-	dxh_status status = dxi_config_read(&config, sizeof config, given, config_bytes);
+	dxh_status status = check_config(&config);
 
-	if (status == DXH_OK)
-		status = check_config(&config);
 	if (status == DXH_OK)
 		status = check_repeats(&config);
 	if (status == DXH_OK && (!hub || !service))
@@ -215,6 +213,8 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 	status = make_service(hub, &config, &made);
 	if (status != DXH_OK)
 		return status;
+	if (gate)
+		made->gate = *gate;
 	status = listen_once_free(made, endpoint);
 	if (status == DXH_OK) {
 		*service = made;
@@ -222,6 +222,15 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 		dxi_service_destroy(made);
 	}
 	return status;
+}
+
+dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char *endpoint,
+                                  const dxh_service_config *given, dxh_service **service)
+{
+	dxh_service_config config;
+	dxh_status status = dxi_config_read(&config, sizeof config, given, config_bytes);
+
+	return status == DXH_OK ? dxi_service_bind(hub, endpoint, &config, NULL, service) : status;
 }
 
 static dxh_status detach(void *context)

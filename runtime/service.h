@@ -10,6 +10,7 @@
 #include "queue/credit.h"
 #include "queue/inbox.h"
 #include "runtime/body.h"
+#include "runtime/caller.h"
 #include "runtime/endpoint.h"
 #include "runtime/handlers.h"
 #include "runtime/hub.h"
@@ -28,6 +29,7 @@ struct dxh_request {
 	dxi_task task;      /* kind DXI_TASK_ANSWER */
 	dxi_parcel *parcel; /* what a notification is part of; NULL: a request */
 	dxh_service *service;
+	dxi_caller *caller;                  /* who sent it; of a notification see parcel */
 	dxi_client *client;                  /* I/O thread; NULL: gone */
 	struct dxh_request *previous, *next; /* I/O thread: in a list of the client */
 	struct dxh_request *next_waiting;    /* I/O thread: in its backlog */
@@ -66,9 +68,18 @@ typedef struct dxi_client_queue {
 	dxi_client *first, *last;
 } dxi_client_queue;
 
+/* May this client subscribe to all topics that begin so? DXH_OK or how it is refused.
+ * NULL: it may. I/O thread. */
+typedef struct dxi_topic_gate {
+	dxh_status (*admit)(void *context, const dxh_client_info *client, const char *prefix,
+	                    size_t prefix_bytes);
+	void *context;
+} dxi_topic_gate;
+
 struct dxh_service {
 	/* any thread */
 	dxh_hub *hub;
+	dxi_topic_gate gate; /* constant */
 	dxh_service_config config;
 	dxi_inbox *inbox;
 	_Atomic int fd; /* -1 until asked for; release / acquire */
@@ -110,6 +121,10 @@ struct dxh_service {
 	dxi_parcel *spare_parcels; /* linked by task.node */
 	uint32_t spare_parcel_count;
 };
+
+/* dxh_service_bind() with a gate. */
+dxh_status dxi_service_bind(dxh_hub *hub, const char *endpoint, const dxh_service_config *config,
+                            const dxi_topic_gate *gate, dxh_service **service);
 
 /* Clients that are there read their last answers; the dead are known at once. */
 enum { DXI_FAREWELL_NS = 200000000 };

@@ -499,5 +499,21 @@ void *dxi_socket_zmq(dxi_link *link)
 	return zmq_of(link)->data.zmq;
 }
 
-static const dxi_link_kind kind = {
-	.send = send_one, .send_to = send_to, .receive = receive, .close = close_socket};
+static const char *property(dxi_link *link, const char *name)
+{
+	const char *value = zmq_msg_gets(&zmq_of(link)->sockets->frame, name);
+
+	return value ? value : "";
+}
+
+static dxi_sender sender(dxi_link *link)
+{
+	return (dxi_sender){.key = property(link, "User-Id"),
+	                    .address = property(link, "Peer-Address")};
+}
+
+static const dxi_link_kind kind = {.send = send_one,
+                                   .send_to = send_to,
+                                   .receive = receive,
+                                   .sender = sender,
+                                   .close = close_socket};

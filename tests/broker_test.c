@@ -170,7 +170,7 @@ Test(broker, a_silent_channel_is_pending_until_it_beats, .timeout = 60)
 	dxh_channel_info info;
 	dxh_consumer *consumer;
 
-	world_open(&(dxh_broker_config){.beat_ms = 1, .beats_missed = 2});
+	world_open(&(dxh_broker_config){.beat_ms = 1, .beats_missed = 2, .beats_kept = 1000000});
 	must(claim_made_up("a", 1));
 	while (state_of("a") == DXH_CHANNEL_FOUND)
 		;

@@ -62,7 +62,7 @@ static dxh_status leave(const char *name, uint64_t producer)
 {
 	dxi_owner owner = owner_of(name, producer);
 
-	return dxi_registry_deregister(&registry, &owner);
+	return dxi_registry_deregister(&registry, &owner, 0);
 }
 
 static dxh_channel_info seen(const char *name, int64_t now_ms)
@@ -196,7 +196,7 @@ Test(registry, only_the_owner_deregisters, .timeout = 30)
 	cr_assert_eq(claim("a", 1, 0), DXH_OK);
 	cr_expect_eq(leave("a", 2), DXH_ENOTOWNER);
 	other_pid.pid = 1;
-	cr_expect_eq(dxi_registry_deregister(&registry, &other_pid), DXH_ENOTOWNER);
+	cr_expect_eq(dxi_registry_deregister(&registry, &other_pid, 0), DXH_ENOTOWNER);
 	cr_expect(strstr(dxh_last_error(), "belongs to pid 1001"));
 	cr_expect_eq(leave("a", 1), DXH_OK);
 	cr_expect_eq(seen("a", 0).state, DXH_CHANNEL_NOT_FOUND);
@@ -244,7 +244,7 @@ Test(registry, pages_of_any_size_list_every_channel_once_in_order, .timeout = 20
 		dxi_list_page found = {.more = true};
 
 		while (found.more) {
-			found = dxi_registry_list(&registry, after, 0, page, size);
+			found = dxi_registry_list(&registry, after, 0, NULL, NULL, page, size);
 			cr_assert_eq(found.total, COUNT);
 			for (size_t i = 0; i < found.count; i++) {
 				char expected[16];
@@ -266,13 +266,13 @@ Test(registry, a_page_may_begin_behind_a_name_that_does_not_exist, .timeout = 30
 
 	open_registry(100);
 	claim_numbers(100);
-	found = dxi_registry_list(&registry, "n0500", 0, page, 4);
+	found = dxi_registry_list(&registry, "n0500", 0, NULL, NULL, page, 4);
 	cr_expect_eq(found.count, 4);
 	cr_expect_str_eq(page[0].name, "n051");
-	found = dxi_registry_list(&registry, "z", 0, page, 4);
+	found = dxi_registry_list(&registry, "z", 0, NULL, NULL, page, 4);
 	cr_expect_eq(found.count, 0);
 	cr_expect_not(found.more);
-	found = dxi_registry_list(&registry, "", 0, page, 0);
+	found = dxi_registry_list(&registry, "", 0, NULL, NULL, page, 0);
 	cr_expect_eq(found.count, 0);
 	cr_expect(found.more);
 	close_registry();

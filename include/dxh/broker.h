@@ -26,13 +26,22 @@ typedef struct dxh_broker_config {
 	const char *key_file;
 	const char *allow_file;
 	int allow_any;
+	uint32_t beats_kept;       /* a dead channel is forgotten after so many more; 0: 10 */
+	uint32_t consumers_max;    /* of all channels; 0: 20000 */
+	uint32_t client_channels;  /* of one client (one key, if there are keys, else one hub's
+	                           * peer); 0: an eighth of channels_max, 64 at least */
+	uint32_t client_consumers; /* the same of consumers_max */
+	/* Who may produce, consume and administer what: a file of lines with key, rights and
+	 * begin of channel names, see docs/security.md. Needs key_file. It is read again when it
+	 * changes. NULL: whoever is let in may do everything. */
+	const char *rights_file;
 } dxh_broker_config;
 
 /* Serve as broker on a hub, with a thread of its own behind the hub's.
  * Called:  dxh_broker_start(hub, endpoint, config, &broker); config NULL: defaults.
  * Thread:  any but the I/O thread. Owner: the caller, until dxh_broker_stop(),
  *          which must come before the hub is closed.
- * Returns: as dxh_service_bind().
+ * Returns: as dxh_service_bind(); DXH_EINVAL naming the line of rights_file that is wrong.
  */
 #define dxh_broker_start(...) dxh_broker_start_sized(sizeof(dxh_broker_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_broker_start_sized(size_t config_bytes, dxh_hub *hub,

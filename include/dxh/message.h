@@ -349,6 +349,22 @@ DXH_API uint32_t dxh_request_attempt(const dxh_request *request);
  * send again counts as wanted, as long as that client is remembered. */
 DXH_API int dxh_request_canceled(const dxh_request *request);
 
+/* Who sent it. */
+typedef struct dxh_client_info {
+	char name[64];        /* of its hub, as it says; control characters are replaced */
+	char key[41];         /* its public key, which it has proved to have; "" without CURVE */
+	/* Where it is connected from, as ZeroMQ tells it: of tcp the address, of ipc
+	 * "localhost:UID:GID:PID" of the process; "" over inproc. */
+	char address[64];
+	uint64_t incarnation; /* of its peer: the same over reconnects, as it says */
+} dxh_client_info;
+
+/* Called:  dxh_request_client(request, &info). Thread: owner; also of a notification.
+ * Returns: DXH_EINVAL. */
+#define dxh_request_client(...) dxh_request_client_sized(sizeof(dxh_client_info), __VA_ARGS__)
+DXH_API dxh_status dxh_request_client_sized(size_t info_bytes, const dxh_request *request,
+                                            dxh_client_info *info);
+
 /* Answer. The request is gone afterwards, whatever is returned.
  * Thread: any, once per request. Owner: body and text are copied.
  * Returns: DXH_ETOOBIG (an error was sent in its place); DXH_ENOMEM;

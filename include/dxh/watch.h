@@ -44,8 +44,8 @@ typedef struct dxh_watch_event {
 	dxh_watch_kind kind;
 	char channel[DXH_CHANNEL_NAME_MAX + 1];
 	char reason[128];
-	uint64_t producer;        /* as dxh_channel_info.producer_uid; 0: there is none */
-	int64_t pid;              /* of the producer, or of the consumer that died */
+	uint64_t producer;        /* as dxh_channel_info.producer_uid; 0: it is about a consumer */
+	int64_t pid;              /* of the producer, or of the consumer */
 	uint64_t epoch;           /* of the producer's block */
 	uint64_t consumer;        /* uid of the consumer that died; else 0 */
 	uint64_t checksum_errors; /* of the channel in all, where they are the error; else 0 */

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The broker as a service: one thread that takes messages and asks the registry.
- * Nothing is kept but the registry, and that only in memory.
+/* The broker as a service: one thread that takes messages and asks the registry, and that
+ * is awake when somebody dies. Nothing is kept over a restart.
  */
+#include "runtime/broker/broker.h"
+
 #include "base/clock.h"
 #include "base/forked.h"
 #include "base/status.h"
 #include "queue/completion.h"
-#include "runtime/broker/registry.h"
-
-#include <dxh/broker.h>
-#include <dxh/message.h>
+#include "runtime/service.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,102 +18,23 @@
 enum {
 	CHANNELS_DEFAULT = 10000,
 	CHANNELS_MAX = 1 << 20,
+	CONSUMERS_DEFAULT = 20000,
+	CONSUMERS_MAX = 1 << 20,
 	BEAT_MS_DEFAULT = 500,
 	BEAT_MS_MAX = 3600 * 1000,
-	BEATS_MISSED_DEFAULT = 10,
+	BEATS_DEFAULT = 10,
+	BEATS_MAX = 1000000,
 	BEATS_MISSED_MAX = 1000,
 	CLIENTS_DEFAULT = 512, /* connected hubs: producers and consumers alike */
+	/* One client has at most this part of all there is; but so many in any case. */
+	CLIENT_PART = 8,
+	CLIENT_MIN = 64,
+	SUBSCRIBER_NOTES = 8192 /* a burst of deaths, that a watcher need not list again */
 };
 
-struct dxh_broker {
-	dxh_service *service;
-	pthread_t thread;
-	uint32_t process;
-	dxi_terms terms;
-
-	/* the broker's own thread alone */
-	dxi_registry registry;
-	dxh_channel_info page[DXI_LIST_PAGE_MAX];
-	unsigned char answer[DXI_LIST_WIRE_MAX];
-};
-
-/* ---- one function per request: *length bytes of broker->answer are the reply ---- */
-
-static dxh_status on_register(dxh_broker *broker, const void *body, size_t bytes, size_t *length)
-{
-	dxi_claim claim;
-	dxh_status status = dxi_claim_read(body, bytes, &claim);
-
-	if (status == DXH_OK)
-		status = dxi_registry_register(&broker->registry, &claim, dxh_now_ns());
-	*length = dxi_terms_write(&broker->terms, broker->answer, sizeof broker->answer);
-	return status;
-}
-
-static dxh_status on_deregister(dxh_broker *broker, const void *body, size_t bytes, size_t *length)
-{
-	dxi_owner owner;
-	dxh_status status = dxi_deregister_read(body, bytes, &owner);
-
-	if (status == DXH_OK)
-		status = dxi_registry_deregister(&broker->registry, &owner);
-	*length = dxi_done_write(broker->answer, sizeof broker->answer);
-	return status;
-}
-
-static dxh_status on_discover(dxh_broker *broker, const void *body, size_t bytes, size_t *length)
-{
-	char channel[DXH_CHANNEL_NAME_MAX + 1];
-	dxh_channel_info *info = &broker->page[0];
-	dxh_status status = dxi_discover_read(body, bytes, channel);
-
-	if (status != DXH_OK)
-		return status;
-	dxi_registry_discover(&broker->registry, channel, dxh_now_ns(), info);
-	*length = dxi_channel_write(info, broker->answer, sizeof broker->answer);
-	return DXH_OK;
-}
-
-static dxh_status on_list(dxh_broker *broker, const void *body, size_t bytes, size_t *length)
-{
-	dxi_list_request request;
-	dxi_list_page page;
-	dxh_status status = dxi_list_request_read(body, bytes, &request);
-
-	if (status != DXH_OK)
-		return status;
-	page = dxi_registry_list(&broker->registry, request.after, dxh_now_ns(), broker->page,
-	                         request.max < DXI_LIST_PAGE_MAX ? request.max : DXI_LIST_PAGE_MAX);
-	*length = dxi_list_write(&page, broker->page, broker->answer, sizeof broker->answer);
-	return DXH_OK;
-}
-
-static const struct {
-	const char *subject;
-	dxh_status (*answer)(dxh_broker *, const void *body, size_t bytes, size_t *length);
-} requests[] = {
-	{DXI_SUBJECT_REGISTER, on_register},
-	{DXI_SUBJECT_DEREGISTER, on_deregister},
-	{DXI_SUBJECT_DISCOVER, on_discover},
-	{DXI_SUBJECT_LIST, on_list},
-};
+static const uint64_t SCHEMA_BYTES_MAX = 64 << 20;
 
 /* ---- the thread ---- */
-
-static dxh_status decide(dxh_broker *broker, const dxh_request *request, size_t *length)
-{
-	const char *subject = dxh_request_subject(request);
-	size_t bytes;
-	const void *body = dxh_request_body(request, &bytes);
-
-	for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
-		if (strcmp(subject, requests[i].subject) == 0)
-			return requests[i].answer(broker, body, bytes, length);
-	return dxi_fail(DXH_EUNKNOWN,
-	                "the broker answers channel.register, .deregister, .discover and .list, "
-	                "not '%.64s'",
-	                subject);
-}
 
 /* The words of the last failure behind its name: the client's side says that
  * name itself. */
@@ -126,50 +45,88 @@ static const char *reason(void)
 	return colon ? colon + 2 : dxh_last_error();
 }
 
+/* What an honest client may run into is said more quietly. */
+static dxh_log_level loudness_of(dxh_status status)
+{
+	switch (status) {
+	case DXH_ECONFLICT:
+	case DXH_ENOTFOUND:
+	case DXH_EUNKNOWN:
+		return DXH_LOG_DEBUG;
+	default:
+		return DXH_LOG_WARNING;
+	}
+}
+
+/* Who did it, for the log. */
+static void tell(const dxh_broker *broker, dxh_log_level level, const char *what)
+{
+	const dxh_client_info *client = &broker->client;
+
+	dxi_log(level, "broker: client '%s'%s%s%s%s (%016" PRIx64 "): %s", client->name,
+	        client->address[0] ? " at " : "", client->address, client->key[0] ? ", key " : "",
+	        client->key, client->incarnation, what);
+}
+
 static void take_notification(dxh_broker *broker, dxh_request *notification)
 {
-	dxi_owner owner;
-	size_t bytes;
-	const void *body = dxh_request_body(notification, &bytes);
-
-	if (strcmp(dxh_request_subject(notification), DXI_SUBJECT_HEARTBEAT) != 0)
-		dxi_log(DXH_LOG_DEBUG, "broker: dropped the notification '%s'",
-		        dxh_request_subject(notification));
-	else if (dxi_heartbeat_read(body, bytes, &owner) != DXH_OK)
-		dxi_log(DXH_LOG_DEBUG, "broker: dropped a beat: %s", reason());
-	else if (!dxi_registry_beat(&broker->registry, &owner, dxh_now_ns()))
-		dxi_log(DXH_LOG_DEBUG, "broker: a beat for channel '%s' of a stranger, %016" PRIx64,
-		        owner.channel, owner.producer);
+	/* Quietly: a beat that crosses with the end of what it is for is nothing wrong. */
+	if (dxi_broker_take(broker, notification) != DXH_OK)
+		tell(broker, DXH_LOG_DEBUG, reason());
 	dxh_request_release(notification);
 }
 
 static void take_request(dxh_broker *broker, dxh_request *request)
 {
 	size_t length = 0;
-	dxh_status status = decide(broker, request, &length);
+	dxh_status status = dxi_broker_answer(broker, request, &length);
 
 	/* A client that is gone by now needs no answer: nothing to do about it. */
 	if (status == DXH_OK) {
 		(void)dxh_request_reply(request, broker->answer, length);
 	} else {
-		dxi_log(DXH_LOG_DEBUG, "broker: refused: %s", dxh_last_error());
+		broker->stats.refused++;
+		tell(broker, loudness_of(status), reason());
 		(void)dxh_request_reject(request, status, reason());
 	}
+}
+
+static void take(dxh_broker *broker, dxh_request *request)
+{
+	(void)dxh_request_client(request, &broker->client);
+	if (dxi_floods_count(&broker->floods, broker->client.incarnation, broker->now_ns))
+		tell(broker, DXH_LOG_WARNING, "floods: more than 10000 messages in a second");
+	if (dxh_request_is_notification(request))
+		take_notification(broker, request);
+	else
+		take_request(broker, request);
+}
+
+static int64_t next_ns(const dxh_broker *broker)
+{
+	int64_t channel_ns = dxi_registry_next_ns(&broker->registry);
+	int64_t consumer_ns = dxi_consumers_next_ns(&broker->consumers);
+
+	return channel_ns < consumer_ns ? channel_ns : consumer_ns;
 }
 
 static void *serve(void *context)
 {
 	dxh_broker *broker = context;
 	dxh_request *request;
+	dxh_status status;
 
 	pthread_setname_np(pthread_self(), "dxh-broker");
-	/* Ends with DXH_ECLOSED, by dxh_broker_stop(). */
-	while (dxh_service_receive(broker->service, DXH_FOREVER, &request) == DXH_OK) {
-		if (dxh_request_is_notification(request))
-			take_notification(broker, request);
-		else
-			take_request(broker, request);
-	}
+	/* Ends with DXH_ECLOSED, by dxh_broker_stop(). Sleeps until somebody may have died;
+	 * for ever, when nobody is there. */
+	do {
+		status = dxh_service_receive(broker->service, next_ns(broker), &request);
+		broker->now_ns = dxh_now_ns();
+		dxi_registry_expire(&broker->registry, broker->now_ns);
+		dxi_consumers_expire(&broker->consumers, broker->now_ns);
+		if (status == DXH_OK)
+			take(broker, request);
+	} while (status == DXH_OK || status == DXH_EWAIT);
 	return NULL;
 }
 
@@ -185,17 +142,43 @@ static dxh_status check_number(const char *name, uint32_t *number, uint32_t pres
 	return DXH_OK;
 }
 
+static uint32_t part_of(uint32_t all)
+{
+	uint32_t part = all / CLIENT_PART > CLIENT_MIN ? all / CLIENT_PART : CLIENT_MIN;
+
+	return part < all ? part : all;
+}
+
 static dxh_status check_config(dxh_broker_config *config)
 {
-	dxh_status status =
-		check_number("channels_max", &config->channels_max, CHANNELS_DEFAULT, CHANNELS_MAX);
+	struct {
+		const char *name;
+		uint32_t *number;
+		uint32_t preset, most;
+	} numbers[] = {
+		{"channels_max", &config->channels_max, CHANNELS_DEFAULT, CHANNELS_MAX},
+		{"consumers_max", &config->consumers_max, CONSUMERS_DEFAULT, CONSUMERS_MAX},
+		{"beat_ms", &config->beat_ms, BEAT_MS_DEFAULT, BEAT_MS_MAX},
+		{"beats_missed", &config->beats_missed, BEATS_DEFAULT, BEATS_MISSED_MAX},
+		{"beats_kept", &config->beats_kept, BEATS_DEFAULT, BEATS_MAX},
+		{"clients_max", &config->clients_max, CLIENTS_DEFAULT, UINT32_MAX},
+	};
 
-	if (status == DXH_OK)
-		status = check_number("beat_ms", &config->beat_ms, BEAT_MS_DEFAULT, BEAT_MS_MAX);
-	if (status == DXH_OK)
-		status = check_number("beats_missed", &config->beats_missed, BEATS_MISSED_DEFAULT,
-		                      BEATS_MISSED_MAX);
-	return status;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		dxh_status status = check_number(numbers[i].name, numbers[i].number,
+		                                 numbers[i].preset, numbers[i].most);
+
+		if (status != DXH_OK)
+			return status;
+	}
+	if (config->client_channels == 0)
+		config->client_channels = part_of(config->channels_max);
+	if (config->client_consumers == 0)
+		config->client_consumers = part_of(config->consumers_max);
+	if (config->rights_file && !config->key_file)
+		return dxi_fail(DXH_EINVAL, "rights are known by keys: with rights_file, set "
+		                            "key_file too");
+	return DXH_OK;
 }
 
 /* Signals are for the program's own threads. */
@@ -211,30 +194,92 @@ static dxh_status start_thread(dxh_broker *broker)
 	return error ? dxi_fail_errno(error, "cannot start the broker's thread") : DXH_OK;
 }
 
+/* I/O thread: to watch channels one must have the right to consume them. */
 static dxh_status
-open_broker(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_broker_config *config)
+admit_watcher(void *context, const dxh_client_info *client, const char *prefix, size_t prefix_bytes)
+{
+	dxh_broker *broker = context;
+	char channels[DXH_CHANNEL_NAME_MAX + 1] = "";
+	size_t head = sizeof DXI_TOPIC - 1;
+	dxh_status status;
+
+	/* A shorter one is about all channels, a longer one about none there can be. */
+	if (prefix_bytes > head)
+		memcpy(channels, prefix + head,
+		       prefix_bytes - head < sizeof channels ? prefix_bytes - head
+		                                             : sizeof channels - 1);
+	status = dxi_rights_check(broker->rights, client->key, DXI_MAY_CONSUME, channels);
+	if (status != DXH_OK)
+		dxi_log(DXH_LOG_WARNING, "broker: client '%s': not to watch: %s", client->name,
+		        dxh_last_error());
+	return status;
+}
+
+static dxh_status open_books(dxh_broker *broker, const dxh_broker_config *config)
 {
 	dxi_presence_rules rules = {.beat_ms = config->beat_ms,
-	                            .beats_missed = config->beats_missed};
-	dxh_service_config service = {.clients_max = config->clients_max > 0 ? config->clients_max
-	                                                                     : CLIENTS_DEFAULT,
+	                            .beats_missed = config->beats_missed,
+	                            .beats_kept = config->beats_kept};
+	dxh_status status = dxi_registry_init(&broker->registry, config->channels_max, rules);
+
+	if (status == DXH_OK)
+		status = dxi_consumers_init(&broker->consumers, config->consumers_max, rules);
+	if (status != DXH_OK)
+		return status;
+	dxi_holdings_init(&broker->holdings,
+	                  (dxi_holding){.channels = config->client_channels,
+	                                .consumers = config->client_consumers,
+	                                .schema_bytes = SCHEMA_BYTES_MAX / CLIENT_PART});
+	broker->registry.schema_bytes_max = SCHEMA_BYTES_MAX;
+	broker->registry.holdings = broker->consumers.holdings = &broker->holdings;
+	broker->registry.listener = broker->consumers.listener =
+		(dxi_listener){.tell = dxi_announce, .context = &broker->announcer};
+	return DXH_OK;
+}
+
+static void close_books(dxh_broker *broker)
+{
+	dxi_consumers_fini(&broker->consumers);
+	dxi_registry_fini(&broker->registry);
+	dxi_holdings_fini(&broker->holdings);
+	dxi_rights_close(broker->rights);
+}
+
+static dxh_status
+listen_on(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_broker_config *config)
+{
+	dxh_service_config service = {.clients_max = config->clients_max,
 	                              .insecure = config->insecure,
+	                              .publish_max = SUBSCRIBER_NOTES,
 	                              .key_file = config->key_file,
 	                              .allow_file = config->allow_file,
 	                              .allow_any = config->allow_any};
-	dxh_status status = dxi_registry_init(&broker->registry, config->channels_max, rules);
+	dxi_topic_gate gate = {.admit = admit_watcher, .context = broker};
 
+	return dxi_service_bind(hub, endpoint, &service, broker->rights ? &gate : NULL,
+	                        &broker->service);
+}
+
+static dxh_status
+open_broker(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_broker_config *config)
+{
+	dxh_status status = open_books(broker, config);
+
+	if (status == DXH_OK && config->rights_file)
+		status = dxi_rights_open(config->rights_file, &broker->rights);
+	if (status == DXH_OK)
+		status = listen_on(broker, hub, endpoint, config);
 	if (status != DXH_OK)
-		return status;
-	status = dxh_service_bind(hub, endpoint, &service, &broker->service);
-	if (status != DXH_OK)
-		goto fini_registry;
-	status = start_thread(broker);
+		goto close_books;
+	broker->started_ns = dxh_now_ns();
+	status = dxi_announcer_init(&broker->announcer, broker->service);
+	if (status == DXH_OK)
+		status = start_thread(broker);
 	if (status == DXH_OK)
 		return DXH_OK;
 	dxh_service_close(&broker->service);
-fini_registry:
-	dxi_registry_fini(&broker->registry);
+close_books:
+	close_books(broker);
 	return status;
 }
 
@@ -257,7 +302,9 @@ dxh_status dxh_broker_start_sized(size_t config_bytes, dxh_hub *hub, const char 
 	if (!broker)
 		return dxi_fail(DXH_ENOMEM, "no memory for a broker");
 	broker->process = dxi_process_id();
-	broker->terms = (dxi_terms){.beat_ms = config.beat_ms, .beats_missed = config.beats_missed};
+	broker->terms = (dxi_terms){.beat_ms = config.beat_ms,
+	                            .beats_missed = config.beats_missed,
+	                            .beats_kept = config.beats_kept};
 	status = open_broker(broker, hub, endpoint, &config);
 	if (status == DXH_OK)
 		*started = broker;
@@ -282,7 +329,7 @@ dxh_status dxh_broker_stop(dxh_broker **broker)
 	dxh_service_stop(stopping->service);
 	pthread_join(stopping->thread, NULL);
 	dxh_service_close(&stopping->service);
-	dxi_registry_fini(&stopping->registry);
+	close_books(stopping);
 	free(stopping);
 	return DXH_OK;
 }

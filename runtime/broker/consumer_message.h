@@ -17,6 +17,7 @@ typedef struct dxi_reader_claim {
 	char channel[DXH_CHANNEL_NAME_MAX + 1];
 	dxh_channel_consumer info;
 	unsigned char schema_hash[32]; /* of the block it reads */
+	uint64_t holder;               /* does not travel, see holdings.h */
 } dxi_reader_claim;
 
 size_t dxi_reader_claim_write(const dxi_reader_claim *claim, void *bytes, size_t capacity);

@@ -38,6 +38,7 @@ typedef struct dxi_claim {
 	dxh_channel_zone zones[DXH_ZONES_MAX];
 	const void *schema; /* as it lies in the block */
 	size_t schema_bytes;
+	uint64_t holder; /* does not travel: whose client claims, see holdings.h */
 } dxi_claim;
 
 size_t dxi_claim_write(const dxi_claim *claim, void *bytes, size_t capacity);

@@ -31,6 +31,38 @@ static uint64_t ms_since(int64_t then_ns, int64_t now_ns)
 	return now_ns <= then_ns ? 0 : (uint64_t)(now_ns - then_ns) / DXI_NS_PER_MS;
 }
 
+uint64_t dxi_presence_silent_ms(const dxi_presence *presence, int64_t now_ns)
+{
+	return ms_since(presence->beat_ns, now_ns);
+}
+
+static int64_t after_ms(int64_t ns, uint64_t ms)
+{
+	return ms > (uint64_t)((DXH_FOREVER - ns) / DXI_NS_PER_MS)
+	               ? DXH_FOREVER
+	               : ns + (int64_t)ms * DXI_NS_PER_MS;
+}
+
+int64_t dxi_presence_dead_ns(const dxi_presence *presence, const dxi_presence_rules *rules)
+{
+	int64_t silent_ns =
+		after_ms(presence->beat_ns, (uint64_t)rules->beat_ms * rules->beats_missed);
+	int64_t still_ns = presence->stall_ms > 0
+	                           ? after_ms(presence->progress_ns, presence->stall_ms)
+	                           : DXH_FOREVER;
+
+	return silent_ns < still_ns ? silent_ns : still_ns;
+}
+
+int64_t dxi_presence_over_ns(const dxi_presence *presence, const dxi_presence_rules *rules)
+{
+	if (rules->beats_kept == 0)
+		return DXH_FOREVER;
+	return after_ms(presence->beat_ns,
+	                (uint64_t)rules->beat_ms *
+	                        ((uint64_t)rules->beats_missed + rules->beats_kept));
+}
+
 bool dxi_presence_alive(const dxi_presence *presence, const dxi_presence_rules *rules,
                         int64_t now_ns, char *reason, size_t capacity)
 {

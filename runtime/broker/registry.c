@@ -7,12 +7,24 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { TELL_BROKEN_NS = 1000 * DXI_NS_PER_MS /* between two events about broken items */ };
+
 struct dxi_registered {
+	dxi_timer due;         /* first: the wheel hands out this */
 	dxh_channel_info info; /* state and reason are judged when asked */
 	dxi_presence presence;
+	bool live; /* as was told */
+	uint64_t holder;
+	int64_t broken_told_ns; /* when broken items were told of last */
+	uint64_t start;
+	unsigned char boot[16];
+	dxh_channel_zone zones[DXH_ZONES_MAX];
+	void *schema;
+	size_t schema_bytes;
 };
 
 dxh_status
@@ -23,13 +35,20 @@ dxi_registry_init(dxi_registry *registry, uint32_t channels_max, dxi_presence_ru
 	if (!registry->channels)
 		return dxi_fail(DXH_ENOMEM, "no memory for a registry of %" PRIu32 " channels",
 		                channels_max);
+	dxi_wheel_init(&registry->due, 0);
 	return DXH_OK;
+}
+
+static void free_channel(dxi_registered *channel)
+{
+	free(channel->schema);
+	free(channel);
 }
 
 void dxi_registry_fini(dxi_registry *registry)
 {
 	for (uint32_t i = 0; i < registry->count; i++)
-		free(registry->channels[i]);
+		free_channel(registry->channels[i]);
 	free(registry->channels);
 	*registry = (dxi_registry){0};
 }
@@ -64,21 +83,88 @@ static dxi_registered *find(const dxi_registry *registry, const char *name)
 	return stands_at(registry, place, name) ? registry->channels[place] : NULL;
 }
 
-static void remove_at(dxi_registry *registry, uint32_t place)
-{
-	dxi_registered **at = &registry->channels[place];
+/* ---- what is told ---- */
 
-	free(*at);
-	registry->count--;
-	memmove(at, at + 1, (registry->count - place) * sizeof *at);
+static void tell(const dxi_registry *registry, const dxi_registered *channel, dxh_watch_kind kind,
+                 const char *reason)
+{
+	dxh_watch_event event = {.kind = kind,
+	                         .producer = channel->info.producer_uid,
+	                         .pid = channel->info.producer_pid,
+	                         .epoch = channel->info.epoch};
+
+	memcpy(event.channel, channel->info.name, sizeof event.channel);
+	snprintf(event.reason, sizeof event.reason, "%s", reason);
+	dxi_tell(&registry->listener, &event);
 }
 
-static bool alive(const dxi_registry *registry, const dxi_registered *channel, int64_t now_ns)
+static void arm(dxi_registry *registry, dxi_registered *channel)
 {
-	char unused[128];
+	dxi_wheel_arm(&registry->due, &channel->due,
+	              channel->live ? dxi_presence_dead_ns(&channel->presence, &registry->rules)
+	                            : dxi_presence_over_ns(&channel->presence, &registry->rules));
+}
 
-	return dxi_presence_alive(&channel->presence, &registry->rules, now_ns, unused,
-	                          sizeof unused);
+static void set_live(dxi_registry *registry, dxi_registered *channel, bool live)
+{
+	registry->live += live;
+	registry->live -= channel->live;
+	channel->live = live;
+	arm(registry, channel);
+}
+
+static bool
+alive(const dxi_registry *registry, const dxi_registered *channel, int64_t now_ns, char reason[128])
+{
+	return dxi_presence_alive(&channel->presence, &registry->rules, now_ns, reason, 128);
+}
+
+/* Whatever is to happen to a channel happens behind its death, if that is over already. */
+static bool settle(dxi_registry *registry, dxi_registered *channel, int64_t now_ns)
+{
+	char reason[128];
+	bool lives = alive(registry, channel, now_ns, reason);
+
+	if (channel->live && !lives) {
+		set_live(registry, channel, false);
+		tell(registry, channel, DXH_WATCH_ERROR, reason);
+	}
+	return lives;
+}
+
+/* A sign of life has come. */
+static void revive(dxi_registry *registry, dxi_registered *channel, int64_t now_ns, const char *why)
+{
+	char reason[128];
+
+	if (channel->live || !alive(registry, channel, now_ns, reason))
+		return;
+	set_live(registry, channel, true);
+	tell(registry, channel, DXH_WATCH_OPENED, why);
+}
+
+/* ---- coming and going ---- */
+
+static dxi_holding holding_of(const dxi_registered *channel)
+{
+	return (dxi_holding){
+		.holder = channel->holder, .channels = 1, .schema_bytes = channel->schema_bytes};
+}
+
+static void remove_at(dxi_registry *registry, uint32_t place, const char *reason)
+{
+	dxi_registered **at = &registry->channels[place], *gone = *at;
+	dxi_holding held = holding_of(gone);
+
+	set_live(registry, gone, false);
+	dxi_wheel_disarm(&registry->due, &gone->due);
+	registry->count--;
+	registry->schema_bytes -= gone->schema_bytes;
+	memmove(at, at + 1, (registry->count - place) * sizeof *at);
+	if (registry->holdings)
+		dxi_holdings_give(registry->holdings, &held);
+	tell(registry, gone, DXH_WATCH_CLOSING, reason);
+	free_channel(gone);
 }
 
 /* Make room by forgetting the channel whose producer has been silent longest,
@@ -90,9 +176,9 @@ static dxh_status make_room(dxi_registry *registry, int64_t now_ns)
 	if (registry->count < registry->channels_max)
 		return DXH_OK;
 	for (uint32_t i = 0; i < registry->count; i++) {
-		const dxi_registered *channel = registry->channels[i];
+		dxi_registered *channel = registry->channels[i];
 
-		if (alive(registry, channel, now_ns))
+		if (settle(registry, channel, now_ns))
 			continue;
 		if (oldest == UINT32_MAX ||
 		    channel->presence.beat_ns < registry->channels[oldest]->presence.beat_ns)
@@ -103,35 +189,123 @@ static dxh_status make_room(dxi_registry *registry, int64_t now_ns)
 		                "the broker knows %" PRIu32 " live channels, its limit: raise "
 		                "channels_max",
 		                registry->count);
-	remove_at(registry, oldest);
+	remove_at(registry, oldest, "dead, and forgotten to make room for another channel");
 	return DXH_OK;
 }
 
-static dxh_status insert(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns)
+/* The claim as something to be kept. NULL: no memory. */
+static dxi_registered *make_channel(const dxi_claim *claim)
 {
-	dxi_registered *channel = calloc(1, sizeof *channel);
-	dxi_registered **at;
-	dxh_status status;
-	uint32_t place;
+	dxi_registered *made = calloc(1, sizeof *made);
+	void *schema = malloc(claim->schema_bytes + 1);
 
-	if (!channel)
-		return dxi_fail(DXH_ENOMEM, "no memory for channel '%s'", claim->info.name);
-	status = make_room(registry, now_ns);
-	if (status != DXH_OK) {
-		free(channel);
-		return status;
+	if (!made || !schema) {
+		free(made);
+		free(schema);
+		return NULL;
 	}
-	channel->info = claim->info;
-	dxi_presence_start(&channel->presence, claim->stall_ms, now_ns);
+	if (claim->schema_bytes > 0)
+		memcpy(schema, claim->schema, claim->schema_bytes);
+	made->info = claim->info;
+	made->holder = claim->holder;
+	made->start = claim->start;
+	memcpy(made->boot, claim->boot, sizeof made->boot);
+	memcpy(made->zones, claim->zones, sizeof made->zones);
+	made->schema = schema;
+	made->schema_bytes = claim->schema_bytes;
+	return made;
+}
 
-	place = place_of(registry, claim->info.name); /* after room was made */
-	at = &registry->channels[place];
+/* Is there room for what it brings, beside all others and beside what its holder has? In
+ * place of `old`, if that is not NULL. */
+static dxh_status
+admit(dxi_registry *registry, const dxi_registered *channel, const dxi_registered *old)
+{
+	dxi_holding new_held = holding_of(channel), old_held = {.holder = 0};
+	dxh_status status;
+
+	if (registry->schema_bytes_max > 0 &&
+	    registry->schema_bytes - (old ? old->schema_bytes : 0) + channel->schema_bytes >
+	            registry->schema_bytes_max)
+		return dxi_fail(DXH_ELIMIT,
+		                "the broker holds schemas of %" PRIu64
+		                " bytes, its limit is %" PRIu64,
+		                registry->schema_bytes, registry->schema_bytes_max);
+	if (!registry->holdings)
+		return DXH_OK;
+	if (old) {
+		old_held = holding_of(old);
+		dxi_holdings_give(registry->holdings, &old_held);
+	}
+	status = dxi_holdings_take(registry->holdings, &new_held);
+	if (status != DXH_OK && old)
+		/* It was there a moment ago. */
+		(void)dxi_holdings_take(registry->holdings, &old_held);
+	return status;
+}
+
+static void insert_at_its_place(dxi_registry *registry, dxi_registered *channel)
+{
+	uint32_t place = place_of(registry, channel->info.name);
+	dxi_registered **at = &registry->channels[place];
+
 	memmove(at + 1, at, (registry->count - place) * sizeof *at);
 	*at = channel;
 	registry->count++;
 	assert(place == 0 || strcmp(at[-1]->info.name, channel->info.name) < 0);
 	assert(place + 1 == registry->count || strcmp(channel->info.name, at[1]->info.name) < 0);
+}
+
+static dxh_status open_channel(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns)
+{
+	dxi_registered *made = make_channel(claim);
+	dxh_status status;
+
+	if (!made)
+		return dxi_fail(DXH_ENOMEM, "no memory for channel '%s'", claim->info.name);
+	status = make_room(registry, now_ns);
+	if (status == DXH_OK)
+		status = admit(registry, made, NULL);
+	if (status != DXH_OK) {
+		free_channel(made);
+		return status;
+	}
+	registry->schema_bytes += made->schema_bytes;
+	insert_at_its_place(registry, made);
+	dxi_presence_start(&made->presence, claim->stall_ms, now_ns);
+	set_live(registry, made, true);
+	tell(registry, made, DXH_WATCH_OPENED, "registered");
 	return DXH_OK;
+}
+
+/* What is claimed now in place of what was. The list, the life and the account of broken
+ * items are `channel`'s own. */
+static dxh_status update(dxi_registry *registry, dxi_registered *channel, const dxi_claim *claim)
+{
+	dxi_registered *made = make_channel(claim);
+	dxh_status status;
+
+	if (!made)
+		return dxi_fail(DXH_ENOMEM, "no memory for channel '%s'", claim->info.name);
+	status = admit(registry, made, channel);
+	if (status == DXH_OK) {
+		void *old_schema = channel->schema;
+		uint64_t broken = channel->info.checksum_errors;
+
+		registry->schema_bytes -= channel->schema_bytes;
+		registry->schema_bytes += made->schema_bytes;
+		channel->info = made->info;
+		channel->info.checksum_errors = broken;
+		channel->holder = made->holder;
+		channel->start = made->start;
+		memcpy(channel->boot, made->boot, sizeof made->boot);
+		memcpy(channel->zones, made->zones, sizeof made->zones);
+		channel->schema = made->schema;
+		channel->schema_bytes = made->schema_bytes;
+		made->schema = old_schema;
+	}
+	free_channel(made);
+	return status;
 }
 
 /* ---- owners ---- */
@@ -153,25 +327,65 @@ static dxh_status refuse_second(const dxi_registered *channel, int64_t now_ns)
 	                channel->info.producer_uid, channel->info.directory);
 }
 
-dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns)
+/* Another producer has the place from now on. */
+static dxh_status replace(dxi_registry *registry, dxi_registered *channel, const dxi_claim *claim,
+                          int64_t now_ns, const char *why)
 {
-	dxi_registered *channel = find(registry, claim->info.name);
+	dxh_status status = update(registry, channel, claim);
 
-	if (!channel)
-		return insert(registry, claim, now_ns);
-	if (channel->info.producer_uid == claim->info.producer_uid) {
-		channel->presence.stall_ms = claim->stall_ms;
-		dxi_presence_seen(&channel->presence, now_ns);
-	} else if (!alive(registry, channel, now_ns) || overtakes(claim, channel)) {
-		dxi_presence_start(&channel->presence, claim->stall_ms, now_ns);
-	} else {
-		return refuse_second(channel, now_ns);
-	}
-	channel->info = claim->info;
+	if (status != DXH_OK)
+		return status;
+	channel->info.checksum_errors = 0;
+	channel->broken_told_ns = 0;
+	dxi_presence_start(&channel->presence, claim->stall_ms, now_ns);
+	set_live(registry, channel, true);
+	tell(registry, channel, DXH_WATCH_CHANGED, why);
 	return DXH_OK;
 }
 
-dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owner)
+static bool is_same_block(const dxi_claim *claim, const dxi_registered *channel)
+{
+	return claim->info.epoch == channel->info.epoch &&
+	       memcmp(claim->info.block_uuid, channel->info.block_uuid,
+	              sizeof claim->info.block_uuid) == 0 &&
+	       memcmp(claim->info.schema_hash, channel->info.schema_hash,
+	              sizeof claim->info.schema_hash) == 0;
+}
+
+static dxh_status
+keep(dxi_registry *registry, dxi_registered *channel, const dxi_claim *claim, int64_t now_ns)
+{
+	dxh_status status;
+
+	if (!is_same_block(claim, channel))
+		return replace(registry, channel, claim, now_ns,
+		               "the same producer, another block");
+	status = update(registry, channel, claim);
+	if (status != DXH_OK)
+		return status;
+	dxi_presence_seen(&channel->presence, now_ns);
+	revive(registry, channel, now_ns, "registered again");
+	return DXH_OK;
+}
+
+dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns)
+{
+	dxi_registered *channel = find(registry, claim->info.name);
+	bool lives;
+
+	if (!channel)
+		return open_channel(registry, claim, now_ns);
+	lives = settle(registry, channel, now_ns);
+	if (channel->info.producer_uid == claim->info.producer_uid)
+		return keep(registry, channel, claim, now_ns);
+	if (overtakes(claim, channel))
+		return replace(registry, channel, claim, now_ns, "it took the block over");
+	if (!lives)
+		return replace(registry, channel, claim, now_ns, "the producer before it was dead");
+	return refuse_second(channel, now_ns);
+}
+
+dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owner, int64_t now_ns)
 {
 	uint32_t place = place_of(registry, owner->channel);
 	const dxh_channel_info *info;
@@ -185,7 +399,8 @@ dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owne
 		                ", not to pid %" PRId64 ", number %016" PRIx64,
 		                info->name, info->producer_pid, info->producer_uid, owner->pid,
 		                owner->producer);
-	remove_at(registry, place);
+	(void)settle(registry, registry->channels[place], now_ns);
+	remove_at(registry, place, "closed by its producer");
 	return DXH_OK;
 }
 
@@ -195,20 +410,67 @@ bool dxi_registry_beat(dxi_registry *registry, const dxi_owner *owner, int64_t n
 
 	if (!channel || channel->info.producer_uid != owner->producer)
 		return false;
+	(void)settle(registry, channel, now_ns);
 	dxi_presence_beat(&channel->presence, owner->progress, now_ns);
+	revive(registry, channel, now_ns, "it beats again");
 	return true;
+}
+
+void dxi_registry_broken(dxi_registry *registry, const char *name, uint64_t more, int64_t now_ns)
+{
+	dxi_registered *channel = find(registry, name);
+	dxh_watch_event event = {.kind = DXH_WATCH_ERROR};
+
+	if (!channel || more == 0)
+		return;
+	channel->info.checksum_errors += more;
+	if (channel->broken_told_ns != 0 && now_ns - channel->broken_told_ns < TELL_BROKEN_NS)
+		return;
+	channel->broken_told_ns = now_ns;
+	memcpy(event.channel, channel->info.name, sizeof event.channel);
+	event.producer = channel->info.producer_uid;
+	event.pid = channel->info.producer_pid;
+	event.epoch = channel->info.epoch;
+	event.checksum_errors = channel->info.checksum_errors;
+	snprintf(event.reason, sizeof event.reason, "consumers found %" PRIu64 " broken items",
+	         event.checksum_errors);
+	dxi_tell(&registry->listener, &event);
+}
+
+/* ---- time ---- */
+
+void dxi_registry_expire(dxi_registry *registry, int64_t now_ns)
+{
+	dxi_timer *timer;
+
+	/* Beats do not touch the wheel: who has beaten since is armed anew, for later. */
+	while ((timer = dxi_wheel_expire(&registry->due, now_ns))) {
+		dxi_registered *channel = (dxi_registered *)timer;
+		bool was_live = channel->live;
+
+		(void)settle(registry, channel, now_ns);
+		if (!was_live &&
+		    now_ns >= dxi_presence_over_ns(&channel->presence, &registry->rules))
+			remove_at(registry, place_of(registry, channel->info.name),
+			          "dead for so long that it is forgotten");
+		else
+			arm(registry, channel);
+	}
+}
+
+int64_t dxi_registry_next_ns(const dxi_registry *registry)
+{
+	return dxi_wheel_next_ns(&registry->due);
 }
 
 /* ---- asking ---- */
 
-static void describe(const dxi_registry *registry, const dxi_registered *channel, int64_t now_ns,
-                     dxh_channel_info *info)
+static void judge(const dxi_registry *registry, const dxi_registered *channel, int64_t now_ns,
+                  dxh_channel_info *info)
 {
 	*info = channel->info;
-	info->state = dxi_presence_alive(&channel->presence, &registry->rules, now_ns, info->reason,
-	                                 sizeof info->reason)
-	                      ? DXH_CHANNEL_FOUND
-	                      : DXH_CHANNEL_PENDING;
+	info->state = alive(registry, channel, now_ns, info->reason) ? DXH_CHANNEL_FOUND
+	                                                             : DXH_CHANNEL_PENDING;
 }
 
 void dxi_registry_discover(const dxi_registry *registry, const char *name, int64_t now_ns,
@@ -217,14 +479,35 @@ void dxi_registry_discover(const dxi_registry *registry, const char *name, int64
 	const dxi_registered *channel = find(registry, name);
 
 	if (channel) {
-		describe(registry, channel, now_ns, info);
+		judge(registry, channel, now_ns, info);
 		return;
 	}
 	*info = (dxh_channel_info){.state = DXH_CHANNEL_NOT_FOUND};
 	memcpy(info->name, name, strnlen(name, sizeof info->name - 1));
 }
 
+void dxi_registry_describe(const dxi_registry *registry, const char *name, int64_t now_ns,
+                           dxh_channel_facts *facts)
+{
+	const dxi_registered *channel = find(registry, name);
+	uint64_t silent_ms;
+
+	*facts = (dxh_channel_facts){.schema = NULL};
+	dxi_registry_discover(registry, name, now_ns, &facts->channel);
+	if (!channel)
+		return;
+	memcpy(facts->zones, channel->zones, sizeof facts->zones);
+	facts->schema = channel->schema;
+	facts->schema_bytes = channel->schema_bytes;
+	facts->producer_start = channel->start;
+	memcpy(facts->boot_id, channel->boot, sizeof facts->boot_id);
+	facts->progress = channel->presence.progress;
+	silent_ms = dxi_presence_silent_ms(&channel->presence, now_ns);
+	facts->silent_ms = silent_ms < UINT32_MAX ? (uint32_t)silent_ms : UINT32_MAX;
+}
+
 dxi_list_page dxi_registry_list(const dxi_registry *registry, const char *after, int64_t now_ns,
+                                dxi_visible_fn visible, const void *context,
                                 dxh_channel_info *channels, size_t max)
 {
 	dxi_list_page page = {.total = registry->count};
@@ -232,8 +515,27 @@ dxi_list_page dxi_registry_list(const dxi_registry *registry, const char *after,
 
 	if (stands_at(registry, place, after))
 		place++;
-	for (; place < registry->count && page.count < max; place++)
-		describe(registry, registry->channels[place], now_ns, &channels[page.count++]);
-	page.more = place < registry->count;
+	for (; place < registry->count && !page.more; place++) {
+		const dxi_registered *channel = registry->channels[place];
+
+		if (visible && !visible(context, channel->info.name))
+			continue;
+		page.more = page.count == max;
+		if (!page.more)
+			judge(registry, channel, now_ns, &channels[page.count++]);
+	}
+	for (uint32_t i = 0; visible && i < registry->count; i++)
+		page.total -= !visible(context, registry->channels[i]->info.name);
 	return page;
+}
+
+bool dxi_registry_contradicts(const dxi_registry *registry, const dxh_channel_consumer *consumer,
+                              const char *name, const unsigned char schema_hash[32])
+{
+	const dxi_registered *channel = find(registry, name);
+
+	return channel &&
+	       memcmp(channel->info.block_uuid, consumer->block_uuid,
+	              sizeof consumer->block_uuid) == 0 &&
+	       memcmp(channel->info.schema_hash, schema_hash, 32) != 0;
 }
