@@ -351,8 +351,8 @@ DXH_API int dxh_request_canceled(const dxh_request *request);
 
 /* Who sent it. */
 typedef struct dxh_client_info {
-	char name[64];        /* of its hub, as it says; control characters are replaced */
-	char key[41];         /* its public key, which it has proved to have; "" without CURVE */
+	char name[64]; /* of its hub, as it says; control characters are replaced */
+	char key[41];  /* its public key, which it has proved to have; "" without CURVE */
 	/* Where it is connected from, as ZeroMQ tells it: of tcp the address, of ipc
 	 * "localhost:UID:GID:PID" of the process; "" over inproc. */
 	char address[64];
