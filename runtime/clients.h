@@ -29,7 +29,7 @@ struct dxi_client {
 	dxi_queued queued;
 	bool retried; /* since it became full */
 	uint64_t incarnation;
-	uint64_t connection;   /* the how manieth of this incarnation; 0: it does not count them */
+	uint64_t connection; /* the how manieth of this incarnation; 0: it does not count them */
 	dxi_caller *caller;
 	dxi_memory *memory;    /* see repeat.h; NULL: nothing is kept for it */
 	uint64_t memory_token; /* as it was told */
