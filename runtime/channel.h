@@ -31,4 +31,8 @@ dxh_status dxi_channel_search(dxh_peer *broker, const char *name, int64_t deadli
 dxh_status dxi_channel_serve(dxh_hub *hub, const char *endpoint, const unsigned char uuid[16],
                              dxh_service **service);
 
+/* Register an open consumer of the channel at the broker, until it is closed, or until the
+ * broker's peer is. Does not wait. Returns: DXH_ENOMEM; DXH_ESYSTEM. */
+dxh_status dxi_channel_join(dxh_peer *broker, const char *name, dxh_consumer *consumer);
+
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 typedef struct attaching {
+	dxh_peer *broker;
 	const char *name;
 	dxh_consumer_config config;
 	dxh_consumer *opened;
@@ -53,7 +54,11 @@ static dxi_outcome attach(void *context, const dxh_channel_info *told, dxh_statu
 		dxh_consumer_close(&opened);
 		return DXI_NOT_YET;
 	}
-	wanted->opened = opened;
+	*status = dxi_channel_join(wanted->broker, wanted->name, opened);
+	if (*status == DXH_OK)
+		wanted->opened = opened;
+	else
+		dxh_consumer_close(&opened);
 	return DXI_DECIDED;
 }
 
@@ -61,7 +66,7 @@ dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker, const char *
                              const dxh_consumer_config *given, int64_t deadline_ns,
                              dxh_consumer **consumer)
 {
-	attaching wanted = {.name = name};
+	attaching wanted = {.broker = broker, .name = name};
 	dxh_status status = dxi_channel_check_call(broker, name, consumer);
 
 	if (status == DXH_OK)

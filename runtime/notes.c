@@ -143,18 +143,19 @@ static void count_out(dxh_subscription *subscription, const dxi_note *kept)
 }
 
 /* From here on something is missing: said in its place among the notes, for which a place
- * is kept. One that still waits there says it for this loss, too. */
-static void put_mark(dxh_subscription *subscription, bool reconnected)
+ * is kept. One that still waits there says it for this loss, too. false: it is not said. */
+static bool put_mark(dxh_subscription *subscription, bool reconnected)
 {
 	dxi_note *mark;
 
 	/* acquire: pairs with the release in dxh_subscription_receive(). */
-	if (!subscription->tells_gaps ||
-	    atomic_load_explicit(&subscription->is_marked, memory_order_acquire))
-		return;
+	if (!subscription->tells_gaps)
+		return false;
+	if (atomic_load_explicit(&subscription->is_marked, memory_order_acquire))
+		return true;
 	mark = calloc(1, sizeof *mark + 1);
 	if (!mark)
-		return; /* the next note says it */
+		return false; /* the next note says it */
 	mark->told = (dxh_note){
 		.topic = mark->storage, .body = mark->storage, .reconnected = reconnected};
 	mark->bytes = sizeof *mark + 1;
@@ -164,11 +165,12 @@ static void put_mark(dxh_subscription *subscription, bool reconnected)
 	atomic_store_explicit(&subscription->is_marked, true, memory_order_relaxed);
 	if (dxi_inbox_put(subscription->inbox, mark)) {
 		tell_at_end_of_turn(subscription);
-		return;
+		return true;
 	}
 	atomic_store_explicit(&subscription->is_marked, false, memory_order_relaxed);
 	count_out(subscription, mark);
 	free(mark);
+	return false;
 }
 
 void dxi_subscriptions_confirmed(dxh_peer *peer, const dxi_record *record)
@@ -179,14 +181,15 @@ void dxi_subscriptions_confirmed(dxh_peer *peer, const dxi_record *record)
 		return;
 	if (record->status != DXH_OK) {
 		set_standing(subscription, DXI_SUBSCRIPTION_REFUSED, refusal_of(record));
-		put_mark(subscription, true);
+		(void)put_mark(subscription, true);
 		return;
 	}
 	set_standing(subscription, DXI_SUBSCRIPTION_STANDING, DXH_OK);
 	if (!subscription->was_standing)
 		return;
 	dxi_count(&subscription->renewals, 1);
-	put_mark(subscription, true);
+	if (put_mark(subscription, true))
+		subscription->reconnected = false;
 }
 
 static dxi_note *make_note(const dxi_record *record)
@@ -242,7 +245,7 @@ void dxi_subscriptions_notified(dxh_peer *peer, const dxi_record *record)
 	if (!keep(subscription, made)) {
 		dxi_count(&peer->hub->metrics->notes_refused, 1);
 		free(made); /* the next one that is kept tells of it */
-		put_mark(subscription, false);
+		(void)put_mark(subscription, false);
 		return;
 	}
 	dxi_count(&subscription->lost, record->id - subscription->sequence - 1);

@@ -238,6 +238,13 @@ void dxi_peer_free(dxh_peer *peer, int linger_ms)
 	if (peer->guide.gone)
 		peer->guide.gone(peer->guide.context);
 	peer->guide = (dxi_peer_guide){.changed = NULL};
+	while (peer->watches) {
+		dxi_peer_watch *watch = peer->watches;
+
+		peer->watches = watch->next;
+		if (watch->gone)
+			watch->gone(watch->context);
+	}
 	dxi_connection_stop(peer, linger_ms);
 	dxi_retries_stop(peer);
 	dxi_acks_stop(peer);

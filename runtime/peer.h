@@ -21,10 +21,12 @@
 #include "runtime/security.h"
 #include "runtime/subscription.h"
 
-/* Told on the I/O thread each time the peer becomes ready. */
+/* Told on the I/O thread each time the peer becomes ready, and when it is being freed: that
+ * may be NULL. */
 typedef struct dxi_peer_watch {
 	struct dxi_peer_watch *next;
 	void (*ready)(void *context, dxh_peer *peer);
+	void (*gone)(void *context);
 	void *context;
 } dxi_peer_watch;
 

@@ -256,8 +256,26 @@ void dxi_consumer_attach_owner(dxh_consumer *consumer, void (*closing)(void *con
 	consumer->closing_context = context;
 }
 
+void dxi_consumer_observe(dxh_consumer *consumer, void (*leave)(void *context), void *context)
+{
+	pthread_mutex_init(&consumer->observer.lock, NULL);
+	consumer->observer.leave = leave;
+	consumer->observer.context = context;
+	dxi_consumer_show(consumer);
+}
+
+void dxi_consumer_unobserve(dxh_consumer *consumer)
+{
+	consumer->observer.leave = NULL;
+	pthread_mutex_destroy(&consumer->observer.lock);
+}
+
 static void close_consumer(dxh_consumer *closed, dxh_memory *memory)
 {
+	if (closed->observer.leave) {
+		closed->observer.leave(closed->observer.context);
+		dxi_consumer_unobserve(closed);
+	}
 	if (closed->closing)
 		closed->closing(closed->closing_context);
 	detach(closed, memory);

@@ -8,6 +8,20 @@
 #include "shm/bridge.h"
 #include "shm/row.h"
 
+#include <pthread.h>
+
+/* Who looks at a consumer from another thread: the I/O thread, for the broker.
+ *
+ *   field    written by          read by        order
+ *   figures  the owner, a look   the observer   relaxed: each whole for itself
+ *   block    the owner, rarely   the observer   under `lock`, which the observer only tries */
+typedef struct dxi_observer {
+	_Atomic uint64_t next, read, lost, corrupt;
+	pthread_mutex_t lock;         /* held while the consumer's block is another one's */
+	void (*leave)(void *context); /* NULL: nobody looks */
+	void *context;
+} dxi_observer;
+
 /* Invariant: read + lost + skipped == next - start. */
 struct dxh_consumer {
 	dxi_block block;
@@ -16,6 +30,7 @@ struct dxh_consumer {
 	uint64_t start; /* ticket begun at */
 	uint64_t next;  /* ticket to look at */
 	uint64_t read, read_bytes, lost, skipped, retries, corrupt, evicted;
+	dxi_observer observer;
 	uint64_t lost_first, lost_last; /* of all losses, once there was one */
 	dxi_row row;                    /* of a lossless reader */
 	dxi_watch *watch;               /* NULL: no event loop waits for this reader */
@@ -38,6 +53,38 @@ struct dxh_consumer {
 /* Have `closing` called once, at the beginning of dxh_consumer_close(). */
 void dxi_consumer_attach_owner(dxh_consumer *consumer, void (*closing)(void *context),
                                void *context);
+
+/* From now on somebody looks, until `leave` has returned, which is called once, at the
+ * beginning of dxh_consumer_close(). */
+void dxi_consumer_observe(dxh_consumer *consumer, void (*leave)(void *context), void *context);
+
+void dxi_consumer_unobserve(dxh_consumer *consumer); /* without calling it */
+
+/* Owner: in between the block, and what it maps, may change. */
+static inline void dxi_consumer_hide_block(dxh_consumer *consumer)
+{
+	if (consumer->observer.leave)
+		pthread_mutex_lock(&consumer->observer.lock);
+}
+
+static inline void dxi_consumer_show_block(dxh_consumer *consumer)
+{
+	if (consumer->observer.leave)
+		pthread_mutex_unlock(&consumer->observer.lock);
+}
+
+/* Owner: after any change of the figures. */
+static inline void dxi_consumer_show(dxh_consumer *consumer)
+{
+	dxi_observer *shown = &consumer->observer;
+
+	if (!shown->leave)
+		return;
+	atomic_store_explicit(&shown->next, consumer->next, memory_order_relaxed);
+	atomic_store_explicit(&shown->read, consumer->read, memory_order_relaxed);
+	atomic_store_explicit(&shown->lost, consumer->lost, memory_order_relaxed);
+	atomic_store_explicit(&shown->corrupt, consumer->corrupt, memory_order_relaxed);
+}
 
 /* How an item is to be handed out. */
 typedef struct dxi_want {

@@ -386,7 +386,7 @@ static bool lossless(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh
 	return decided;
 }
 
-bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
+static bool look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
 {
 	switch (consumer->discipline) {
 	case DXH_LATEST:
@@ -397,6 +397,14 @@ bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, d
 		break;
 	}
 	return follow(consumer, want, item, status);
+}
+
+bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
+{
+	bool decided = look(consumer, want, item, status);
+
+	dxi_consumer_show(consumer);
+	return decided;
 }
 
 dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item)

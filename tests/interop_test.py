@@ -182,6 +182,137 @@ def repetitions_to_the_library(endpoint):
     client.send(wire.record(wire.GOODBYE))
 
 
+def blake(data):
+    return hashlib.blake2b(data, digest_size=32).digest()
+
+
+def tables(channel, **changed):
+    """A claim with both tables: one zone, a ring."""
+    zone = msgpack.packb({"name": "pose", "size": 48})
+    schema = b"\x82\xa4name\xa7interop\xa5zones\x91" + zone
+    told = {"boot": bytes(16), "channel": channel, "directory": "/dev/shm", "epoch": 1,
+            "pid": os.getpid(), "producer": 7, "schema": schema, "schema_hash": blake(schema),
+            "slot_bytes": 64, "slot_count": 4, "start": 3, "uuid": b"u" * 16,
+            "zones": [{"hash": blake(zone), "name": "pose", "size": 48}]}
+    told.update(changed)
+    return told
+
+
+def reader(channel, **changed):
+    told = {"channel": channel, "consumer": 11, "discipline": 1, "name": "interop",
+            "pid": os.getpid(), "schema_hash": tables(channel)["schema_hash"], "start": 4,
+            "uuid": b"u" * 16}
+    told.update(changed)
+    return told
+
+
+def channels_of_the_page(endpoint):
+    """Registers, describes, lists, beats; and watches all of it."""
+    watcher, client = Client(endpoint, features=1), Client(endpoint)
+    watcher.send(wire.record(wire.SUBSCRIBE, subject=b"channel/page/", budget=5))
+    check(watcher.receive()["status"] == 0, "who wants to watch may")
+    ids = []
+
+    def event():
+        record = watcher.receive()
+        ids.append(record["id"])
+        check(record["kind"] == wire.NOTIFY and record["budget"] == 5 and
+              record["subject"] == b"channel/page/cam", "events come under the channel's name")
+        return msgpack.unpackb(record["body"])
+
+    def ask(subject, body):
+        reply = client.ask(subject, msgpack.packb(body))
+        check(reply["kind"] == wire.REPLY, "%s: %s" % (subject, reply["body"]))
+        return msgpack.unpackb(reply["body"])
+
+    terms = ask(b"channel.register", tables("page/cam"))
+    check((terms["beat_ms"], terms["beats_missed"], terms["beats_kept"]) == (500, 10, 10),
+          "terms are dictated")
+    opened = event()
+    check(opened["event"] == "channel.opened" and opened["producer"] == 7, "opened is told")
+    ask(b"consumer.register", reader("page/cam"))
+    beat = {"channel": "page/cam", "consumer": 11, "lag": 5, "lost": 2, "next_ticket": 9,
+            "progress": 9, "read": 7}
+    client.send(wire.record(wire.NOTIFY, subject=b"presence.heartbeat", body=msgpack.packb(beat)),
+                wire.record(wire.NOTIFY, subject=b"channel.checksum_error", body=msgpack.packb(
+                    {"channel": "page/cam", "consumer": 11, "corrupt": 3})))
+    broken = event()
+    check(broken["event"] == "channel.error" and broken["checksum_errors"] == 3 and
+          broken["number"] == opened["number"] + 1, "broken items are told")
+    facts = ask(b"channel.describe", {"channel": "page/cam"})
+    check(facts["zones"] == tables("page/cam")["zones"] and
+          blake(facts["schema"]) == facts["channel"]["schema_hash"], "both tables are described")
+    known, = facts["consumers"]
+    check((known["lag"], known["lost"], known["read"], known["corrupt"], known["name"]) ==
+          (5, 2, 7, 3, "interop"), "and who reads, with its figures")
+    listed, = [each for each in ask(b"channel.list", {"after": "page", "max": 9})["channels"]
+               if each["channel"] == "page/cam"]
+    check((listed["consumers"], listed["checksum_errors"], listed["state"]) == (1, 3, 2), "listed")
+    ask(b"channel.register", tables("page/cam", producer=8, epoch=2))
+    check((lambda e: (e["event"], e["producer"]))(event()) == ("producer.changed", 8), "taken over")
+    ask(b"consumer.deregister", {"channel": "page/cam", "consumer": 11, "pid": os.getpid()})
+    ask(b"channel.deregister", {"channel": "page/cam", "pid": os.getpid(), "producer": 8})
+    check(event()["event"] == "channel.closing" and ids == [1, 2, 3, 4], "nothing is missing")
+    figures = ask(b"broker.metrics", {})
+    check(figures["consumers_now"] == 0 and figures["events"] >= 4 and
+          figures["watchers_now"] >= 1, "figures")
+    for each in (watcher, client):
+        each.send(wire.record(wire.GOODBYE))
+
+
+def lies_to_the_library(endpoint):
+    client = Client(endpoint)
+    true = tables("lies")
+
+    def refused(subject, body, status, text):
+        reply = client.ask(subject, msgpack.packb(body))
+        check(reply["kind"] == wire.ERROR and reply["status"] == status and
+              text in reply["body"].decode(), "%s %s: %s" % (subject, text, reply))
+
+    zone = dict(true["zones"][0])
+    for changed, status, text in (
+            ({"schema_hash": bytes(32)}, 24, "schema_hash"),
+            ({"zones": [dict(zone, hash=bytes(32))]}, 24, "pose"),
+            ({"zones": [dict(zone, size=49)]}, 1, "zones"), ({"zones": []}, 1, "zones"),
+            ({"channel": "n" * 64}, 1, "channel"), ({"channel": "n" * 60000}, 1, "channel"),
+            ({"channel": "\x1b[2J"}, 1, "channel"), ({"directory": "d" * 256}, 1, "directory"),
+            ({"schema": b"\xdf\xff\xff\xff\xff", "schema_hash": blake(b"\xdf\xff\xff\xff\xff")},
+             1, "schema"), ({"pid": 2**40}, 1, "pid")):
+        refused(b"channel.register", dict(true, **changed), status, text)
+    check(client.ask(b"channel.register", msgpack.packb(true))["kind"] == wire.REPLY, "the truth")
+    refused(b"channel.register", dict(true, producer=9), 22, "live producer")
+    refused(b"channel.register", dict(true, producer=9, epoch=9, uuid=b"v" * 16), 22, "live")
+    refused(b"channel.deregister", {"channel": "lies", "pid": 1, "producer": 7}, 23, "belongs")
+    refused(b"consumer.register", reader("lies", schema_hash=bytes(32)), 24, "schema_hash")
+    refused(b"consumer.register", reader("lies", consumer=0), 1, "consumer")
+    refused(b"consumer.register", reader("lies", discipline=3), 1, "discipline")
+    refused(b"consumer.deregister", {"channel": "lies", "consumer": 5, "pid": 1}, 20, "no consumer")
+    refused(b"channel.describe", {"channel": ""}, 1, "channel")
+    check(client.ask(b"channel.deregister", msgpack.packb(
+        {"channel": "lies", "pid": os.getpid(), "producer": 7}))["kind"] == wire.REPLY, "gone")
+    client.send(wire.record(wire.GOODBYE))
+
+
+def floods_of_the_library(endpoint, log):
+    """Beats of nobody, and connections without end: others are served, and the log says who."""
+    flood, honest = Client(endpoint, name="flooding"), Client(endpoint)
+    beat = wire.record(wire.NOTIFY, subject=b"presence.heartbeat", body=msgpack.packb(
+        {"channel": "nobody", "producer": 1, "progress": 1}))
+    frame = wire.frame(*[beat] * 500)
+    question = msgpack.packb({"after": "", "max": 1})
+    for _ in range(120):
+        flood.socket.send(frame)
+        check(honest.ask(b"channel.list", question)["kind"] == wire.REPLY, "others are served")
+    for _ in range(200):
+        Client(endpoint).socket.close()
+    check(honest.ask(b"channel.list", question)["kind"] == wire.REPLY, "others still are")
+    honest.send(wire.record(wire.GOODBYE))
+    flood.socket.close()
+    lines = open(log).read()
+    check("'flooding'" in lines and "floods" in lines, "the log names who floods")
+    check("schema_hash" in lines, "and who lies")
+
+
 class Item(ctypes.Structure):
     """dxh_request_item."""
     _fields_ = [("subject", ctypes.c_char_p), ("body", ctypes.c_char_p),
@@ -359,21 +490,26 @@ def main():
         os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ, **changed))
     folder = tempfile.mkdtemp(prefix="dxh-check-interop-")
     endpoint = "ipc://%s/broker" % folder
+    log = folder + "/log"
     broker = subprocess.Popen([DXH, "broker", "--endpoint", endpoint], stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True)
+                              stderr=open(log, "w"), text=True)
     try:
         check("listening" in broker.stdout.readline(), "the broker listens")
         client_against_the_library(endpoint)
         repetitions_to_the_library(endpoint)
+        channels_of_the_page(endpoint)
+        lies_to_the_library(endpoint)
+        floods_of_the_library(endpoint, log)
         repetitions_of_the_library()
         example_of_the_page(endpoint)
         service_against_the_library()
     finally:
         broker.terminate()
         broker.wait()
+        os.unlink(log)
         os.rmdir(folder)
     print("%d checks" % checks)
-    if checks < 80:
+    if checks < 240:
         sys.exit("FAIL only %d checks were made" % checks)
 
 

@@ -43,8 +43,8 @@ found=$(includes '(base|queue|shm|runtime)/' bench | grep -v '^bench/micro_') &&
 $found"
 arrow 'public headers stand alone' '(base|queue|shm|runtime)/' include
 arrow 'ck only in queue/' 'ck_' base shm runtime tools include
-found=$(includes 'shm/' runtime | grep -v "^runtime/channel_\(produce\|consume\)\.c:") &&
-    complain "only runtime/channel_{produce,consume}.c know shm
+found=$(includes 'shm/' runtime | grep -v "^runtime/channel_\(produce\|consume\|join\)\.c:") &&
+    complain "only runtime/channel_{produce,consume,join}.c know shm
 $found"
 found=$(includes 'zmq' . | grep -vE '^(\./)?(runtime/(socket|monitor|security)\.c|tests/|bench/|build/)') &&
     complain "zmq.h only in runtime/socket.c, monitor.c and security.c

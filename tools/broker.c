@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `dxh broker`: a broker in the foreground, and the folder its socket lies in. */
+#include "broker_options.h"
 #include "tool.h"
 
 #include <dxh.h>
@@ -19,21 +20,34 @@ static int help(void)
 	char endpoint[256] = "";
 
 	tool_broker_endpoint(endpoint, sizeof endpoint);
-	printf("usage: dxh broker [--endpoint ENDPOINT] [--clients N] [--channels N] "
-	       "[--insecure]\n"
-	       "                  [--key FILE (--allow FILE | --allow-any)]\n\n"
+	printf("usage: dxh broker [--config FILE] [--endpoint ENDPOINT] [--insecure]\n"
+	       "                  [--key FILE (--allow FILE | --allow-any) [--rights FILE]]\n"
+	       "                  [--clients N] [--channels N] [--consumers N]\n"
+	       "                  [--client-channels N] [--client-consumers N]\n"
+	       "                  [--beat-ms N] [--beats-missed N] [--beats-kept N]\n\n"
 	       "Run a broker in the foreground until SIGINT or SIGTERM. It tells who asks\n"
 	       "where a channel is produced; data never passes through it, and producers\n"
 	       "register again by themselves when it was away.\n\n"
+	       "  --config FILE        options as lines \"option = value\", without the dashes;\n"
+	       "                       what the command line says counts more\n"
 	       "  --endpoint ENDPOINT  where to listen: ipc:///path, ipc://@abstract or\n"
 	       "                       tcp://host:port; default: $DXH_BROKER, else\n"
 	       "                       ipc:///tmp/dxh-UID/broker (here: %s)\n"
-	       "  --clients N          programs connected at a time, 1 to 16384; default 512\n"
-	       "  --channels N         channels known at a time, 1 to 1000000; default 10000\n"
+	       "  --insecure           allow tcp beyond this machine, unencrypted\n"
 	       "  --key FILE           encrypt, with the secret key in FILE (see dxh keygen)\n"
 	       "  --allow FILE         let in the public keys in FILE, one a line\n"
 	       "  --allow-any          let in everybody who knows the public key\n"
-	       "  --insecure           allow tcp beyond this machine, unencrypted\n\n"
+	       "  --rights FILE        who may produce, consume and administer what, by key\n"
+	       "  --clients N          programs connected at a time, 1 to 16384; default 512\n"
+	       "  --channels N         channels known at a time, 1 to 1000000; default 10000\n"
+	       "  --consumers N        the same of consumers; default 20000\n"
+	       "  --client-channels N, --client-consumers N\n"
+	       "                       of one client; default: an eighth of all\n"
+	       "  --beat-ms N          interval of beats, 1 to 3600000; default 500\n"
+	       "  --beats-missed N     so many, and it counts as dead, 1 to 1000; default 10\n"
+	       "  --beats-kept N       so many more, and it is forgotten; default 10\n\n"
+	       "A service manager that set NOTIFY_SOCKET is told when it listens, and when it\n"
+	       "ends (systemd: Type=notify).\n\n"
 	       "example: dxh broker --endpoint tcp://127.0.0.1:5599\n",
 	       endpoint);
 	return TOOL_OK;
@@ -79,9 +93,12 @@ serve(const char *endpoint, const dxh_broker_config *config, const sigset_t *unt
 	if (!quiet) {
 		printf("dxh broker: listening on %s\n", dxh_broker_endpoint(broker));
 		fflush(stdout);
+		tool_notify("READY=1");
 	}
 	while (sigwait(until, &caught) != 0)
 		;
+	if (!quiet)
+		tool_notify("STOPPING=1");
 	code = dxh_broker_stop(&broker) == DXH_OK ? TOOL_OK : TOOL_FAILED;
 close_hub:
 	dxh_hub_close(&hub);
@@ -93,72 +110,88 @@ int tool_broker_serve(const char *endpoint, const sigset_t *until)
 	return serve(endpoint, NULL, until, true);
 }
 
-int tool_broker(int argc, char **argv)
-{
-	static const struct option options[] = {{"endpoint", required_argument, NULL, 'e'},
-	                                        {"clients", required_argument, NULL, 'c'},
-	                                        {"channels", required_argument, NULL, 'n'},
-	                                        {"key", required_argument, NULL, 'k'},
-	                                        {"allow", required_argument, NULL, 'a'},
-	                                        {"allow-any", no_argument, NULL, 'A'},
-	                                        {"insecure", no_argument, NULL, 'i'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
-	dxh_broker_config config = {0};
-	uint64_t number;
-	char endpoint[256];
-	sigset_t set;
-	int option;
+static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+                                             {"endpoint", required_argument, NULL, 'o'},
+                                             {"insecure", no_argument, NULL, 'o'},
+                                             {"key", required_argument, NULL, 'o'},
+                                             {"allow", required_argument, NULL, 'o'},
+                                             {"allow-any", no_argument, NULL, 'o'},
+                                             {"rights", required_argument, NULL, 'o'},
+                                             {"clients", required_argument, NULL, 'o'},
+                                             {"channels", required_argument, NULL, 'o'},
+                                             {"consumers", required_argument, NULL, 'o'},
+                                             {"client-channels", required_argument, NULL, 'o'},
+                                             {"client-consumers", required_argument, NULL, 'o'},
+                                             {"beat-ms", required_argument, NULL, 'o'},
+                                             {"beats-missed", required_argument, NULL, 'o'},
+                                             {"beats-kept", required_argument, NULL, 'o'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {NULL, 0, NULL, 0}};
 
-	if (!tool_broker_endpoint(endpoint, sizeof endpoint))
-		return tool_usage(name, "DXH_BROKER is longer than %zu characters",
-		                  sizeof endpoint - 1);
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+/* The file first, wherever it stands, so that the command line counts more. */
+static int read_config(int argc, char **argv, struct broker_options *options)
+{
+	int option, code = TOOL_OK;
+
+	opterr = 0;
+	while (code == TOOL_OK && (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
+		if (option == 'c')
+			code = broker_options_read(options, optarg);
+	opterr = 1;
+	optind = 1;
+	return code;
+}
+
+static int read_command_line(int argc, char **argv, struct broker_options *options, bool *helped)
+{
+	char where[64];
+	int option, index, code = TOOL_OK;
+
+	while (code == TOOL_OK &&
+	       (option = getopt_long(argc, argv, "h", long_options, &index)) != -1) {
 		switch (option) {
-		case 'e':
-			if (strlen(optarg) >= sizeof endpoint)
-				return tool_usage(name, "--endpoint takes at most %zu characters",
-				                  sizeof endpoint - 1);
-			strcpy(endpoint, optarg);
-			break;
 		case 'c':
-			if (!tool_number(name, "--clients", optarg, 1, 16384, &number))
-				return TOOL_USAGE;
-			config.clients_max = (uint32_t)number;
 			break;
-		case 'n':
-			if (!tool_number(name, "--channels", optarg, 1, 1000000, &number))
-				return TOOL_USAGE;
-			config.channels_max = (uint32_t)number;
-			break;
-		case 'k':
-			config.key_file = optarg;
-			break;
-		case 'a':
-			config.allow_file = optarg;
-			break;
-		case 'A':
-			config.allow_any = 1;
-			break;
-		case 'i':
-			config.insecure = 1;
+		case 'o':
+			snprintf(where, sizeof where, "--%s", long_options[index].name);
+			code = broker_option_set(options, where, long_options[index].name, optarg);
 			break;
 		case 'h':
+			*helped = true;
 			return help();
 		default:
 			return tool_usage(name, "that cannot be understood");
 		}
 	}
-	if (optind < argc)
+	if (code == TOOL_OK && optind < argc)
 		return tool_usage(name, "what is \"%s\"?", argv[optind]);
-	if (!tool_broker_folder(name, endpoint, true))
+	return code;
+}
+
+int tool_broker(int argc, char **argv)
+{
+	struct broker_options options = {.endpoint = ""};
+	bool helped = false;
+	sigset_t set;
+	int code;
+
+	if (!tool_broker_endpoint(options.endpoint, sizeof options.endpoint))
+		return tool_usage(name, "DXH_BROKER is longer than %zu characters",
+		                  sizeof options.endpoint - 1);
+	code = read_config(argc, argv, &options);
+	if (code == TOOL_OK)
+		code = read_command_line(argc, argv, &options, &helped);
+	if (code != TOOL_OK || helped)
+		return code;
+	if (!tool_broker_folder(name, options.endpoint, true))
 		return TOOL_FAILED;
 	/* Before the hub starts its thread, which inherits the mask. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	if (serve(endpoint, &config, &set, false) != TOOL_OK)
-		return tool_fail(name, "cannot serve on %s: %s", endpoint, dxh_last_error());
+	if (serve(options.endpoint, &options.config, &set, false) != TOOL_OK)
+		return tool_fail(name, "cannot serve on %s: %s", options.endpoint,
+		                 dxh_last_error());
 	return TOOL_OK;
 }

@@ -52,6 +52,9 @@ bool tool_number(const char *command, const char *option, const char *text, uint
  * or the call returns false. */
 bool tool_broker_endpoint(char *endpoint, size_t capacity_bytes);
 
+/* "READY=1" and its kin, to the service manager if there is one: sd_notify(3). */
+void tool_notify(const char *state);
+
 /* The folder of that default endpoint must belong to the caller alone, or somebody
  * else could play the broker: false, after saying so, when it does not. Made when
  * it is missing and `make` is true. Other endpoints are the user's affair. */

@@ -95,7 +95,7 @@ static void take(dxh_broker *broker, dxh_request *request)
 {
 	(void)dxh_request_client(request, &broker->client);
 	if (dxi_floods_count(&broker->floods, broker->client.incarnation, broker->now_ns))
-		tell(broker, DXH_LOG_WARNING, "floods: more than 10000 messages in a second");
+		tell(broker, DXH_LOG_WARNING, "floods: more than 5000 messages in a second");
 	if (dxh_request_is_notification(request))
 		take_notification(broker, request);
 	else

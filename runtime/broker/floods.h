@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Messages a second of one client that are a flood: fifty times what a hub with a hundred
- * channels sends. Any client of more than an eighth of all messages is noticed. */
-enum { DXI_FLOOD = 10000, DXI_FLOOD_COUNTERS = 8 };
+/* Messages a second of one client that are a flood: more than twice what a hub with a
+ * thousand channels sends. Any client of more than an eighth of all messages is noticed. */
+enum { DXI_FLOOD = 5000, DXI_FLOOD_COUNTERS = 8 };
 
 typedef struct dxi_floods {
 	int64_t since_ns;

@@ -29,8 +29,11 @@ enum {
 struct dxi_registration {
 	dxh_peer *broker;
 	uint32_t process;
-	dxi_owner owner;
+	bool is_reader;
+	dxi_owner owner;      /* of a producer; the channel's name of both */
+	dxi_reader_word word; /* of a consumer */
 	uint64_t (*progress)(const void *context);
+	void (*figures)(const void *context, dxi_reader_word *word);
 	const void *context;
 	dxi_peer_watch watch;
 	dxi_tick tick;
@@ -41,6 +44,8 @@ struct dxi_registration {
 	dxh_completion asked; /* a claim under way */
 	uint32_t wait_ticks;  /* before the next claim */
 	dxh_status told;      /* the failure that the log knows of */
+	uint64_t corrupt;     /* broken items the broker was told of */
+	bool orphaned;        /* the peer is gone: nobody to tell */
 
 	size_t claim_bytes;
 	unsigned char claim[];
@@ -58,12 +63,24 @@ static bool is_final(dxh_status status)
 	case DXH_ETOOBIG:
 	case DXH_EPROTO:
 	case DXH_EDRAINING:
+	case DXH_EACCESS:
 	case DXH_EFORKED:
 	case DXH_EDEADLK:
 		return true;
 	default:
 		return false;
 	}
+}
+
+static const char *subject_of(const dxi_registration *registration)
+{
+	return registration->is_reader ? DXI_SUBJECT_CONSUMER_REGISTER : DXI_SUBJECT_REGISTER;
+}
+
+/* For the log: "channel 'x' is not ..." */
+static const char *who(const dxi_registration *registration)
+{
+	return registration->is_reader ? "a consumer of channel" : "channel";
 }
 
 /* ---- the I/O thread ---- */
@@ -74,8 +91,8 @@ static void tell_failure(dxi_registration *registration, dxh_status status)
 		return;
 	registration->told = status;
 	dxi_log(status == DXH_ECONFLICT ? DXH_LOG_ERROR : DXH_LOG_WARNING,
-	        "channel '%s' is not registered, trying on: %s", registration->owner.channel,
-	        dxh_last_error());
+	        "%s '%s' is not registered, trying on: %s", who(registration),
+	        registration->owner.channel, dxh_last_error());
 }
 
 static void tell_success(dxi_registration *registration)
@@ -83,7 +100,8 @@ static void tell_success(dxi_registration *registration)
 	if (registration->told == DXH_OK)
 		return;
 	registration->told = DXH_OK;
-	dxi_log(DXH_LOG_INFO, "channel '%s' is registered", registration->owner.channel);
+	dxi_log(DXH_LOG_INFO, "%s '%s' is registered", who(registration),
+	        registration->owner.channel);
 }
 
 /* Beat so often from now on. */
@@ -134,7 +152,7 @@ static void ask(dxi_registration *registration)
 
 	if (registration->asked != DXH_NO_COMPLETION)
 		return;
-	status = dxh_post(registration->broker, DXI_SUBJECT_REGISTER, registration->claim,
+	status = dxh_post(registration->broker, subject_of(registration), registration->claim,
 	                  registration->claim_bytes, dxh_in_ms(ANSWER_MS), &registration->asked);
 	if (status == DXH_OK)
 		return;
@@ -145,17 +163,47 @@ static void ask(dxi_registration *registration)
 		tell_failure(registration, status);
 }
 
-static void beat(dxi_registration *registration)
+static bool
+notify(const dxi_registration *registration, const char *subject, const void *body, size_t bytes)
+{
+	if (dxh_notify(registration->broker, subject, body, bytes) == DXH_OK)
+		return true;
+	/* One lost beat is what the count of misses is for. */
+	dxi_log(DXH_LOG_DEBUG, "%s '%s' could not say %s: %s", who(registration),
+	        registration->owner.channel, subject, dxh_last_error());
+	return false;
+}
+
+static void beat_as_producer(dxi_registration *registration)
 {
 	unsigned char body[DXI_SMALL_WIRE_MAX];
-	size_t bytes;
 
 	registration->owner.progress = registration->progress(registration->context);
-	bytes = dxi_heartbeat_write(&registration->owner, body, sizeof body);
-	/* One lost beat is what the count of misses is for. */
-	if (dxh_notify(registration->broker, DXI_SUBJECT_HEARTBEAT, body, bytes) != DXH_OK)
-		dxi_log(DXH_LOG_DEBUG, "channel '%s' missed a beat: %s",
-		        registration->owner.channel, dxh_last_error());
+	(void)notify(registration, DXI_SUBJECT_HEARTBEAT, body,
+	             dxi_heartbeat_write(&registration->owner, body, sizeof body));
+}
+
+static void beat_as_consumer(dxi_registration *registration)
+{
+	unsigned char body[DXI_SMALL_WIRE_MAX];
+	dxi_reader_word *word = &registration->word;
+
+	registration->figures(registration->context, word);
+	(void)notify(registration, DXI_SUBJECT_HEARTBEAT, body,
+	             dxi_reader_beat_write(word, body, sizeof body));
+	if (word->corrupt == registration->corrupt)
+		return;
+	if (notify(registration, DXI_SUBJECT_CHECKSUM_ERROR, body,
+	           dxi_checksum_error_write(word, body, sizeof body)))
+		registration->corrupt = word->corrupt;
+}
+
+static void beat(dxi_registration *registration)
+{
+	if (registration->is_reader)
+		beat_as_consumer(registration);
+	else
+		beat_as_producer(registration);
 }
 
 static void on_tick(void *context)
@@ -183,9 +231,22 @@ static void on_ready(void *context, dxh_peer *broker)
 		return; /* over this connection, a moment ago */
 	collect(registration);
 	registration->registered = false;
+	registration->corrupt = 0; /* nor does it know of these */
 	registration->wait_ticks = 0;
 	pace(registration, BEAT_MS_DEFAULT);
 	ask(registration);
+}
+
+/* The peer is closed, or its hub: what was asked ends with it. */
+static void on_gone(void *context)
+{
+	dxi_registration *registration = context;
+
+	dxi_wheel_disarm(&dxi_peer_hub(registration->broker)->ticks, &registration->tick.timer);
+	if (registration->asked != DXH_NO_COMPLETION)
+		(void)dxh_release(registration->asked);
+	registration->asked = DXH_NO_COMPLETION;
+	registration->orphaned = true;
 }
 
 static dxh_status start(void *context)
@@ -214,26 +275,47 @@ static dxh_status stop(void *context)
 
 /* ---- the caller's thread ---- */
 
-static dxh_status make(const dxi_registration_config *config, dxi_registration **made)
+static void take_claim(dxi_registration *registration, const dxi_claim *claim, size_t capacity)
 {
-	const dxi_claim *claim = config->claim;
-	size_t capacity = DXI_CLAIM_WIRE_MAX + claim->schema_bytes;
-	dxi_registration *registration = calloc(1, sizeof *registration + capacity);
-
-	if (!registration)
-		return dxi_fail(DXH_ENOMEM, "no memory to register channel '%s'", claim->info.name);
-	registration->broker = config->broker;
-	registration->process = dxi_process_id();
 	memcpy(registration->owner.channel, claim->info.name, sizeof claim->info.name);
 	registration->owner.producer = claim->info.producer_uid;
 	registration->owner.pid = claim->info.producer_pid;
+	registration->claim_bytes = dxi_claim_write(claim, registration->claim, capacity);
+}
+
+static void
+take_reader(dxi_registration *registration, const dxi_reader_claim *reader, size_t capacity)
+{
+	registration->is_reader = true;
+	memcpy(registration->owner.channel, reader->channel, sizeof reader->channel);
+	memcpy(registration->word.channel, reader->channel, sizeof reader->channel);
+	registration->word.consumer = reader->info.uid;
+	registration->word.pid = reader->info.pid;
+	registration->claim_bytes = dxi_reader_claim_write(reader, registration->claim, capacity);
+}
+
+static dxh_status make(const dxi_registration_config *config, dxi_registration **made)
+{
+	size_t capacity = config->claim ? DXI_CLAIM_WIRE_MAX + config->claim->schema_bytes
+	                                : DXI_CONSUMER_WIRE_MAX;
+	dxi_registration *registration = calloc(1, sizeof *registration + capacity);
+
+	if (!registration)
+		return dxi_fail(DXH_ENOMEM, "no memory to register at the broker");
+	registration->broker = config->broker;
+	registration->process = dxi_process_id();
 	registration->progress = config->progress;
+	registration->figures = config->figures;
 	registration->context = config->context;
-	registration->watch = (dxi_peer_watch){.ready = on_ready, .context = registration};
+	registration->watch =
+		(dxi_peer_watch){.ready = on_ready, .gone = on_gone, .context = registration};
 	registration->tick = (dxi_tick){.interval_ns = (int64_t)BEAT_MS_DEFAULT * DXI_NS_PER_MS,
 	                                .fn = on_tick,
 	                                .context = registration};
-	registration->claim_bytes = dxi_claim_write(claim, registration->claim, capacity);
+	if (config->claim)
+		take_claim(registration, config->claim, capacity);
+	else
+		take_reader(registration, config->reader, capacity);
 	*made = registration;
 	return DXH_OK;
 }
@@ -244,7 +326,7 @@ static dxh_status ask_and_wait(dxi_registration *registration, int64_t deadline_
 	unsigned char answer[ANSWER_BYTES];
 	dxi_terms terms;
 	size_t bytes;
-	dxh_status status = dxh_request_sync(registration->broker, DXI_SUBJECT_REGISTER,
+	dxh_status status = dxh_request_sync(registration->broker, subject_of(registration),
 	                                     registration->claim, registration->claim_bytes,
 	                                     deadline_ns, answer, sizeof answer, &bytes);
 
@@ -279,10 +361,18 @@ dxh_status dxi_registration_open(const dxi_registration_config *config, int64_t 
 	return DXH_OK;
 }
 
+static size_t write_farewell(const dxi_registration *registration, void *body, size_t capacity)
+{
+	return registration->is_reader ? dxi_reader_leave_write(&registration->word, body, capacity)
+	                               : dxi_deregister_write(&registration->owner, body, capacity);
+}
+
 static void deregister(dxi_registration *registration)
 {
+	const char *subject =
+		registration->is_reader ? DXI_SUBJECT_CONSUMER_DEREGISTER : DXI_SUBJECT_DEREGISTER;
 	unsigned char body[DXI_SMALL_WIRE_MAX], answer[ANSWER_BYTES];
-	size_t bytes = dxi_deregister_write(&registration->owner, body, sizeof body);
+	size_t bytes = write_farewell(registration, body, sizeof body);
 	int64_t deadline_ns = dxh_in_ms(FAREWELL_MS);
 	dxh_completion done;
 	dxh_status status;
@@ -291,23 +381,22 @@ static void deregister(dxi_registration *registration)
 	if (dxh_peer_state_get(registration->broker) != DXH_PEER_READY)
 		return;
 	if (!dxi_may_not_wait) {
-		status = dxh_request_sync(registration->broker, DXI_SUBJECT_DEREGISTER, body, bytes,
-		                          deadline_ns, answer, sizeof answer, NULL);
+		status = dxh_request_sync(registration->broker, subject, body, bytes, deadline_ns,
+		                          answer, sizeof answer, NULL);
 	} else {
-		status = dxh_post(registration->broker, DXI_SUBJECT_DEREGISTER, body, bytes,
-		                  deadline_ns, &done);
+		status = dxh_post(registration->broker, subject, body, bytes, deadline_ns, &done);
 		if (status == DXH_OK)
 			(void)dxh_release(done);
 	}
 	if (status != DXH_OK)
-		dxi_log(DXH_LOG_DEBUG, "channel '%s' was not deregistered: %s",
+		dxi_log(DXH_LOG_DEBUG, "%s '%s' was not deregistered: %s", who(registration),
 		        registration->owner.channel, dxh_last_error());
 }
 
 void dxi_registration_close(dxi_registration *registration)
 {
 	/* A child of fork() has no I/O thread, and the channel is its parent's. */
-	if (registration->process == dxi_process_id()) {
+	if (registration->process == dxi_process_id() && !registration->orphaned) {
 		(void)dxi_hub_call(dxi_peer_hub(registration->broker), stop, registration);
 		deregister(registration);
 	}

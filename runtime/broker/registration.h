@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Keeping one channel registered: beats at the interval the broker asks for, and
- * a new registration whenever the broker may have forgotten.
+/* Keeping a producer or a consumer registered: beats at the interval the broker asks for,
+ * and a new registration whenever the broker may have forgotten.
  *
  * No thread of its own: a tick and a watch on the I/O thread of the broker's
  * peer, where it only posts, notifies and polls. Never saw shared memory.
@@ -8,19 +8,23 @@
 #ifndef DXI_REGISTRATION_H
 #define DXI_REGISTRATION_H
 
-#include "runtime/broker/message.h"
+#include "runtime/broker/consumer_message.h"
 
 typedef struct dxi_registration dxi_registration;
 
 typedef struct dxi_registration_config {
 	dxh_peer *broker;
-	const dxi_claim *claim; /* copied, with its schema */
-	/* Told with each beat; called on the I/O thread. */
+	/* One of the two; copied, with the schema. */
+	const dxi_claim *claim;         /* a producer claims a channel */
+	const dxi_reader_claim *reader; /* a consumer says which one it reads */
+	/* Told with each beat; called on the I/O thread. A consumer fills in progress and all
+	 * figures: broken items are told when there are more of them. */
 	uint64_t (*progress)(const void *context);
+	void (*figures)(const void *context, dxi_reader_word *word);
 	const void *context;
 } dxi_registration_config;
 
-/* Register, and stay registered until closed.
+/* Register, and stay registered until closed, or until the broker's peer is.
  *
  * Blocks:  until the broker has answered, or the deadline.
  * Returns: DXH_OK also when no answer came: then it goes on trying. A refusal

@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""`dxh broker` as a service manager runs it: options from a file, mistakes named by their
+line, readiness told, an end in good order.
+
+Usage: broker_tool_test.py BUILD
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+
+DXH = os.path.join(sys.argv[1], "dxh")
+checks = 0
+
+
+def check(condition, what):
+    global checks
+    checks += 1
+    if not condition:
+        sys.exit("FAIL " + what)
+
+
+def write(path, text):
+    with open(path, "w") as out:
+        out.write(text)
+    return path
+
+
+def refused(*arguments):
+    ran = subprocess.run([DXH, "broker", *arguments], capture_output=True, text=True, timeout=60)
+    check(ran.returncode != 0, "%s is refused" % (arguments,))
+    return ran.stderr
+
+
+def mistakes(folder):
+    config = folder + "/config"
+    for text, says in (("clients = 0\n", "config:1: clients"), ("\n# x\nnonsense\n", "config:3: "),
+                       ("colour = red\n", "config:1: colour: there is no such option"),
+                       ("insecure = perhaps\n", "config:1: insecure is yes or no"),
+                       ("endpoint = %s\n" % ("x" * 300), "config:1: endpoint takes at most")):
+        error = refused("--config", write(config, text))
+        check(says in error, "%r: %s" % (text, error))
+    check("cannot read" in refused("--config", folder + "/none"), "a file that is not there")
+    check("--clients" in refused("--clients", "none"), "the command line says its own name")
+    key = folder + "/key"
+    subprocess.run([DXH, "keygen", key], check=True, capture_output=True)
+    rights = write(folder + "/rights", "* produce camera/\n* look camera/\n")
+    endpoint = "ipc://%s/broker" % folder
+    error = refused("--endpoint", endpoint, "--key", key, "--allow-any", "--rights", rights)
+    check("rights:2: " in error, "a mistake among rights: " + error)
+    check("set key_file too" in refused("--endpoint", endpoint, "--rights", rights), "no key")
+
+
+def service(folder, address):
+    """Ready is told when it listens, and not before; SIGTERM ends it well."""
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.settimeout(60)
+    manager.bind(address)
+    shown = address if isinstance(address, str) else "@" + address[1:].decode()
+    endpoint = "ipc://%s/broker" % folder
+    config = write(folder + "/config", "# a broker\nendpoint = ipc:///nowhere/at/all\n"
+                   "channels=50\n  beat-ms =  100  \nallow-any = no\n")
+    broker = subprocess.Popen([DXH, "broker", "--endpoint", endpoint, "--config", config],
+                              stdout=subprocess.PIPE, text=True,
+                              env=dict(os.environ, NOTIFY_SOCKET=shown))
+    try:
+        check(manager.recv(100) == b"READY=1", "it says that it is ready")
+        listed = subprocess.run([DXH, "ls", "--broker", endpoint], capture_output=True, text=True,
+                                timeout=60)
+        check(listed.returncode == 0, "and it is; the command line counts more: " + listed.stderr)
+        broker.send_signal(signal.SIGTERM)
+        check(manager.recv(100) == b"STOPPING=1", "it says that it ends")
+        check(broker.wait(60) == 0, "and does, as if nothing were wrong")
+    finally:
+        if broker.poll() is None:
+            broker.kill()
+            broker.wait()
+        manager.close()
+    check(not os.path.exists(folder + "/broker"), "nothing is left of its socket")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="dxh-check-broker-") as folder:
+        mistakes(folder)
+        service(folder, folder + "/manager")
+        service(folder, b"\0dxh-check-manager-%d" % os.getpid())
+    print("%d checks" % checks)
+    if checks < 20:
+        sys.exit("FAIL only %d checks were made" % checks)
+
+
+main()
