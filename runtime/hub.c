@@ -204,7 +204,7 @@ static dxh_status check_config(dxh_hub_config *config)
 
 static dxh_status open_loop(dxh_hub *hub)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	dxh_status status = dxi_descriptors_reserve("a hub", DXI_DESCRIPTORS_OF_HUB);
 
 	if (status == DXH_OK)

@@ -85,8 +85,10 @@ dxi_sent dxi_link_send_to(dxi_link *link, const void *client, size_t client_byte
 bool dxi_link_receive(dxi_link *link, dxi_message *message)
 {
 	*message = (dxi_message){.malformed = false};
+	if (!link->kind->receive(link, message))
+		return false;
 	dxi_link_touch(link);
-	return link->kind->receive(link, message);
+	return true;
 }
 
 void dxi_link_touch(dxi_link *link)

@@ -5,7 +5,7 @@
  *
  * A link that was used, or that has news, is *touched*; the I/O thread looks at every
  * touched link and sleeps only when none is touched. So nothing that was there before
- * the sleep is slept over.
+ * the sleep is slept over. A receive that finds nothing is no use of it.
  *
  * All calls: I/O thread.
  */

@@ -2,6 +2,8 @@
 /* Events of a monitor, read and worded. */
 #include "runtime/monitor.h"
 
+#include "runtime/socket.h"
+
 #include <string.h>
 #include <zmq.h>
 
@@ -67,14 +69,14 @@ static bool read_event(void *pair, raw *what)
 
 	*what = (raw){0};
 	zmq_msg_init(&part);
-	got = zmq_msg_recv(&part, pair, ZMQ_DONTWAIT) != -1;
+	got = dxi_part_receive(&part, pair);
 	if (got && zmq_msg_size(&part) >= sizeof what->event + sizeof what->value) {
 		const unsigned char *bytes = zmq_msg_data(&part);
 
 		memcpy(&what->event, bytes, sizeof what->event);
 		memcpy(&what->value, bytes + sizeof what->event, sizeof what->value);
 	}
-	while (got && zmq_msg_more(&part) && zmq_msg_recv(&part, pair, ZMQ_DONTWAIT) != -1)
+	while (got && zmq_msg_more(&part) && dxi_part_receive(&part, pair))
 		;
 	zmq_msg_close(&part);
 	return got;

@@ -4,6 +4,7 @@
 #include "runtime/security.h"
 
 #include "base/status.h"
+#include "runtime/socket.h"
 
 #include <dxh/security.h>
 
@@ -172,7 +173,7 @@ static bool read_question(void *zmq, part parts[PARTS_MAX], int *count)
 
 	*count = 0;
 	zmq_msg_init(&message);
-	while (more && zmq_msg_recv(&message, zmq, ZMQ_DONTWAIT) != -1) {
+	while (more && dxi_part_receive(&message, zmq)) {
 		size_t length = zmq_msg_size(&message);
 
 		if (*count < PARTS_MAX) {

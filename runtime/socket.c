@@ -44,6 +44,7 @@ typedef struct zmq_link {
 	dxi_sockets *sockets;
 	watched data;
 	watched monitor;
+	bool asks; /* ZMQ_EVENTS is read at each look: it is new, or was full */
 	dxi_source monitor_source;
 } zmq_link;
 
@@ -212,6 +213,7 @@ static dxh_status open_socket(dxi_sockets *sockets, socket_type type, const dxi_
 	opened->link.source = (dxi_source){.look = look_at_socket, .link = &opened->link};
 	opened->monitor_source = (dxi_source){.link = &opened->link};
 	opened->type = type;
+	opened->asks = true;
 	opened->sockets = sockets;
 	opened->data.fd = opened->monitor.fd = -1;
 	opened->data.zmq = zmq_socket(sockets->context, type == DEALER ? ZMQ_DEALER : ZMQ_ROUTER);
@@ -355,19 +357,28 @@ static size_t look_at_monitor(dxi_source *source, bool fired)
 	return work;
 }
 
+/* What libzmq tells of a socket, in commands, it tells its descriptor once; and any call may
+ * take the commands in. So before a sleep one call must have taken all of them and found
+ * nothing: reading ZMQ_EVENTS without POLLIN, or a receive that failed. The receive is
+ * asked for anyway, so as long as all was sent that was to be sent, only it is made: each
+ * such call is a system call, and two more to notice forks. What could not be sent waits
+ * for POLLOUT, of which only ZMQ_EVENTS tells. */
 static size_t look_at_socket(dxi_source *source, bool fired)
 {
-	const zmq_link *socket = zmq_of(source->link);
+	zmq_link *socket = zmq_of(source->link);
 	const dxi_link_config *config = &socket->link.config;
-	int events = 0;
+	int events = ZMQ_POLLIN | ZMQ_POLLOUT;
 	size_t bytes = sizeof events;
 
-	if (zmq_getsockopt(socket->data.zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
+	if (socket->asks && zmq_getsockopt(socket->data.zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
 		/* A signal came in between. Not seen is not slept over: at the next turn. */
 		source->fired = fired;
 		dxi_source_touch(source);
 		return 0;
 	}
+	/* A router's clients are full one by one, so it asks once for each. */
+	if (socket->type == ROUTER || (socket->type == DEALER && (events & ZMQ_POLLOUT)))
+		socket->asks = false;
 	return config->ready(config->owner, (events & ZMQ_POLLIN) != 0, (events & ZMQ_POLLOUT) != 0,
 	                     fired);
 }
@@ -435,7 +446,10 @@ static bool send_message(void *zmq, const dxi_outgoing *message)
 
 static dxi_sent send_one(dxi_link *link, const dxi_outgoing *message)
 {
-	return send_message(zmq_of(link)->data.zmq, message) ? DXI_SENT_ALL : DXI_SENT_LATER;
+	if (send_message(zmq_of(link)->data.zmq, message))
+		return DXI_SENT_ALL;
+	zmq_of(link)->asks = true;
+	return DXI_SENT_LATER;
 }
 
 static dxi_sent
@@ -448,8 +462,12 @@ send_to(dxi_link *link, const void *client, size_t client_bytes, dxi_encode enco
 	if (!copy_part(&id, client, client_bytes))
 		return DXI_SENT_LATER;
 	/* The router decides at the first part; those behind it then go in any case. */
-	if (!send_part(zmq, &id, ZMQ_SNDMORE))
-		return errno == EAGAIN ? DXI_SENT_LATER : DXI_SENT_NEVER;
+	if (!send_part(zmq, &id, ZMQ_SNDMORE)) {
+		if (errno != EAGAIN)
+			return DXI_SENT_NEVER;
+		zmq_of(link)->asks = true;
+		return DXI_SENT_LATER;
+	}
 	encode(context, &message);
 	if (send_message(zmq, &message))
 		return DXI_SENT_ALL;
@@ -459,15 +477,25 @@ send_to(dxi_link *link, const void *client, size_t client_bytes, dxi_encode enco
 	return DXI_SENT_NEVER;
 }
 
+bool dxi_part_receive(zmq_msg_t *part, void *zmq)
+{
+	int bytes;
+
+	do
+		bytes = zmq_msg_recv(part, zmq, ZMQ_DONTWAIT);
+	while (bytes == -1 && errno == EINTR);
+	return bytes != -1;
+}
+
 /* The parts behind the frame: one, or it is no message of ours. A message arrives whole
  * or not at all, so they are here. */
 static void receive_behind(void *zmq, zmq_msg_t *body, dxi_message *message)
 {
-	if (zmq_msg_recv(body, zmq, ZMQ_DONTWAIT) == -1)
+	if (!dxi_part_receive(body, zmq))
 		return;
 	message->body = zmq_msg_data(body);
 	message->body_bytes = zmq_msg_size(body);
-	while (zmq_msg_more(body) && zmq_msg_recv(body, zmq, ZMQ_DONTWAIT) != -1)
+	while (zmq_msg_more(body) && dxi_part_receive(body, zmq))
 		message->malformed = true;
 }
 
@@ -477,7 +505,7 @@ static bool receive(dxi_link *link, dxi_message *message)
 	void *zmq = zmq_of(link)->data.zmq;
 
 	if (zmq_of(link)->type == ROUTER) {
-		if (zmq_msg_recv(&sockets->client, zmq, ZMQ_DONTWAIT) == -1)
+		if (!dxi_part_receive(&sockets->client, zmq))
 			return false;
 		message->client = zmq_msg_data(&sockets->client);
 		message->client_bytes = zmq_msg_size(&sockets->client);
@@ -485,7 +513,7 @@ static bool receive(dxi_link *link, dxi_message *message)
 		if (message->malformed)
 			return true;
 	}
-	if (zmq_msg_recv(&sockets->frame, zmq, ZMQ_DONTWAIT) == -1)
+	if (!dxi_part_receive(&sockets->frame, zmq))
 		return false;
 	message->frame = zmq_msg_data(&sockets->frame);
 	message->bytes = zmq_msg_size(&sockets->frame);

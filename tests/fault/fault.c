@@ -80,6 +80,7 @@ static const fault faults[] = {
 	{FAULT_zmq_bind, EADDRINUSE, DXH_EBUSY},
 	{FAULT_zmq_connect, EMFILE, DXH_ELIMIT},
 	{FAULT_zmq_getsockopt, EINTR, DXH_ESYSTEM},
+	{FAULT_zmq_msg_recv, EINTR, DXH_OK},
 	{FAULT_zmq_msg_init_size, ENOMEM, DXH_ENOMEM},
 	{FAULT_zmq_msg_init_data, ENOMEM, DXH_ENOMEM},
 };

@@ -25,7 +25,7 @@
 	X(epoll_ctl) X(epoll_pwait2) X(socket) X(connect) X(sendmsg) X(recvmsg) X(pthread_create) \
 	X(syscall) X(zmq_ctx_new) X(zmq_socket) X(zmq_socket_monitor) X(zmq_bind) \
 	X(zmq_connect) \
-	X(zmq_getsockopt) X(zmq_msg_init_size) X(zmq_msg_init_data)
+	X(zmq_getsockopt) X(zmq_msg_recv) X(zmq_msg_init_size) X(zmq_msg_init_data)
 /* clang-format on */
 
 typedef enum fault_kind {

@@ -110,6 +110,7 @@ WRAP(int, -1, connect, (int fd, const struct sockaddr *to, socklen_t bytes), (fd
 WRAP(int, errno, pthread_create,
      (pthread_t * thread, const pthread_attr_t *with, void *(*run)(void *), void *context),
      (thread, with, run, context))
+WRAP(int, -1, zmq_msg_recv, (zmq_msg_t * part, void *socket, int flags), (part, socket, flags))
 WRAP(void *, NULL, zmq_ctx_new, (void), ())
 WRAP(void *, NULL, zmq_socket, (void *context, int type), (context, type))
 WRAP(int, -1, zmq_bind, (void *socket, const char *endpoint), (socket, endpoint))
