@@ -42,11 +42,13 @@ dxh_status
 dxh_request_client_sized(size_t info_bytes, const dxh_request *request, dxh_client_info *info)
 {
 	const dxi_caller *caller;
+	const dxi_note *note;
 
 	if (!request || !info)
 		return dxi_fail(DXH_EINVAL, "dxh_request_client needs a request and room for what "
 		                            "is known of its client");
-	caller = request->parcel ? request->parcel->caller : request->caller;
+	note = dxi_note_of(request);
+	caller = note ? note->parcel->caller : request->caller;
 	memset(info, 0, info_bytes);
 	memcpy(info, &caller->told,
 	       info_bytes < sizeof caller->told ? info_bytes : sizeof caller->told);

@@ -30,7 +30,8 @@ typedef enum dxi_task_kind {
 	DXI_TASK_PUBLISH,       /* see publish.c */
 	DXI_TASK_ROOM,          /* a poster that wants the oldest frame, see room.h */
 	DXI_TASK_RIPE,          /* a lane of notifications to look at, see notify_lane.h */
-	DXI_TASK_CALL           /* a function to run on the I/O thread */
+	DXI_TASK_CALL,          /* a function to run on the I/O thread */
+	DXI_TASK_NOTE           /* never pushed: a notification, see parcel.h */
 } dxi_task_kind;
 
 typedef enum dxi_hub_state { DXI_HUB_RUNNING, DXI_HUB_DRAINING, DXI_HUB_CLOSED } dxi_hub_state;

@@ -4,7 +4,7 @@
 
 #include "base/probe.h"
 #include "queue/group.h"
-#include "runtime/service.h"
+#include "runtime/parcel.h"
 
 /* Calls that are timed together: reading the clock takes as long as a short handler. */
 enum { CALLS_TIMED = 16 };
@@ -45,18 +45,18 @@ static void take_answers(dxi_inline_handling *handling)
 
 void dxi_inline_handle(const dxi_handler *handler, dxh_request *request)
 {
-	dxh_hub *hub = request->service->hub;
-	dxi_inline_handling *handling = &hub->handling;
+	dxh_service *service = dxi_request_service(request);
+	dxi_inline_handling *handling = &service->hub->handling;
 
 	if (handling->calls++ == 0)
 		handling->begun_ns = dxh_now_ns();
-	DXI_PROBE(receive, request, request->service->endpoint, request->body_bytes);
+	DXI_PROBE(receive, request, service->endpoint, dxi_request_body_bytes(request));
 	handling->running = true;
 	handler->call(handler->context, request);
 	handling->running = false;
 	take_answers(handling);
 	if (handling->calls == CALLS_TIMED)
-		dxi_inline_settle(hub);
+		dxi_inline_settle(service->hub);
 }
 
 void dxi_inline_settle(dxh_hub *hub)

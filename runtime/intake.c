@@ -198,10 +198,10 @@ static bool has_room(const dxi_client *client, const dxi_parcel *parcel, size_t 
 	               service->config.inbox_max;
 }
 
+/* Of what is left of the frame, behind a record of so many bytes. */
 static dxi_parcel *make_parcel(dxh_service *service, const dxi_frame_reader *rest, size_t record)
 {
-	size_t bytes = dxi_parcel_bytes((size_t)rest->records_left + 1,
-	                                (size_t)(rest->end - rest->at) + record);
+	size_t bytes = (size_t)(rest->end - rest->at) + record;
 
 	if (service->bytes_out + bytes > service->config.inbox_bytes)
 		return NULL;
@@ -210,14 +210,14 @@ static dxi_parcel *make_parcel(dxh_service *service, const dxi_frame_reader *res
 
 /* Notifications on their way to workers. */
 typedef struct chain {
-	dxh_request *first, *last;
+	dxi_node *first, *last;
 	uint32_t count;
 } chain;
 
-static void append(chain *to, dxh_request *request)
+static void append(chain *to, dxi_node *note)
 {
-	*(to->first ? &to->last->next_waiting : &to->first) = request;
-	to->last = request;
+	*(to->first ? &to->last->next : &to->first) = note;
+	to->last = note;
 	to->count++;
 }
 
@@ -225,18 +225,19 @@ static void append(chain *to, dxh_request *request)
 static void handle_inline(dxh_service *service, chain *of)
 {
 	chain left = {NULL, NULL, 0};
-	dxh_request *next, *request = of->first;
+	dxi_node *next, *note = of->first;
 
-	of->last->next_waiting = NULL;
-	for (; request; request = next) {
+	of->last->next = NULL;
+	for (; note; note = next) {
+		dxh_request *request = (dxh_request *)(void *)note;
 		const dxi_handler *handler =
 			dxi_inline_handler_of(service, dxh_request_subject(request));
 
-		next = request->next_waiting;
+		next = note->next;
 		if (handler)
 			dxi_inline_handle(handler, request);
 		else
-			append(&left, request);
+			append(&left, note);
 	}
 	*of = left;
 }
@@ -271,7 +272,7 @@ bool dxi_notifications_taken(dxi_client *client, dxi_frame_reader *reader, dxi_r
 	for (; more && record->kind == DXI_NOTIFY; records++) {
 		bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
 		if (parcel && has_room(client, parcel, bytes)) {
-			append(&taken, dxi_parcel_add(parcel, record));
+			append(&taken, &dxi_parcel_add(parcel, record)->task.node);
 		} else {
 			refused++;
 			refused_bytes += bytes;

@@ -16,6 +16,7 @@
 #include "runtime/room.h"
 #include "runtime/socket.h"
 
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
@@ -56,6 +57,8 @@ static void run_task(dxh_hub *hub, dxi_task *task)
 	case DXI_TASK_CALL:
 		dxi_hub_run_call(task);
 		break;
+	case DXI_TASK_NOTE: /* it is not given back alone */
+		abort();
 	case DXI_TASK_ROOM:
 		dxi_room_asked(task);
 		break;

@@ -274,15 +274,16 @@ static void free_inbox_rest(dxh_service *service)
 
 	while ((request = dxi_inbox_rest(service->inbox)) ||
 	       (request = dxi_turns_next(&service->turns))) {
-		if (!request->parcel) {
+		const dxi_note *note = dxi_note_of(request);
+
+		if (!note) {
 			came_back(service, request);
 			dxi_request_free(request); /* see dxi_service_take_answer() */
 			continue;
 		}
 		dxi_count(&service->hub->metrics->notifications_unread, 1);
-		if (dxi_parcel_release(request->parcel)) {
-			dxi_service_take_parcel(request->parcel);
-		}
+		if (dxi_parcel_release(note->parcel))
+			dxi_service_take_parcel(note->parcel);
 	}
 }
 

@@ -8,31 +8,12 @@
 #include <string.h>
 
 enum {
-	ALIGN = 8,
 	/* Parcels of full frames are kept for the next: memory of that size goes back to
 	 * the system at each free, and comes again page by page. */
 	KEPT_BYTES = 65536,
 	KEPT_FROM_BYTES = 8192,
 	KEPT_MAX = 32
 };
-
-static size_t aligned(size_t bytes)
-{
-	return (bytes + ALIGN - 1) / ALIGN * ALIGN;
-}
-
-static size_t body_at(const dxi_record *record)
-{
-	return aligned((size_t)record->subject_bytes + 1);
-}
-
-size_t dxi_parcel_bytes(size_t records, size_t frame_bytes)
-{
-	/* Subject and body are each rounded up, which their record's padding and header,
-	 * counted in frame_bytes, outweigh. */
-	static_assert(DXI_RECORD_HEADER_BYTES >= 2 * ALIGN, "or the sum below is too small");
-	return records * aligned(sizeof(dxh_request)) + frame_bytes;
-}
 
 static dxi_parcel *take_spare(dxh_service *service)
 {
@@ -92,25 +73,26 @@ void dxi_parcel_free_spares(dxh_service *service)
 		free_parcel(parcel);
 }
 
-dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record)
+dxi_note *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record)
 {
-	dxh_request *request = (dxh_request *)(void *)(parcel->bytes + parcel->used);
-	size_t bytes = sizeof *request + body_at(record) + record->body_bytes;
+	unsigned char *at = parcel->bytes + parcel->used;
+	unsigned char *body = at + dxi_note_body_at(record->subject_bytes);
+	size_t bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
+	dxi_note *note = (dxi_note *)(void *)at;
 
 	assert(parcel->used + bytes <= parcel->capacity);
-	*request = (dxh_request){.service = parcel->service,
-	                         .parcel = parcel,
-	                         .deadline_ns = DXH_FOREVER,
-	                         .body = request->storage + body_at(record),
-	                         .body_bytes = record->body_bytes};
-	memcpy(request->storage, record->subject, record->subject_bytes);
-	request->storage[record->subject_bytes] = '\0';
+	*note = (dxi_note){
+		.task = {.kind = DXI_TASK_NOTE,
+	                 .number = (uint32_t)record->body_bytes << 8 | record->subject_bytes},
+		.parcel = parcel};
+	memcpy(body - 1 - record->subject_bytes, record->subject, record->subject_bytes);
+	body[-1] = '\0';
 	if (record->body_bytes > 0)
-		memcpy(request->storage + body_at(record), record->body, record->body_bytes);
-	parcel->used += aligned(bytes);
-	parcel->record_bytes += dxi_record_bytes(record->subject_bytes, record->body_bytes);
+		memcpy(body, record->body, record->body_bytes);
+	parcel->used += bytes;
+	parcel->record_bytes += bytes;
 	parcel->count++;
-	return request;
+	return note;
 }
 
 void dxi_parcel_seal(dxi_parcel *parcel, dxi_client *client)

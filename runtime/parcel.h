@@ -3,6 +3,12 @@
  * workers one by one and may be released in any order, on any thread; the memory
  * comes back to the I/O thread once, with the last of them.
  *
+ * A notification takes no more room than its record did: what has to be known of it stands
+ * where the header of the record was.
+ *
+ *   0            24 + ..     32 + ..
+ *   dxi_note     subject NUL body, at a multiple of 8
+ *
  *   field  written by                        read by      order
  *   open   seal(), release()                 release()    acq_rel: what was read of a
  *                                                         notification is read before its
@@ -28,17 +34,55 @@ struct dxi_parcel {
 	alignas(8) unsigned char bytes[];
 };
 
-/* What a frame's notifications occupy at most: so many, of so many bytes together.
- * Pure. */
-size_t dxi_parcel_bytes(size_t records, size_t frame_bytes);
+/* A notification, to its users a dxh_request. Constant once workers have it. */
+typedef struct dxi_note {
+	dxi_task task; /* kind DXI_TASK_NOTE; number: bytes of the body << 8 | of the subject */
+	dxi_parcel *parcel;
+} dxi_note;
+static_assert(sizeof(dxi_note) <= DXI_RECORD_HEADER_BYTES - 8, "and a NUL with up to 7 bytes");
+static_assert(DXH_SUBJECT_MAX < 1 << 8 && DXI_MESSAGE_BYTES_MAX < 1 << 24, "they fit in a number");
 
-/* I/O thread. NULL: no memory. */
+/* NULL: it is a request. Thread: any. */
+static inline const dxi_note *dxi_note_of(const dxh_request *request)
+{
+	return ((const dxi_task *)(const void *)request)->kind == DXI_TASK_NOTE
+	               ? (const dxi_note *)(const void *)request
+	               : NULL;
+}
+
+static inline size_t dxi_note_body_bytes(const dxi_note *note)
+{
+	return note->task.number >> 8;
+}
+
+/* Where the body lies, behind the begin of its note: so that subject and NUL end there. */
+static inline size_t dxi_note_body_at(size_t subject_bytes)
+{
+	return DXI_RECORD_HEADER_BYTES + subject_bytes / 8 * 8;
+}
+
+/* The service that either of them came to. Thread: any. */
+static inline dxh_service *dxi_request_service(const dxh_request *request)
+{
+	const dxi_note *note = dxi_note_of(request);
+
+	return note ? note->parcel->service : request->service;
+}
+
+static inline size_t dxi_request_body_bytes(const dxh_request *request)
+{
+	const dxi_note *note = dxi_note_of(request);
+
+	return note ? dxi_note_body_bytes(note) : request->body_bytes;
+}
+
+/* I/O thread; of records of so many bytes together. NULL: no memory. */
 dxi_parcel *dxi_parcel_make(dxh_service *service, size_t bytes);
 void dxi_parcel_free(dxi_parcel *parcel);
 void dxi_parcel_free_spares(dxh_service *service);
 
 /* I/O thread: copy one record into it, which has room. */
-dxh_request *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record);
+dxi_note *dxi_parcel_add(dxi_parcel *parcel, const dxi_record *record);
 
 /* I/O thread: no more comes into it; it may be handed out, and is one of the client's
  * until it is closed. */

@@ -9,38 +9,62 @@
 
 enum { ERROR_TEXT_MAX = 32768 }; /* what is longer is cut */
 
+static const char *subject_of(const dxi_note *note)
+{
+	size_t bytes = note->task.number & 0xff;
+
+	return (const char *)note + dxi_note_body_at(bytes) - 1 - bytes;
+}
+
+static const void *body_of(const dxi_note *note, size_t *bytes)
+{
+	*bytes = dxi_note_body_bytes(note);
+	return (const char *)note + dxi_note_body_at(note->task.number & 0xff);
+}
+
 const char *dxh_request_subject(const dxh_request *request)
 {
+	const dxi_note *note = dxi_note_of(request);
+
+	if (note)
+		return subject_of(note);
 	return (const char *)request->storage;
 }
 
 const void *dxh_request_body(const dxh_request *request, size_t *body_bytes)
 {
-	if (body_bytes)
-		*body_bytes = request->body_bytes;
+	const dxi_note *note = dxi_note_of(request);
+	size_t unused;
+
+	if (!body_bytes)
+		body_bytes = &unused;
+	if (note)
+		return body_of(note, body_bytes);
+	*body_bytes = request->body_bytes;
 	return request->body;
 }
 
 int dxh_request_is_notification(const dxh_request *request)
 {
-	return request->parcel != NULL;
+	return dxi_note_of(request) != NULL;
 }
 
 int64_t dxh_request_budget_ns(const dxh_request *request)
 {
-	if (request->deadline_ns == DXH_FOREVER)
+	if (dxi_note_of(request) || request->deadline_ns == DXH_FOREVER)
 		return DXH_FOREVER;
 	return request->deadline_ns - dxh_now_ns();
 }
 
 uint32_t dxh_request_attempt(const dxh_request *request)
 {
-	return request->attempt;
+	return dxi_note_of(request) ? 0 : request->attempt;
 }
 
 int dxh_request_canceled(const dxh_request *request)
 {
-	return atomic_load_explicit(&request->canceled, memory_order_relaxed);
+	return !dxi_note_of(request) &&
+	       atomic_load_explicit(&request->canceled, memory_order_relaxed);
 }
 
 /* ---- answered ----------------------------------------------------------------------- */
@@ -52,9 +76,9 @@ static void give_back(dxh_request *request)
 	dxi_hub_push(request->service->hub, &request->task, &request->task);
 }
 
-static void give_back_notification(dxh_request *request)
+static void give_back_notification(const dxi_note *note)
 {
-	dxi_parcel *parcel = request->parcel;
+	dxi_parcel *parcel = note->parcel;
 
 	if (dxi_parcel_release(parcel))
 		dxi_hub_push(parcel->service->hub, &parcel->task, &parcel->task);
@@ -144,13 +168,14 @@ static bool take_over(dxh_request *request, const given_answer *given)
 
 static dxh_status answer(dxh_request *request, const given_answer *given)
 {
-	dxh_hub *hub = request->service->hub;
+	dxh_hub *hub = dxi_request_service(request)->hub;
 	dxh_status result = dxi_hub_check_process(hub);
+	const dxi_note *note = dxi_note_of(request);
 
 	if (result != DXH_OK)
 		return result;
-	if (request->parcel) {
-		give_back_notification(request);
+	if (note) {
+		give_back_notification(note);
 		return dxi_fail(DXH_ESTATE, "a notification has no answer: release it");
 	}
 	if (given->body_bytes > hub->config.body_bytes_max)
@@ -222,10 +247,12 @@ dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const cha
 
 void dxh_request_release(dxh_request *request)
 {
-	if (!request || dxi_hub_check_process(request->service->hub) != DXH_OK)
+	const dxi_note *note = request ? dxi_note_of(request) : NULL;
+
+	if (!request || dxi_hub_check_process(dxi_request_service(request)->hub) != DXH_OK)
 		return;
-	if (request->parcel)
-		give_back_notification(request);
+	if (note)
+		give_back_notification(note);
 	else
 		dxh_request_reject(request, DXH_EREJECTED, "the service released it unanswered");
 }

@@ -426,9 +426,11 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 		if (status != DXH_OK)
 			return dxi_fail(status, "no request came: wait again");
 		/* Most have none, notifications never: no clock is read for them. */
-		if (received->deadline_ns == DXH_FOREVER || received->deadline_ns > dxh_now_ns()) {
+		if (dxi_note_of(received) || received->deadline_ns == DXH_FOREVER ||
+		    received->deadline_ns > dxh_now_ns()) {
 			*request = received;
-			DXI_PROBE(receive, received, service->endpoint, received->body_bytes);
+			DXI_PROBE(receive, received, service->endpoint,
+			          dxi_request_body_bytes(received));
 			return DXH_OK;
 		}
 		/* Nobody waits for it any more. relaxed: a figure for people. */

@@ -23,16 +23,14 @@
 typedef struct dxi_client dxi_client;
 typedef struct dxi_parcel dxi_parcel;
 
-/* A received request, later the carrier of its answer; or a notification, see
- * parcel.h. */
+/* A received request, later the carrier of its answer. A dxh_request that users have may
+ * also be a notification, of which only the task is there: see parcel.h. */
 struct dxh_request {
-	dxi_task task;      /* kind DXI_TASK_ANSWER */
-	dxi_parcel *parcel; /* what a notification is part of; NULL: a request */
+	dxi_task task; /* kind DXI_TASK_ANSWER; before that linked in its client's backlog */
 	dxh_service *service;
-	dxi_caller *caller;                  /* who sent it; of a notification see parcel */
-	dxi_client *client;                  /* I/O thread; NULL: gone */
+	dxi_caller *caller; /* who sent it; a notification has it from its parcel */
+	dxi_client *client; /* I/O thread; NULL: gone */
 	struct dxh_request *previous, *next; /* I/O thread: in a list of the client */
-	struct dxh_request *next_waiting;    /* I/O thread: in its backlog */
 	uint64_t id;
 	int64_t deadline_ns;
 	_Atomic int canceled; /* relaxed: a hint */

@@ -26,14 +26,14 @@ static void remove_backlog(dxi_turns *turns, dxi_backlog *backlog)
 		turns->last = before;
 }
 
-void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxh_request *first,
-                         dxh_request *last, uint32_t count)
+void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxi_node *first, dxi_node *last,
+                         uint32_t count)
 {
-	last->next_waiting = NULL;
+	last->next = NULL;
 	if (backlog->count == 0)
 		push_backlog(turns, backlog);
 	if (backlog->last)
-		backlog->last->next_waiting = first;
+		backlog->last->next = first;
 	else
 		backlog->first = first;
 	backlog->last = last;
@@ -43,26 +43,30 @@ void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxh_request *fi
 
 void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request)
 {
-	dxi_turns_add_chain(turns, backlog, request, request, 1);
+	dxi_node *node = (dxi_node *)(void *)request;
+
+	dxi_turns_add_chain(turns, backlog, node, node, 1);
 }
 
 dxh_request *dxi_turns_next(dxi_turns *turns)
 {
 	dxi_backlog *backlog = turns->first;
-	dxh_request *request;
+	dxi_node *node;
 
 	if (!backlog)
 		return NULL;
-	request = backlog->first;
-	backlog->first = request->next_waiting;
+	node = backlog->first;
+	backlog->first = node->next;
 	if (!backlog->first)
 		backlog->last = NULL;
 	backlog->count--;
 	turns->count--;
-	remove_backlog(turns, backlog); /* it is the first: one step */
-	if (backlog->count > 0)
-		push_backlog(turns, backlog);
-	return request;
+	if (backlog->next || backlog->count == 0) { /* else it is its turn again */
+		remove_backlog(turns, backlog);     /* it is the first: one step */
+		if (backlog->count > 0)
+			push_backlog(turns, backlog);
+	}
+	return (dxh_request *)(void *)node;
 }
 
 void dxi_turns_move(dxi_turns *turns, dxi_backlog *from, dxi_backlog *to)
@@ -73,7 +77,7 @@ void dxi_turns_move(dxi_turns *turns, dxi_backlog *from, dxi_backlog *to)
 	if (to->count == 0)
 		push_backlog(turns, to);
 	if (to->last)
-		to->last->next_waiting = from->first;
+		to->last->next = from->first;
 	else
 		to->first = from->first;
 	to->last = from->last;

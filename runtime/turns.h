@@ -10,6 +10,8 @@
 #ifndef DXI_TURNS_H
 #define DXI_TURNS_H
 
+#include "queue/queue.h"
+
 #include <dxh/message.h>
 
 #include <stdbool.h>
@@ -22,7 +24,7 @@ enum { DXI_AHEAD_MIN = 64, DXI_AHEAD_MAX = 1024, DXI_AHEAD_KEPT_NS = 10000000 };
 /* What waits of one client, oldest first. Zeroed is empty. */
 typedef struct dxi_backlog {
 	struct dxi_backlog *next; /* in turn */
-	dxh_request *first, *last;
+	dxi_node *first, *last;   /* the begin of a request, or of a notification */
 	uint32_t count;
 } dxi_backlog;
 
@@ -34,9 +36,9 @@ typedef struct dxi_turns {
 
 void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request);
 
-/* The same for `count` of them, linked by next_waiting. */
-void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxh_request *first,
-                         dxh_request *last, uint32_t count);
+/* The same for `count` of them, linked by their first members. */
+void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxi_node *first, dxi_node *last,
+                         uint32_t count);
 
 /* The one whose turn it is, out of its backlog; NULL: nothing waits. */
 dxh_request *dxi_turns_next(dxi_turns *turns);

@@ -68,27 +68,42 @@ Test(parcel, outlives_its_service_in_the_hands_of_its_user, .timeout = 20)
 	must(test_hub_close(&server));
 }
 
-Test(parcel, has_room_for_the_records_of_any_frame, .timeout = 20)
+/* The memory of the frame's records is enough, and what is in it stands where it must:
+ * any length of subject and body. */
+Test(parcel, takes_no_more_room_than_the_records_did, .timeout = 20)
 {
-	static const size_t lengths[] = {0, 1, 7, 8, 9, 63, 64, 65};
+	static const size_t lengths[] = {0, 1, 7, 8, 9, 63, 64, 65, 40000};
+	static char text[40000], name[256];
 
+	memset(text, 'b', sizeof text);
+	memset(name, 's', sizeof name);
 	must(test_hub_open(NULL, &server));
 	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
 	for (size_t subject = 1; subject <= 255; subject++)
 		for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-			char text[256];
-			size_t bytes = dxi_record_bytes(subject, lengths[i]);
 			dxi_parcel *parcel =
-				dxi_parcel_make(service, dxi_parcel_bytes(3, 3 * bytes));
-			const dxi_record record = {.subject = memset(text, 's', sizeof text),
+				dxi_parcel_make(service, 3 * dxi_record_bytes(subject, lengths[i]));
+			const dxi_record record = {.subject = name,
 			                           .subject_bytes = (uint16_t)subject,
 			                           .body = text,
 			                           .body_bytes = lengths[i]};
+			const dxh_request *notes[3];
 
 			for (int k = 0; k < 3; k++)
-				cr_assert_eq(strlen(dxh_request_subject(
-						     dxi_parcel_add(parcel, &record))),
-				             subject);
+				notes[k] = (dxh_request *)(void *)dxi_parcel_add(parcel, &record);
+			for (int k = 0; k < 3; k++) {
+				size_t bytes;
+				const void *body = dxh_request_body(notes[k], &bytes);
+
+				cr_assert(dxh_request_is_notification(notes[k]));
+				cr_assert_eq(strlen(dxh_request_subject(notes[k])), subject);
+				cr_assert_eq(bytes, lengths[i]);
+				cr_assert_eq((uintptr_t)body % 8, 0);
+				cr_assert_eq(memcmp(body, text, bytes), 0);
+				cr_assert_eq(dxh_request_attempt(notes[k]), 0);
+				cr_assert_eq(dxh_request_canceled(notes[k]), 0);
+				cr_assert_eq(dxh_request_budget_ns(notes[k]), DXH_FOREVER);
+			}
 			cr_assert_leq(parcel->used, parcel->capacity);
 			dxi_parcel_free(parcel);
 		}
