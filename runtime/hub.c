@@ -89,13 +89,10 @@ dxh_status dxi_hub_call(dxh_hub *hub, dxh_status (*fn)(void *context), void *con
 	return call.status;
 }
 
-dxh_status dxi_hub_check_process(const dxh_hub *hub)
+dxh_status dxi_hub_fail_forked(const dxh_hub *hub)
 {
-	if (hub->process != dxi_process_id())
-		return dxi_fail(DXH_EFORKED,
-		                "hub '%s' belongs to the parent process: open a new one here",
-		                hub->name);
-	return DXH_OK;
+	return dxi_fail(DXH_EFORKED, "hub '%s' belongs to the parent process: open a new one here",
+	                hub->name);
 }
 
 bool dxi_hub_is_io_thread(const dxh_hub *hub)

@@ -3,6 +3,7 @@
 #ifndef DXI_HUB_H
 #define DXI_HUB_H
 
+#include "base/forked.h"
 #include "queue/completion.h"
 #include "queue/queue.h"
 #include "runtime/drain.h"
@@ -108,7 +109,11 @@ bool dxi_hub_is_io_thread(const dxh_hub *hub);
 dxh_status dxi_hub_check_open(const dxh_hub *hub);
 
 /* The same for calls that are allowed while draining. */
-dxh_status dxi_hub_check_process(const dxh_hub *hub);
+dxh_status dxi_hub_fail_forked(const dxh_hub *of);
+static inline dxh_status dxi_hub_check_process(const dxh_hub *of)
+{
+	return of->process == dxi_process_id() ? DXH_OK : dxi_hub_fail_forked(of);
+}
 
 /* Call tick->fn every interval_ns from now on, on the I/O thread. stop: after it
  * returns, fn is not running and will not be called. Thread: any. */

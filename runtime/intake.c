@@ -252,7 +252,9 @@ static void hand_on(dxi_client *client, dxi_parcel *parcel, chain notifications)
 	service->requests_out += parcel->count;
 	service->bytes_out += parcel->capacity;
 	dxi_count(&service->hub->metrics->notifications_received, parcel->count);
-	handle_inline(service, &notifications);
+	/* relaxed: looked at again, in order, for each. */
+	if (atomic_load_explicit(&service->handlers.inlines, memory_order_relaxed) > 0)
+		handle_inline(service, &notifications);
 	if (notifications.count > 0)
 		dxi_turns_add_chain(&service->turns, &client->backlog, notifications.first,
 		                    notifications.last, notifications.count);

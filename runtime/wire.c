@@ -21,40 +21,40 @@ static_assert(DXI_MESSAGE_BYTES_MAX / DXI_RECORD_HEADER_BYTES <= UINT16_MAX, "pr
 
 /* ---- numbers ---- */
 
-static void put_u16(unsigned char *at, uint16_t value)
+static inline void put_u16(unsigned char *at, uint16_t value)
 {
 	at[0] = (unsigned char)value;
 	at[1] = (unsigned char)(value >> 8);
 }
 
-static void put_u32(unsigned char *at, uint32_t value)
+static inline void put_u32(unsigned char *at, uint32_t value)
 {
 	put_u16(at, (uint16_t)value);
 	put_u16(at + 2, (uint16_t)(value >> 16));
 }
 
-static void put_u64(unsigned char *at, uint64_t value)
+static inline void put_u64(unsigned char *at, uint64_t value)
 {
 	put_u32(at, (uint32_t)value);
 	put_u32(at + 4, (uint32_t)(value >> 32));
 }
 
-static uint16_t get_u16(const unsigned char *at)
+static inline uint16_t get_u16(const unsigned char *at)
 {
 	return (uint16_t)(at[0] | at[1] << 8);
 }
 
-static uint32_t get_u32(const unsigned char *at)
+static inline uint32_t get_u32(const unsigned char *at)
 {
 	return (uint32_t)get_u16(at) | (uint32_t)get_u16(at + 2) << 16;
 }
 
-static uint64_t get_u64(const unsigned char *at)
+static inline uint64_t get_u64(const unsigned char *at)
 {
 	return (uint64_t)get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
 }
 
-static size_t padded(size_t bytes)
+static inline size_t padded(size_t bytes)
 {
 	return (bytes + DXI_RECORD_ALIGN - 1) & ~(size_t)(DXI_RECORD_ALIGN - 1);
 }
