@@ -8,13 +8,14 @@
 #   torn        a ring and a latch whose writer laps their readers, for SECONDS
 #   strangers   a live service among strangers who send 3000 frames for each of SECONDS
 #   kills       writers and readers of a block killed over and over, for SECONDS
+#   crowds      producers and consumers of a broker come, go and are killed, for SECONDS
 #   idle        hubs with connected peers sleep for SECONDS without waking once
 set -u
 
 build=$1
 seconds=$2
 operations=$3
-steps=${4:-accounting storms torn kills strangers idle}
+steps=${4:-accounting storms torn kills strangers crowds idle}
 passed=0
 failed=0
 log=$(mktemp)
@@ -73,6 +74,16 @@ kills() {
     say "a block survives kills for $seconds s, and wrong payloads are noticed" $code 0
 }
 
+crowds() {
+    for control in at_the_end a_truth_that; do
+        CROWD_SECONDS=$seconds DXH_BUILD=$build timeout $((seconds + 300)) \
+            "$build/tests/broker_crowd_test" --filter "broker_crowd/${control}*" >"$log" 2>&1
+        code=$?
+        grep ' came, ' "$log"
+        say "a crowd at a broker for $seconds s, and a truth that is another ($control)" $code 0
+    done
+}
+
 idle() {
     timeout $((seconds + 120)) "$build/idle" "$seconds" >"$log" 2>&1
     code=$?
@@ -84,7 +95,7 @@ idle() {
 
 for step in $steps; do
     case $step in
-    accounting | storms | torn | kills | strangers | idle) $step ;;
+    accounting | storms | torn | kills | strangers | crowds | idle) $step ;;
     *)
         echo "no such step: $step"
         failed=$((failed + 1))

@@ -29,6 +29,8 @@ enum {
 	/* One client has at most this part of all there is; but so many in any case. */
 	CLIENT_PART = 8,
 	CLIENT_MIN = 64,
+	INBOX_MIN = 8192,
+	INBOX_MAX = 1 << 20,
 	SUBSCRIBER_NOTES = 8192 /* a burst of deaths, that a watcher need not list again */
 };
 
@@ -245,10 +247,19 @@ static void close_books(dxh_broker *broker)
 	dxi_rights_close(broker->rights);
 }
 
+/* After a restart all that it may know can come at once. */
+static uint32_t inbox_for(const dxh_broker_config *config)
+{
+	uint32_t all = config->channels_max + config->consumers_max;
+
+	return all < INBOX_MIN ? INBOX_MIN : all < INBOX_MAX ? all : INBOX_MAX;
+}
+
 static dxh_status
 listen_on(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_broker_config *config)
 {
 	dxh_service_config service = {.clients_max = config->clients_max,
+	                              .inbox_max = inbox_for(config),
 	                              .insecure = config->insecure,
 	                              .publish_max = SUBSCRIBER_NOTES,
 	                              .key_file = config->key_file,

@@ -139,7 +139,8 @@ static void collect(dxi_registration *registration)
 		tell_success(registration);
 	} else {
 		registration->registered = false;
-		registration->wait_ticks = RETRY_TICKS;
+		/* Everybody may have come at once to a broker that was started. */
+		registration->wait_ticks = status == DXH_EOVERLOADED ? 1 : RETRY_TICKS;
 		tell_failure(registration, status);
 	}
 	(void)dxh_release(registration->asked);
