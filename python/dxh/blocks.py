@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket as sockets
 import time
-from typing import Mapping
+from typing import Callable, Mapping, TypeVar
 
 from . import _native
 from .apart import Abandoned, run_apart
@@ -18,10 +18,29 @@ from .schema import Layout, ZoneLayout, slot_spec, zone_spec
 
 __all__ = ["consume", "produce", "receive", "stat", "unlink"]
 
+_T = TypeVar("_T")
+
 #: So many seconds at most a search for a channel goes on that nobody waits for any more.
 _SEARCH = 1.0
 
 Zones = Mapping[str, ZoneLayout]
+
+
+def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -> _T:
+    """Look for a channel until it is there, so that KeyboardInterrupt can end it: ``open_it`` is
+    given its patience, and asked again and again."""
+
+    def search(abandoned: Abandoned) -> _T:
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _SEARCH if end is None else end - time.monotonic()
+            try:
+                return open_it(min(left, _SEARCH))
+            except (NotFoundError, ProducerDeadError, ExpiredError):
+                if left <= _SEARCH and end is not None or abandoned():
+                    raise
+
+    return run_apart(search)
 
 
 def zone_specs(zones: Zones | None) -> list[_native.ZoneSpec]:
@@ -52,6 +71,8 @@ def produce(
     timestamps: bool = True,
     broker: Peer | None = None,
     endpoint: str | None = None,
+    serve: bool = False,
+    stall: float = 0,
     timeout: float | None = 5.0,
 ) -> Producer:
     """Create the block ``name``, or take over one whose producer is gone.
@@ -68,7 +89,10 @@ def produce(
     :meth:`dxh.Producer.send`. The others are as in ``dxh_block_config``.
 
     With a ``broker`` the block is registered as a channel, with the ``endpoint`` where its producer
-    serves requests; a broker that does not answer within ``timeout`` seconds is told later.
+    serves requests; ``serve``: bind a service there, or where the library likes, see
+    :attr:`dxh.Producer.service`. Without progress for ``stall`` seconds it counts as hung, see
+    :meth:`dxh.Producer.progress`. A broker that does not answer within ``timeout`` seconds is told
+    later.
 
     Raises :class:`dxh.BusyError` naming the live producer; :class:`dxh.SchemaError` or
     :class:`dxh.SizeError` when the block that is there is another; :class:`dxh.ConflictError`: the
@@ -101,6 +125,8 @@ def produce(
             not timestamps,
             None if broker is None else broker._native,
             endpoint,
+            serve,
+            round(stall * 1e3),
             timeout,
         )
 
@@ -160,17 +186,8 @@ def consume(
             patience,
         )
 
-    def search(abandoned: Abandoned) -> _native.Consumer:
-        end = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _SEARCH if end is None else end - time.monotonic()
-            try:
-                return open_it(min(left, _SEARCH))
-            except (NotFoundError, ProducerDeadError, ExpiredError):
-                if left <= _SEARCH and end is not None or abandoned():
-                    raise
-
-    return Consumer(open_it(0) if broker is None else run_apart(search), write_zones)
+    made = open_it(0) if broker is None else find_channel(open_it, timeout)
+    return Consumer(made, write_zones)
 
 
 def receive(

@@ -38,6 +38,8 @@ class ChannelInfo:
     slot_bytes: int
     slot_count: int
     zone_count: int
+    checksum_errors: int  #: items that consumers found broken, since it was registered
+    consumers: int  #: that are registered; those without a broker nobody knows
 
 
 def channel_info(told: dict[str, Any]) -> ChannelInfo:

@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 from . import _native
 from .apart import run_apart
 from .block import Checksum, Discipline, Start
-from .blocks import Zones, consume, produce
+from .blocks import Zones, consume, find_channel, produce
 from .channel import Broker, ChannelInfo, channel_info
 from .consumer import Consumer
 from .errors import StateError
@@ -93,15 +93,17 @@ class Hub(Local):
         self._peers: "weakref.WeakSet[Peer]" = weakref.WeakSet()
         self._services: "weakref.WeakSet[Service]" = weakref.WeakSet()
         self._ends: "weakref.WeakSet[Producer | Consumer]" = weakref.WeakSet()
-        self._brokers: "weakref.WeakSet[Broker]" = weakref.WeakSet()
+        self._brokers: list[Broker] = []  # they go on, whoever holds them
         #: The peer of the broker; ``None`` without one.
         self.broker = None if broker is None else self.connect(broker)
         _open_hubs.add(self)
 
     def connect(
         self,
-        endpoint: str,
+        endpoint: str | None = None,
         *,
+        channel: str | None = None,
+        timeout: float | None = None,
         requests_max: int = 0,
         requests_bytes: int = 0,
         full_wait: float = 0,
@@ -120,7 +122,9 @@ class Hub(Local):
         key_file: str | None = None,
         on_state: Callable[[PeerState, str], None] | None = None,
     ) -> Peer:
-        """Connect to a service: ``ipc:///path``, ``ipc://@abstract``, ``tcp://host:port``.
+        """Connect to a service: ``ipc:///path``, ``ipc://@abstract``, ``tcp://host:port``. Or, by the
+        broker of this hub, to whoever produces ``channel``, also when that is restarted or another
+        one takes over; waits ``timeout`` seconds for a channel that is not there yet.
 
         Returns before the connection stands; requests wait for it, up to their timeouts. Times
         are in seconds; 0 stands for the default. ``full_wait``: wait so long for credit before
@@ -129,11 +133,19 @@ class Hub(Local):
         ``key_file``: CURVE. ``on_state(state, reason)`` is called at every change of the
         connection, in a thread of its own: let it be short.
 
-        Raises :class:`dxh.InvalidError` naming what is wrong with the endpoint or the keys.
+        Raises :class:`dxh.InvalidError` naming what is wrong with the endpoint or the keys; of a
+        channel :class:`dxh.NotFoundError`, :class:`dxh.ProducerDeadError`,
+        :class:`dxh.UnsupportedError`: its producer serves no requests, :class:`dxh.ExpiredError`: the
+        broker did not answer, :class:`dxh.StateError`: the hub was opened without one.
         """
-        native = _native.Peer(
+        to: str = endpoint or channel or ""
+        if (endpoint is None) == (channel is None):
+            raise TypeError("either an endpoint or a channel is needed")
+        broker = None if channel is None else self._broker_peer()
+        told = None if on_state is None else _typed(on_state)
+        open_it: Callable[[float | None], _native.Peer] = lambda patience: _native.Peer(
             self._native,
-            endpoint,
+            to,
             requests_max,
             notify_frames,
             full_wait,
@@ -150,9 +162,11 @@ class Hub(Local):
             batch_bytes,
             round(linger * 1e6),
             drop_oldest,
-            None if on_state is None else _typed(on_state),
+            told,
+            broker,
+            patience,
         )
-        peer = Peer(native, endpoint)
+        peer = Peer(open_it(0) if broker is None else find_channel(open_it, timeout), to)
         self._peers.add(peer)
         return peer
 
@@ -237,6 +251,8 @@ class Hub(Local):
         zones_writable: bool = False,
         timestamps: bool = True,
         endpoint: str | None = None,
+        serve: bool = False,
+        stall: float = 0,
         timeout: float | None = 5.0,
     ) -> Producer:
         """:func:`dxh.produce`, as a channel of this hub's broker if it has one. It is closed with
@@ -263,6 +279,8 @@ class Hub(Local):
             timestamps=timestamps,
             broker=self.broker,
             endpoint=endpoint,
+            serve=serve,
+            stall=stall,
             timeout=timeout,
         )
         self._ends.add(made)
@@ -332,7 +350,7 @@ class Hub(Local):
             allow_any,
         )
         broker = Broker(native)
-        self._brokers.add(broker)
+        self._brokers.append(broker)
         return broker
 
     def discover(self, name: str, timeout: float | None = None) -> ChannelInfo:
@@ -347,6 +365,12 @@ class Hub(Local):
         broker = self._broker_peer()
         told = run_apart(lambda _: _native.channels(broker, timeout))
         return [channel_info(each) for each in told]
+
+    def broker_stats(self, timeout: float | None = None) -> dict[str, int]:
+        """The counters of ``dxh_broker_stats``, by name. Raises as :meth:`discover`;
+        :class:`dxh.AccessError`: the broker tells them to administrators only."""
+        broker = self._broker_peer()
+        return run_apart(lambda _: _native.broker_stats(broker, timeout))
 
     def _broker_peer(self) -> _native.Peer:
         if self.broker is None:
@@ -388,10 +412,14 @@ class Hub(Local):
         _open_hubs.discard(self)
         # Whoever waits in an event loop has to be told before the descriptors go.
         opened: list[Producer | Consumer | Service | Peer]
-        opened = [*self._ends, *self._services, *self._peers]
+        # What a broker leads to goes before the peer of the broker.
+        rest = [each for each in self._peers if each is not self.broker]
+        opened = [*self._ends, *self._services, *rest]
         for each in opened:
             each.close()
-        for broker in list(self._brokers):
+        if self.broker is not None:
+            self.broker.close()
+        for broker in self._brokers:
             broker.stop()
         self._native.close()
 

@@ -15,6 +15,7 @@ from .errors import StateError
 from .item import slot_shape
 from .local import Local
 from .schema import read_schema
+from .service import Service
 from .views import View, view_of
 from .zones import Zones
 
@@ -90,6 +91,10 @@ class Producer(Local):
         #: The zones, by attribute.
         self.zones = Zones(native, schema.zones, True)
         self._shape = slot_shape(schema.slot, native.info()["slot_bytes"])
+        native_service = native.service()
+        #: Of a channel that was produced with ``serve``: give it handlers and start it. It is closed
+        #: with the producer.
+        self.service = None if native_service is None else Service(native_service)
         self._rows = self._shape.dimensions[0] if self._shape.dimensions else 1
 
     @property
@@ -153,6 +158,10 @@ class Producer(Local):
         """Facts of the block, now."""
         return info_of(self._native.info())
 
+    def progress(self) -> None:
+        """The work goes on although nothing is published; of a channel with ``stall``."""
+        self._native.progress()
+
     def stats(self) -> dict[str, int]:
         """The counters of ``dxh_producer_stats``, by name."""
         return self._native.stats()
@@ -160,6 +169,8 @@ class Producer(Local):
     def close(self) -> None:
         """Stop producing; views and zones end. Readers read what is left. A second time does
         nothing."""
+        if self.service is not None:
+            self.service.close()
         self._native.close()
 
     def __enter__(self) -> Producer:

@@ -2,6 +2,7 @@
 /* The broker: one in this process, and questions to any. */
 #include "native.h"
 
+#include <assert.h>
 #include <string.h>
 
 typedef struct broker {
@@ -123,6 +124,8 @@ static const dxn_member info_members[] = {
 	INFO(slot_bytes, 'Q'),
 	INFO(slot_count, 'I'),
 	INFO(zone_count, 'I'),
+	INFO(checksum_errors, 'Q'),
+	INFO(consumers, 'I'),
 };
 
 static dxh_peer *broker_peer(PyObject *peer)
@@ -207,4 +210,55 @@ PyObject *dxn_channels(PyObject *module, PyObject *const *arguments, Py_ssize_t 
 			strcpy(after, page[got - 1].name);
 	} while (got == PAGE);
 	return list;
+}
+
+#define STAT(name)                                                                                 \
+	{                                                                                          \
+#name, offsetof(dxh_broker_stats, name), 'Q', 0                                    \
+	}
+static const dxn_member stats_members[] = {
+	STAT(uptime_ms),
+	STAT(requests),
+	STAT(registrations),
+	STAT(deregistrations),
+	STAT(discoveries),
+	STAT(lists),
+	STAT(descriptions),
+	STAT(metrics),
+	STAT(consumer_registrations),
+	STAT(consumer_deregistrations),
+	STAT(refused),
+	STAT(beats),
+	STAT(beats_stray),
+	STAT(checksum_errors),
+	STAT(events),
+	STAT(channels_now),
+	STAT(channels_live_now),
+	STAT(consumers_now),
+	STAT(watchers_now),
+	STAT(schema_bytes_now),
+};
+static_assert(sizeof stats_members / sizeof *stats_members == sizeof(dxh_broker_stats) / 8,
+              "a counter is missing here");
+
+/* broker_stats(peer, timeout) */
+PyObject *dxn_broker_stats(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
+{
+	dxh_broker_stats stats;
+	int64_t deadline_ns;
+	dxh_status status;
+	dxh_peer *peer;
+
+	(void)module;
+	if (!dxn_arguments("broker_stats", count, 2))
+		return NULL;
+	peer = broker_peer(arguments[0]);
+	if (!peer || !dxn_deadline(arguments[1], &deadline_ns))
+		return NULL;
+	dxn_peer_enter((dxn_peer *)arguments[0]);
+	Py_BEGIN_ALLOW_THREADS
+	status = dxh_broker_stats_get(peer, deadline_ns, &stats);
+	Py_END_ALLOW_THREADS
+	dxn_peer_leave((dxn_peer *)arguments[0]);
+	return status == DXH_OK ? DXN_DICT(&stats, stats_members) : dxn_raise(status);
 }

@@ -94,12 +94,15 @@ PyObject *dxn_end_close(PyObject *object, PyObject *unused)
 		Py_RETURN_NONE;
 	if (hub)
 		unlink_end(self);
+	if (self->service && !dxn_door_is_forked(&self->door))
+		dxn_service_end(self->service);
 	dxn_door_close(&self->door);
 	while (self->leases)
 		dxn_lease_revoke(self->leases);
 	status = close_both(self);
 	if (hub)
 		dxn_door_leave(&hub->door);
+	Py_CLEAR(self->service);
 	Py_CLEAR(self->hub);
 	return dxn_none_or_raise(status);
 }

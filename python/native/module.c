@@ -34,6 +34,7 @@ static PyMethodDef functions[] = {
 	{"block_size", dxn_block_size, METH_VARARGS, NULL},
 	{"gc", (PyCFunction)(void (*)(void))dxn_gc, METH_FASTCALL, NULL},
 	{"discover", (PyCFunction)(void (*)(void))dxn_discover, METH_FASTCALL, NULL},
+	{"broker_stats", (PyCFunction)(void (*)(void))dxn_broker_stats, METH_FASTCALL, NULL},
 	{"channels", (PyCFunction)(void (*)(void))dxn_channels, METH_FASTCALL, NULL},
 	{"log_to", dxn_log_to, METH_O, NULL},
 	{"errands_end", dxn_errands_end, METH_NOARGS, NULL},

@@ -180,7 +180,8 @@ typedef struct dxn_peer {
 	dxh_peer *peer; /* NULL: closed */
 	dxn_door door;
 	int64_t full_wait_ns;
-	dxn_watcher *watcher; /* NULL: nobody wants to know its states */
+	dxn_watcher *watcher;    /* NULL: nobody wants to know its states */
+	struct dxn_peer *broker; /* that leads to it, and has to be closed later; NULL: none */
 } dxn_peer;
 
 typedef struct dxn_group dxn_group;
@@ -241,6 +242,10 @@ void dxn_group_forget(PyObject *group, PyObject *completion);
 
 /* ---- services: service.c ---------------------------------------------------------------- */
 
+/* One that the library bound, and closes: dxn_service_end() comes before that. */
+dxn_service *dxn_service_lent(dxn_hub *hub, dxh_service *service);
+void dxn_service_end(dxn_service *self);
+
 /* Stop all of a hub's, so that no thread waits in one. */
 void dxn_services_stop(dxn_hub *hub);
 
@@ -266,6 +271,8 @@ typedef struct dxn_end {
 	dxn_door door;
 	dxn_hub *hub; /* of a channel; NULL: there is none */
 	struct dxn_end *previous, *next;
+
+	dxn_service *service; /* that the library bound for a channel; NULL: none was asked for */
 
 	dxh_memory *memory; /* of one that is closed, while somebody may point into it */
 	size_t lease_count; /* lease objects that exist */
@@ -363,5 +370,6 @@ extern PyTypeObject dxn_broker_type;
 /* discover(peer, name, timeout): dict; channels(peer, timeout): list of dicts */
 PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *dxn_channels(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_broker_stats(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

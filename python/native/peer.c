@@ -8,14 +8,18 @@ enum { PATIENCE_STEP_NS = 100000000 };
 
 static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"hub",           "endpoint",       "requests_max",  "notify_frames",
-	                        "full_wait",     "server_key",     "key_file",      "retries_max",
-	                        "retry_percent", "retry_min",      "retry_max",     "beat",
-	                        "silence",       "requests_bytes", "batch_records", "batch_bytes",
-	                        "linger_us",     "drop_oldest",    "on_state",      NULL};
+	static char *names[] = {
+		"hub",         "endpoint",  "requests_max", "notify_frames",  "full_wait",
+		"server_key",  "key_file",  "retries_max",  "retry_percent",  "retry_min",
+		"retry_max",   "beat",      "silence",      "requests_bytes", "batch_records",
+		"batch_bytes", "linger_us", "drop_oldest",  "on_state",       "broker",
+		"timeout",     NULL};
 	dxn_peer *self = (dxn_peer *)object;
 	dxh_peer_config config = {0};
-	PyObject *hub, *full_wait, *retry_min, *retry_max, *beat, *silence, *on_state;
+	PyObject *hub, *full_wait, *retry_min, *retry_max, *beat, *silence, *on_state, *broker,
+		*timeout;
+	dxn_peer *of_broker;
+	int64_t deadline_ns;
 	const char *endpoint;
 	unsigned long long requests_bytes;
 	int drop_oldest;
@@ -26,17 +30,20 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "O!sIIOzzIIOOOOKIIIpO:Peer", names, &dxn_hub_type, &hub,
+		    arguments, keywords, "O!sIIOzzIIOOOOKIIIpOOO:Peer", names, &dxn_hub_type, &hub,
 		    &endpoint, &config.requests_max, &config.notify_frames, &full_wait,
 		    &config.server_key, &config.key_file, &config.retries_max,
 		    &config.retry_percent, &retry_min, &retry_max, &beat, &silence, &requests_bytes,
 		    &config.batch_records, &config.batch_bytes, &config.linger_us, &drop_oldest,
-		    &on_state))
+		    &on_state, &broker, &timeout))
 		return -1;
 	if (!dxn_ns(full_wait, &self->full_wait_ns) || !dxn_ns(retry_min, &config.retry_min_ns) ||
 	    !dxn_ns(retry_max, &config.retry_max_ns) || !dxn_ns(beat, &config.beat_ns) ||
-	    !dxn_ns(silence, &config.silence_ns) || !dxn_hub_open_of((dxn_hub *)hub))
+	    !dxn_ns(silence, &config.silence_ns) || !dxn_hub_open_of((dxn_hub *)hub) ||
+	    !dxn_broker_of(broker, &of_broker) || !dxn_deadline(timeout, &deadline_ns))
 		return -1;
+	Py_XINCREF(of_broker);
+	self->broker = of_broker;
 	config.full_wait_ns =
 		self->full_wait_ns < PATIENCE_STEP_NS ? self->full_wait_ns : PATIENCE_STEP_NS;
 	config.requests_bytes = requests_bytes;
@@ -53,7 +60,9 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	self->hub = (dxn_hub *)hub;
 	dxn_door_enter(&self->hub->door);
 	Py_BEGIN_ALLOW_THREADS
-	status = dxh_peer_connect(self->hub->hub, endpoint, &config, &self->peer);
+	status = self->broker ? dxh_channel_peer(self->broker->peer, endpoint, &config, deadline_ns,
+	                                         &self->peer)
+	                      : dxh_peer_connect(self->hub->hub, endpoint, &config, &self->peer);
 	Py_END_ALLOW_THREADS
 	dxn_door_leave(&self->hub->door);
 	if (status == DXH_OK)
@@ -434,6 +443,7 @@ static void peer_dealloc(PyObject *object)
 		Py_XDECREF(peer_close(object, NULL));
 	PyErr_Restore(type, value, traceback);
 	dxn_watcher_drop(self->watcher);
+	Py_XDECREF(self->broker);
 	Py_XDECREF(self->hub);
 	Py_TYPE(object)->tp_free(object);
 }

@@ -49,16 +49,26 @@ static bool open_block(dxn_end *self, opening *what, int64_t owner_wait_ns)
 	return went && status == DXH_OK;
 }
 
+/* That which was bound for the channel. false: raised. */
+static bool lend_service(dxn_end *self)
+{
+	dxh_service *service = dxh_channel_service(self->producer);
+
+	if (!service)
+		return true;
+	self->service = dxn_service_lent(self->hub, service);
+	return self->service != NULL;
+}
+
 static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"name",           "zones",         "slot",
-	                        "slot_count",     "directory",     "mode",
-	                        "group",          "no_wait",       "unlink_on_close",
-	                        "owner_wait",     "checksum",      "checksum_manual",
-	                        "checksum_key",   "readers_max",   "evict",
-	                        "memfd",          "lock_memory",   "huge_pages",
-	                        "zones_writable", "no_timestamps", "broker",
-	                        "endpoint",       "timeout",       NULL};
+	static char *names[] = {
+		"name",     "zones",           "slot",         "slot_count",      "directory",
+		"mode",     "group",           "no_wait",      "unlink_on_close", "owner_wait",
+		"checksum", "checksum_manual", "checksum_key", "readers_max",     "evict",
+		"memfd",    "lock_memory",     "huge_pages",   "zones_writable",  "no_timestamps",
+		"broker",   "endpoint",        "serve",        "stall_ms",        "timeout",
+		NULL};
 	dxn_end *self = (dxn_end *)object;
 	opening what = {0};
 	dxh_block_config *block = &what.config.block;
@@ -73,13 +83,13 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "sOOIzIzppOIpz*IppppppOzO:Producer", names, &what.name,
+		    arguments, keywords, "sOOIzIzppOIpz*IppppppOzpIO:Producer", names, &what.name,
 		    &zones, &slot, &block->slot_count, &block->directory, &block->mode,
 		    &block->group, &block->no_wait, &block->unlink_on_close, &owner_wait,
 		    &block->checksum, &block->checksum_manual, &key, &block->readers_max,
 		    &block->evict, &block->memfd, &block->lock_memory, &block->huge_pages,
 		    &block->zones_writable, &block->no_timestamps, &broker, &what.config.endpoint,
-		    &timeout))
+		    &what.config.serve, &what.config.stall_ms, &timeout))
 		return -1;
 	block->checksum_key = key.buf;
 	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||
@@ -90,7 +100,7 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 	self->may_be_held = block->readers_max > 0;
 	self->evicts = block->evict != 0;
 	dxn_end_opened(self, what.broker ? what.broker->hub : NULL);
-	failed = 0;
+	failed = lend_service(self) ? 0 : -1;
 done:
 	dxn_arena_free(&arena);
 	dxn_bytes_done(&key);
@@ -312,6 +322,26 @@ static PyObject *producer_stats(PyObject *object, PyObject *unused)
 	return status == DXH_OK ? DXN_DICT(&stats, stats_members) : dxn_raise(status);
 }
 
+/* service(): that of the channel, or None */
+static PyObject *producer_service(PyObject *object, PyObject *unused)
+{
+	PyObject *service = (PyObject *)((dxn_end *)object)->service;
+
+	(void)unused;
+	return Py_NewRef(service ? service : Py_None);
+}
+
+static PyObject *producer_progress(PyObject *object, PyObject *unused)
+{
+	dxn_end *self = (dxn_end *)object;
+
+	(void)unused;
+	/* Not while another thread is in it: that one makes progress. */
+	if (!dxn_end_check(self))
+		return NULL;
+	return dxn_none_or_raise(dxh_channel_progress(self->producer));
+}
+
 #define FAST(name, function)                                                                       \
 	{                                                                                          \
 		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
@@ -326,6 +356,8 @@ static PyMethodDef producer_methods[] = {
 	{"digest_set", dxn_end_digest_set, METH_O, NULL},
 	FAST("digest_verify", dxn_end_digest_verify),
 	FAST("send", producer_send),
+	{"service", producer_service, METH_NOARGS, NULL},
+	{"progress", producer_progress, METH_NOARGS, NULL},
 	{"stats", producer_stats, METH_NOARGS, NULL},
 	{"info", dxn_end_info, METH_NOARGS, NULL},
 	{"schema", dxn_end_schema, METH_NOARGS, NULL},

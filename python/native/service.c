@@ -7,6 +7,7 @@ struct dxn_service {
 	dxn_hub *hub;
 	dxh_service *service; /* NULL: closed */
 	dxn_door door;
+	bool is_lent;                 /* its producer closes it */
 	dxn_service *previous, *next; /* of the hub's open ones */
 };
 
@@ -97,6 +98,21 @@ static int service_init(PyObject *object, PyObject *arguments, PyObject *keyword
 	return 0;
 }
 
+dxn_service *dxn_service_lent(dxn_hub *hub, dxh_service *service)
+{
+	dxn_service *made = (dxn_service *)PyType_GenericAlloc(&dxn_service_type, 0);
+
+	if (!made)
+		return NULL;
+	dxn_door_init(&made->door);
+	Py_INCREF(hub);
+	made->hub = hub;
+	made->service = service;
+	made->is_lent = true;
+	link_service(made);
+	return made;
+}
+
 static bool is_closed(const dxn_service *self)
 {
 	return !self->service || self->door.closing || dxn_hub_is_closed(self->hub);
@@ -147,11 +163,18 @@ static PyObject *service_close(PyObject *object, PyObject *unused)
 	unlink_service(self);
 	closing = self->service;
 	self->service = NULL;
-	Py_BEGIN_ALLOW_THREADS
-	dxh_service_close(&closing);
-	Py_END_ALLOW_THREADS
+	if (!self->is_lent) {
+		Py_BEGIN_ALLOW_THREADS
+		dxh_service_close(&closing);
+		Py_END_ALLOW_THREADS
+	}
 	dxn_door_leave(&self->hub->door);
 	Py_RETURN_NONE;
+}
+
+void dxn_service_end(dxn_service *self)
+{
+	Py_XDECREF(service_close((PyObject *)self, NULL));
 }
 
 static PyObject *service_endpoint(PyObject *object, void *unused)

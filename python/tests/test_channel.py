@@ -2,6 +2,7 @@
 """Channels: produced and found by a broker; subscriptions of services."""
 
 import threading
+import time
 import unittest
 
 import numpy as np
@@ -139,6 +140,90 @@ class SubscriptionTest(support.HubTest):
             self.peer.request_many([("echo", None), ("", None)])
         with self.assertRaises(TypeError):
             self.peer.request_many([("echo",)])
+
+
+class RequestTest(unittest.TestCase):
+    """Requests to whoever produces a channel."""
+
+    def setUp(self):
+        hub = self.enterContext(dxh.Hub("broker"))
+        broker = hub.start_broker(support.endpoint(), beat=0.02)
+        self.lab = self.enterContext(dxh.Hub("lab", broker=broker.endpoint))
+        self.user = self.enterContext(dxh.Hub("user", broker=broker.endpoint))
+        self.name = support.name("channel")
+
+    def produce(self, answer, **config):
+        made = self.lab.produce(self.name, slot=8, slots=4, serve=True, timeout=LONG,
+                                unlink_on_close=True, **config)
+        made.service.on("who")(lambda request: answer)
+        made.service.start(2)
+        return made
+
+    def test_they_go_to_who_produces_it_now(self):
+        first = self.produce(b"first")
+        peer = self.user.connect(channel=self.name, timeout=LONG)
+        self.assertEqual(peer.call("who", timeout=LONG), b"first")
+        first.close()
+        waits = peer.request("who", timeout=LONG)  # until there is one again
+        second = self.produce(b"second")
+        self.assertEqual(waits.result(LONG), b"second")
+        second.close()
+
+    def test_a_channel_that_is_not_there(self):
+        with self.assertRaises(dxh.NotFoundError):
+            self.user.connect(channel=self.name, timeout=0.05)
+        with support.alarm(), self.assertRaises(KeyboardInterrupt):
+            self.user.connect(channel=self.name)
+
+    def test_one_that_serves_nothing(self):
+        with self.lab.produce(self.name, slot=8, slots=4, timeout=LONG, unlink_on_close=True) as made:
+            self.assertIsNone(made.service)
+            with self.assertRaises(dxh.UnsupportedError):
+                self.user.connect(channel=self.name, timeout=LONG)
+
+    def test_either_an_endpoint_or_a_channel(self):
+        for how in ({}, {"endpoint": "ipc://@x", "channel": "x"}):
+            with self.assertRaises(TypeError):
+                self.user.connect(**how)
+        with dxh.Hub() as alone, self.assertRaises(dxh.StateError):
+            alone.connect(channel="x")
+
+    def test_the_service_ends_with_its_producer(self):
+        made = self.produce(b"x")
+        service = made.service
+        self.lab.close()
+        with self.assertRaises(dxh.ClosedError):
+            service.receive(0)
+        with self.assertRaises(dxh.ClosedError):
+            made.publish(b"x")
+
+    def test_a_service_that_is_received_from_while_its_producer_closes(self):
+        made = self.lab.produce(self.name, slot=8, slots=4, serve=True, timeout=LONG,
+                                unlink_on_close=True)
+        ended = []
+
+        def receive():
+            try:
+                made.service.receive()
+            except dxh.ClosedError:
+                ended.append(True)
+
+        threads = [threading.Thread(target=receive) for _ in range(3)]
+        for each in threads:
+            each.start()
+        made.close()
+        for each in threads:
+            each.join(LONG)
+        self.assertEqual(ended, [True] * 3)
+
+    def test_a_producer_without_progress_counts_as_hung(self):
+        made = self.produce(b"x", stall=0.1)
+        while self.user.discover(self.name, LONG).state is not dxh.ChannelState.PENDING:
+            time.sleep(0.005)
+        while self.user.discover(self.name, LONG).state is not dxh.ChannelState.FOUND:
+            made.progress()
+            time.sleep(0.005)
+        made.close()
 
 
 if __name__ == "__main__":
