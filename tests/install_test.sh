@@ -97,6 +97,8 @@ cmake --build "$work/cmake/build" >"$work/log" 2>&1 || { cat "$work/log"; fail "
 LD_LIBRARY_PATH='' "$work/cmake/build/user" || fail "the CMake program failed"
 LD_LIBRARY_PATH='' "$work/cmake/build/user_static" || fail "the CMake program with the archive failed"
 cmake_project 99.0 && fail "CMake accepts version 99"
+cmake_project 0.1 && fail "CMake accepts version 0.1, which promised nothing"
+cmake_project "${version%%.*}.0" || { cat "$work/log"; fail "CMake refuses the first version of this major"; }
 
 [ "$("$prefix/bin/dxh" --version)" = "dxh $version" ] || fail "dxh --version and pkg-config differ"
 

@@ -19,8 +19,8 @@
 extern "C" {
 #endif
 
-#define DXH_VERSION_MAJOR 0
-#define DXH_VERSION_MINOR 1
+#define DXH_VERSION_MAJOR 1
+#define DXH_VERSION_MINOR 0
 #define DXH_VERSION_PATCH 0
 
 #define DXH_API __attribute__((visibility("default")))
@@ -91,7 +91,7 @@ DXH_API const char *dxh_status_advice(dxh_status status);
  * Thread: any. Owner: the library; valid until this thread's next failure. */
 DXH_API const char *dxh_last_error(void);
 
-/* "0.1.0". Thread: any. */
+/* "1.0.0". Thread: any. */
 DXH_API const char *dxh_version(void);
 
 /* A deadline is absolute nanoseconds of CLOCK_MONOTONIC. */
