@@ -252,6 +252,7 @@ class BlockFacts:
     checksum_keyed: bool
     no_wait: bool
     zones_writable: bool
+    no_timestamps: bool  #: ``oldest_ns`` and ``newest_ns`` are 0
     readers_max: int
     producer_started_ns: int
     producer_boot_id: str
@@ -272,7 +273,7 @@ class BlockFacts:
     readers: list[Reader]  #: lossless ones, the dead too
 
 
-_FLAGS = ("checksum_manual", "checksum_keyed", "no_wait", "zones_writable", "same_boot")
+_FLAGS = ("checksum_manual", "checksum_keyed", "no_wait", "zones_writable", "no_timestamps", "same_boot")
 
 
 def _typed(told: dict[str, Any], types: Mapping[str, Callable[[Any], Any]], made: type[_T]) -> _T:

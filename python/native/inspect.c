@@ -182,6 +182,7 @@ static const dxn_member facts_members[] = {
 	FACT(checksum_keyed, 'i'),
 	FACT(no_wait, 'i'),
 	FACT(zones_writable, 'i'),
+	FACT(no_timestamps, 'i'),
 	FACT(readers_max, 'I'),
 	FACT(producer_started_ns, 'q'),
 	FACT(producer_boot_id, 's'),
