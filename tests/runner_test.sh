@@ -6,7 +6,7 @@ set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/build/tests" "$work/tests/support"
-cp tests/run.sh tests/support "$work/tests/" -r
+cp -r tests/run.sh tests/run_one.sh tests/support "$work/tests/"
 echo 1 >"$work/tests/floor"
 
 # program LINE...: the one test program of a made-up build.
