@@ -48,9 +48,10 @@ list() {
 }
 list | grep -F -- "$filter" >"$tmp/list"
 
-# In a session of its own, to be ended as a whole.
+# In a session of its own, to be ended as a whole; the shell has such processes ignore
+# SIGINT, which tests of interrupted waits send.
 : >"$tmp/counts"
-setsid xargs -P "$lanes" -n 2 tests/run_one.sh "$shm" "$tmp" <"$tmp/list" &
+setsid env --default-signal=INT,QUIT xargs -P "$lanes" -n 2 tests/run_one.sh "$shm" "$tmp" <"$tmp/list" &
 running=$!
 wait "$running"
 running=

@@ -149,13 +149,15 @@ static void be_reader(dxh_discipline discipline)
 
 static pid_t start(int who, uint64_t seed)
 {
-	pid_t child = fork();
+	pid_t parent = getpid(), child = fork();
 
 	if (child == -1)
 		give_up("no child");
 	if (child > 0)
 		return child;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0); /* it died before that */
 	if (who == 0)
 		be_writer(seed);
 	be_reader(who <= 2 ? DXH_LOSSLESS : who == 3 ? DXH_FOLLOW : DXH_LATEST);
