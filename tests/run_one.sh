@@ -17,7 +17,7 @@ log=$tmp/$name.log
 said=$tmp/$name.said
 passed=0
 failed=0
-limit=${TEST_LIMIT:-400} # seconds for one program
+limit=${TEST_LIMIT:-400} # seconds for one program or script
 
 # fail COUNT WHY: with what was printed.
 fail() {
@@ -71,11 +71,13 @@ run_program() {
 }
 
 run_script() {
-    if "$1" "$DXH_BUILD" >"$log" 2>&1 </dev/null; then
+    timeout "$limit" "$1" "$DXH_BUILD" >"$log" 2>&1 </dev/null
+    code=$?
+    if [ $code -eq 0 ]; then
         passed=1
         echo "ok   $name"
     else
-        fail 1 ""
+        fail 1 " (exit $code)"
     fi
 }
 

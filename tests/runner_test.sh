@@ -41,6 +41,11 @@ expect 'exit 1'
 program 'sleep 100'
 TEST_LIMIT=1 expect 'once more'
 grep -q 'no test ran' "$work/out" || { echo "a hung program passed"; exit 1; }
+rm "$work/build/tests/made_up_test"
+printf '#!/bin/sh\nsleep 100\n' >"$work/tests/made_up_test.sh"
+chmod +x "$work/tests/made_up_test.sh"
+TEST_LIMIT=1 expect 'exit 124'
+rm "$work/tests/made_up_test.sh"
 program 'kill -SEGV $$'
 expect 'no test ran'
 program "echo '$good'" "touch \"\$DXH_SHM_DIR/left\""
@@ -69,4 +74,4 @@ gcc -fsanitize=address "$work/leak.c" -o "$work/build/tests/made_up_test"
 expect 'sanitizer report'
 
 echo "$tried faults planted, all noticed"
-[ "$tried" -ge 9 ]
+[ "$tried" -ge 10 ]
