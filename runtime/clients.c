@@ -6,6 +6,7 @@
 #include "runtime/repeat.h"
 #include "runtime/request_assembly.h"
 
+#include "base/clock.h"
 #include "base/futex.h"
 #include "base/status.h"
 
@@ -13,7 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBES_PER_HELLO = 8 };
+enum {
+	PROBES_PER_HELLO = 8,
+	/* Of one process, or from one address: a peer comes back a hundred times at most. */
+	HELLOS_MANY = 500
+};
+
+static const int64_t HELLOS_PERIOD_NS = 10 * (int64_t)DXI_NS_PER_S;
 
 /* FNV-1a, 32 bits (Fowler, Noll, Vo). */
 static dxi_client **bucket_of(dxh_service *service, const unsigned char *id, size_t bytes)
@@ -168,6 +175,23 @@ add_client(dxh_service *service, const dxi_message *message, const dxi_hello *he
 	return client;
 }
 
+/* Who connects again and again is bounded by clients_max, and named. */
+static void notice_floods(dxi_client *client)
+{
+	const dxh_client_info *told = &client->caller->told;
+	dxh_service *service = client->service;
+	uint64_t who = 14695981039346656037u; /* FNV-1a, 64 bits */
+
+	for (const char *at = told->address; *at; at++)
+		who = (who ^ (unsigned char)*at) * 1099511628211u;
+	if (dxi_floods_count(&service->hellos, who, HELLOS_MANY, HELLOS_PERIOD_NS,
+	                     service->hub->now_ns))
+		dxi_log(DXH_LOG_WARNING,
+		        "'%s': floods: '%s' at %s connected %d times within ten seconds",
+		        service->endpoint, told->name,
+		        told->address[0] ? told->address : "this hub", HELLOS_MANY);
+}
+
 static void welcome(dxi_client *client)
 {
 	dxh_service *service = client->service;
@@ -240,4 +264,5 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 	if (hello.features & DXI_FEATURE_KEEP)
 		dxi_client_remember(client);
 	welcome(client);
+	notice_floods(client);
 }

@@ -29,6 +29,9 @@ enum {
 	/* One client has at most this part of all there is; but so many in any case. */
 	CLIENT_PART = 8,
 	CLIENT_MIN = 64,
+	/* Messages of one client in a second: more than twice what a hub with a thousand
+	 * channels sends. */
+	FLOOD = 5000,
 	INBOX_MIN = 8192,
 	INBOX_MAX = 1 << 20,
 	SUBSCRIBER_NOTES = 8192 /* a burst of deaths, that a watcher need not list again */
@@ -96,7 +99,8 @@ static void take_request(dxh_broker *broker, dxh_request *request)
 static void take(dxh_broker *broker, dxh_request *request)
 {
 	(void)dxh_request_client(request, &broker->client);
-	if (dxi_floods_count(&broker->floods, broker->client.incarnation, broker->now_ns))
+	if (dxi_floods_count(&broker->floods, broker->client.incarnation, FLOOD, DXI_NS_PER_S,
+	                     broker->now_ns))
 		tell(broker, DXH_LOG_WARNING, "floods: more than 5000 messages in a second");
 	if (dxh_request_is_notification(request))
 		take_notification(broker, request);

@@ -7,9 +7,9 @@
 #include "runtime/broker/announce.h"
 #include "runtime/broker/consumers.h"
 #include "runtime/broker/describe_message.h"
-#include "runtime/broker/floods.h"
 #include "runtime/broker/registry.h"
 #include "runtime/broker/rights.h"
+#include "runtime/floods.h"
 
 #include <pthread.h>
 
