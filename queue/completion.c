@@ -2,6 +2,7 @@
 /* Await, poll, cancel, release, and the one terminal event. */
 #include "queue/completion.h"
 
+#include "base/discard.h"
 #include "base/forked.h"
 #include "base/futex.h"
 #include "base/probe.h"
@@ -37,9 +38,14 @@ static bool is_nobodys(uint64_t state)
 
 static void free_body(dxi_slot *slot)
 {
-	dxi_slot_count_heap(
-		slot, -(int64_t)atomic_load_explicit(&slot->body_bytes, memory_order_relaxed));
-	free((void *)(uintptr_t)atomic_load_explicit(&slot->body, memory_order_relaxed));
+	void *body = (void *)(uintptr_t)atomic_load_explicit(&slot->body, memory_order_relaxed);
+	size_t bytes = atomic_load_explicit(&slot->body_bytes, memory_order_relaxed);
+
+	dxi_slot_count_heap(slot, -(int64_t)bytes);
+	if (dxi_may_not_wait) /* released before it came: others wait for this thread */
+		dxi_discard(body, bytes);
+	else
+		free(body);
 }
 
 /* Give the slot back if the change from `before` to `after` made it nobody's. */

@@ -6,6 +6,7 @@
 #include "runtime/parcel.h"
 #include "runtime/publish.h"
 
+#include "base/discard.h"
 #include "base/status.h"
 
 #include <stdlib.h>
@@ -93,7 +94,7 @@ void dxi_request_free(dxh_request *request)
 		return;
 	}
 	dxi_count_down(&service->hub->metrics->memory_bytes, sizeof *request + request->capacity);
-	free(request);
+	dxi_discard(request, request->capacity);
 }
 
 dxh_request *dxi_request_shrink(dxh_request *request)

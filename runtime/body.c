@@ -2,6 +2,8 @@
 /* Counting the holders of a body. */
 #include "runtime/body.h"
 
+#include "base/discard.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -11,7 +13,7 @@ dxi_body *dxi_body_make(size_t own_bytes)
 
 	if (!body)
 		return NULL;
-	*body = (dxi_body){.bytes = body->own};
+	*body = (dxi_body){.bytes = body->own, .own_bytes = own_bytes};
 	atomic_init(&body->references, 1);
 	return body;
 }
@@ -29,7 +31,7 @@ void dxi_body_release(dxi_body *body)
 		return;
 	if (body->free_fn)
 		body->free_fn(body->free_context, (void *)(uintptr_t)body->bytes);
-	free(body);
+	dxi_discard(body, body->own_bytes);
 }
 
 void dxi_body_abandon(dxi_body *body)

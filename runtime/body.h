@@ -27,6 +27,7 @@ typedef struct dxi_body {
 	const unsigned char *bytes;
 	dxh_free_fn free_fn; /* NULL: the bytes are the caller's, or lie in `own` */
 	void *free_context;
+	size_t own_bytes;
 	unsigned char own[]; /* what was copied */
 } dxi_body;
 static_assert(offsetof(dxi_body, own) % 8 == 0, "what was copied is aligned as what was received");

@@ -3,6 +3,7 @@
  * set aside; it becomes the completion's own when the last part has come. */
 #include "runtime/reply_assembly.h"
 
+#include "base/discard.h"
 #include "runtime/peer.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@ static void forget(dxh_peer *peer, dxi_assembly *assembly)
 
 static void drop(dxh_peer *peer, dxi_assembly *assembly)
 {
-	free(assembly->bytes);
+	dxi_discard(assembly->bytes, assembly->total_bytes);
 	forget(peer, assembly);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Status texts, the last error, deadlines, the log, configs of other ages. */
 #include "base/clock.h"
+#include "base/discard.h"
 #include "base/forked.h"
 #include "base/futex.h"
 #include "base/hash.h"
@@ -10,8 +11,12 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 Test(status, every_one_has_its_own_name_code_and_words, .timeout = 5)
@@ -295,4 +300,53 @@ Test(version, is_what_the_header_says, .timeout = 5)
 	snprintf(expected, sizeof expected, "%d.%d.%d", DXH_VERSION_MAJOR, DXH_VERSION_MINOR,
 	         DXH_VERSION_PATCH);
 	cr_expect_str_eq(dxh_version(), expected);
+}
+
+/* ---- discard ---- */
+
+static int64_t own_cpu_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+static bool is_mapped(const void *address)
+{
+	unsigned char here;
+	uintptr_t page = (uintptr_t)address & ~(uintptr_t)4095;
+
+	return mincore((void *)page, 1, &here) == 0;
+}
+
+/* glibc gives memory of this size a mapping of its own, which goes when it is freed. */
+Test(discard, what_is_large_is_freed_and_takes_no_time_of_its_owner, .timeout = 30)
+{
+	enum { LARGE = 256 << 20 };
+	unsigned char *large = malloc(LARGE), *middle = large + LARGE / 2;
+	int64_t freeing_ns, begun_ns;
+
+#ifdef TEST_ASAN
+	cr_skip_test("memory that is free stays mapped, to find who uses it");
+#endif
+	cr_assert_not_null(large);
+	memset(large, 1, LARGE);
+	begun_ns = own_cpu_ns();
+	dxi_discard(large, LARGE);
+	freeing_ns = own_cpu_ns() - begun_ns;
+	while (is_mapped(middle))
+		sched_yield();
+	large = malloc(LARGE);
+	cr_assert_not_null(large);
+	memset(large, 1, LARGE);
+	begun_ns = own_cpu_ns();
+	free(large);
+	cr_expect_lt(freeing_ns, (own_cpu_ns() - begun_ns) / 4);
+}
+
+Test(discard, what_is_small_is_freed_at_once, .timeout = 30)
+{
+	dxi_discard(NULL, 0);
+	dxi_discard(malloc(100), 100);
 }
