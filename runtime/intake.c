@@ -57,20 +57,27 @@ static bool is_full(const dxh_service *service)
 	       service->turns.count + dxi_inbox_count(service->inbox) >= service->config.inbox_max;
 }
 
-/* Into the client's backlog, as long as the service has room in items and in bytes.
- * However many wait of others, there is room for one of a client of which none does. */
-static bool put(dxi_client *client, dxh_request *request)
-{
-	dxh_service *service = client->service;
+/* However much others hold, so much gets in of a client of which nothing is here. */
+enum { SMALL_BYTES = 4096 };
 
-	if (client->backlog.count > 0 && is_full(service))
-		return false;
-	if (service->bytes_out + dxi_request_holds(request) > service->config.inbox_bytes)
-		return false;
-	dxi_turns_add(&service->turns, &client->backlog, request);
-	service->requests_out++;
-	service->bytes_out += dxi_request_holds(request);
-	return true;
+static bool has_bytes(const dxi_client *client, const dxh_request *request)
+{
+	const dxh_service *service = client->service;
+	uint64_t holds = dxi_request_holds(request);
+
+	return service->bytes_out + holds <= service->config.inbox_bytes ||
+	       (client->open.count == 0 && holds <= SMALL_BYTES);
+}
+
+/* Why there is no room for one that waits, or does not; NULL: there is. However many of
+ * others wait, there is room for one of a client of which none does. */
+static const char *no_room_for(const dxi_client *client, const dxh_request *request, bool waits)
+{
+	if (waits && client->backlog.count > 0 && is_full(client->service))
+		return "the service's inbox is full";
+	if (!has_bytes(client, request))
+		return "the service's inbox_bytes are used up";
+	return NULL;
 }
 
 /* How many may be ahead of the workers: more for those who take fast. */
@@ -131,27 +138,21 @@ dxh_status dxi_request_admit(const dxi_client *client, uint64_t body_bytes, cons
 	return DXH_OK;
 }
 
-/* The same for a request that does not wait. */
-static bool hold(dxh_service *service, const dxh_request *request)
-{
-	if (service->bytes_out + dxi_request_holds(request) > service->config.inbox_bytes)
-		return false;
-	service->requests_out++;
-	service->bytes_out += dxi_request_holds(request);
-	return true;
-}
-
 void dxi_request_accept(dxi_client *client, dxh_request *request)
 {
 	dxh_service *service = client->service;
 	const dxi_handler *handler = dxi_inline_handler_of(service, dxh_request_subject(request));
+	const char *refusal = no_room_for(client, request, !handler);
 
-	if (!(handler ? hold(service, request) : put(client, request))) {
-		dxi_request_refuse(client, request->id, DXH_EOVERLOADED,
-		                   "the service's inbox is full");
+	if (refusal) {
+		dxi_request_refuse(client, request->id, DXH_EOVERLOADED, refusal);
 		dxi_request_free(request);
 		return;
 	}
+	service->requests_out++;
+	service->bytes_out += dxi_request_holds(request);
+	if (!handler)
+		dxi_turns_add(&service->turns, &client->backlog, request);
 	request->client = client;
 	request->caller = dxi_caller_acquire(client->caller);
 	client->bytes += request->body_bytes;
@@ -198,12 +199,15 @@ static bool has_room(const dxi_client *client, const dxi_parcel *parcel, size_t 
 	               service->config.inbox_max;
 }
 
-/* Of what is left of the frame, behind a record of so many bytes. */
-static dxi_parcel *make_parcel(dxh_service *service, const dxi_frame_reader *rest, size_t record)
+/* Of what is left of the frame, behind a record of so many bytes. Who keeps to its window
+ * loses nothing, whatever others hold. */
+static dxi_parcel *
+make_parcel(const dxi_client *client, const dxi_frame_reader *rest, size_t record)
 {
+	dxh_service *service = client->service;
 	size_t bytes = (size_t)(rest->end - rest->at) + record;
 
-	if (service->bytes_out + bytes > service->config.inbox_bytes)
+	if (client->notify_window == 0 && service->bytes_out + bytes > service->config.inbox_bytes)
 		return NULL;
 	return dxi_parcel_make(service, bytes);
 }
@@ -266,7 +270,7 @@ bool dxi_notifications_taken(dxi_client *client, dxi_frame_reader *reader, dxi_r
 {
 	dxi_metrics *metrics = client->service->hub->metrics;
 	size_t bytes = dxi_record_bytes(record->subject_bytes, record->body_bytes);
-	dxi_parcel *parcel = make_parcel(client->service, reader, bytes);
+	dxi_parcel *parcel = make_parcel(client, reader, bytes);
 	chain taken = {NULL, NULL, 0};
 	uint64_t records = 0, refused = 0, refused_bytes = 0;
 	bool more = true;

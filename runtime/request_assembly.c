@@ -97,7 +97,7 @@ static dxi_assembly *begin(dxi_client *client, const dxi_record *part, const cha
 	request = dxi_request_announced(service, part, part->total_bytes);
 	if (!request)
 		return NULL;
-	*text = "the service's inbox is full";
+	*text = "the service's inbox_bytes are used up";
 	assembly = service->bytes_out + dxi_request_holds(request) > service->config.inbox_bytes
 	                   ? NULL
 	                   : dxi_assembly_add(&client->arriving, part);

@@ -211,6 +211,37 @@ Test(fairness, a_client_holds_so_many_bytes_and_no_more, .timeout = 30)
 	must(test_hub_close(&server));
 }
 
+Test(fairness, however_much_others_hold_something_small_gets_in, .timeout = 30)
+{
+	enum { NOTES = 50 };
+	static char body[99600];
+	dxh_completion large, small;
+	dxh_peer *greedy, *modest;
+	dxh_request *request;
+
+	open_service(&(dxh_service_config){.inbox_bytes = 100000, .client_bytes = 100000});
+	greedy = connect_one();
+	modest = connect_one();
+	must(dxh_post(greedy, "x", body, sizeof body, SOON, &large));
+	wait_received(1);
+	must(dxh_post(modest, "x", body, 1000, SOON, &small));
+	wait_received(2);
+	must_be(dxh_request_sync(modest, "x", body, 1000, SOON, NULL, 0, NULL), DXH_EOVERLOADED,
+	        "inbox_bytes are used up");
+	for (int i = 0; i < NOTES; i++)
+		must(dxh_notify(modest, "note", body, 1000));
+	must(dxh_flush(modest, DXH_FLUSH_REPLIED, SOON));
+	cr_expect_eq(test_stats(server).notifications_refused, 0);
+	for (int i = 0; i < 2 + NOTES; i++) {
+		must(dxh_service_receive(service, SOON, &request));
+		dxh_request_release(request);
+	}
+	must_be(dxh_await(large, SOON, NULL), DXH_EREJECTED, NULL);
+	must_be(dxh_await(small, SOON, NULL), DXH_EREJECTED, NULL);
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
+}
+
 /* A client that asks and asks and never reads an answer. */
 Test(fairness, answers_that_nobody_reads_count_in_the_window, .timeout = 60)
 {

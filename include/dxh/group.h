@@ -45,7 +45,8 @@ DXH_API DXH_NODISCARD dxh_status dxh_group_open_inline(dxh_event_fn on_event, vo
                                                        dxh_group **group);
 
 /* Wait for at least `min` ended operations of this group, hand out up to `max`.
- * min 1 waits for any; min = max = N for N; calling until DXH_EEMPTY for all.
+ * min 1 waits for any; min = max = N for N; calling until DXH_EEMPTY for all. min 0 is 1:
+ * what has come already is asked for with DXH_NOW.
  *
  * Thread:  owner.
  * Blocks:  until min have come, or fewer when nothing more is outstanding, or

@@ -68,8 +68,10 @@ DXH_API dxh_status dxh_hub_drain_sized(size_t report_bytes, dxh_hub *hub, int64_
                                        dxh_drain_report *report);
 
 /* Close the hub with its peers, services and requests: all pointers to them die
- * with it, so no other thread may be inside a call with one. Completions stay
- * valid; those still open end as DXH_ECLOSED. Clients of its services are given
+ * with it, so no other thread may be inside a call with one. Threads that still post are
+ * told to end by dxh_hub_drain(): from then on they get DXH_EDRAINING and DXH_ECLOSED.
+ * Completions stay valid, also in calls that wait for them; those still open end as
+ * DXH_ECLOSED. Clients of its services are given
  * up to 200 ms to read their last answers; nothing else is waited for.
  * In a child of fork() it frees nothing shared with the parent.
  *

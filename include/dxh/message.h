@@ -248,7 +248,8 @@ typedef struct dxh_service_config {
 	int insecure;           /* not 0: may listen beyond this machine unencrypted */
 	/* Of what was received and not answered, bodies that are still coming with all that
 	 * they have announced. 0: 256 MiB, or two bodies of the hub's body_bytes_max if that
-	 * is more. */
+	 * is more. However much others hold, a request of up to 4 KiB gets in from a client
+	 * that has none here. */
 	uint64_t inbox_bytes;
 	uint32_t publish_max;       /* notes that wait for one subscriber; 0: 1024 */
 	uint32_t subscriptions_max; /* of one client; 0: 64 */
@@ -267,7 +268,8 @@ typedef struct dxh_service_config {
 	/* Notifications of one client that are under way, wait, or are with workers, in bytes
 	 * of their records. A client that has used them up keeps further ones, as it keeps
 	 * those that the network does not take, until workers have released some: none is
-	 * lost for want of room. 0: 512 KiB; at least 256 KiB. */
+	 * lost for want of room, also when inbox_bytes are used up. 0: 512 KiB; at least 256
+	 * KiB. */
 	uint64_t notify_bytes;
 	/* The cache of answers to what may come again. An answer is kept until its client has
 	 * told that it has it, hence for about as long as it travels; the bounds are for those
@@ -372,7 +374,8 @@ DXH_API dxh_status dxh_request_client_sized(size_t info_bytes, const dxh_request
 DXH_API dxh_status dxh_request_reply(dxh_request *request, const void *body, size_t body_bytes);
 
 /* The same without a copy: the body is handed over. It is sent from where it lies if it
- * has 32 KiB or more, and given back by `free_fn`, see dxh_free_fn; of a request that may
+ * has 32 KiB or more (over inproc the asking side copies it, whose reply lives on), and
+ * given back by `free_fn`, see dxh_free_fn; of a request that may
  * come again, when the client has told that it has the answer, or it is given up.
  * Thread: any, once per request. Owner: the library from DXH_OK on, otherwise the body
  * is still the caller's; the request is gone in either case, but for DXH_EINVAL.
@@ -380,8 +383,12 @@ DXH_API dxh_status dxh_request_reply(dxh_request *request, const void *body, siz
 DXH_API dxh_status dxh_request_reply_owned(dxh_request *request, void *body, size_t body_bytes,
                                            dxh_free_fn free_fn, void *free_context);
 
-/* Answer with an error: `status` is what the client's completion returns,
- * `text` its reply body. */
+/* Answer with an error: `status` is what the client's completion returns, `text` its reply
+ * body. DXH_ELOST tells it that the request may have been executed, not that it was
+ * answered. What speaks of a client's own handles (DXH_EWAIT, DXH_ESTALE, DXH_EDEADLK,
+ * DXH_EFORKED, DXH_EEMPTY), or is no status, arrives as DXH_EREJECTED.
+ * Thread, Owner, Returns: as dxh_request_reply(); DXH_EINVAL for DXH_OK and DXH_EWAIT:
+ * DXH_EREJECTED was sent, and the request is gone all the same. */
 DXH_API dxh_status dxh_request_reject(dxh_request *request, dxh_status status, const char *text);
 
 /* Give a notification back. An unanswered request released so is answered with
