@@ -234,6 +234,7 @@ void bench_block_run(bench *found);
 	X(read, "reading in place, and copied out") \
 	X(checksum, "publishing with checksums") \
 	X(metrics, "what it costs to be timed") \
+	X(tuning, "what the knobs of docs/tuning.md cost: linger, windows, waking, memory") \
 	X(growth_posters, "growth with posting threads: requests, notifications") \
 	X(growth_outstanding, "growth with requests outstanding") \
 	X(growth_peers, "growth with peers of one hub") \

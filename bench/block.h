@@ -21,6 +21,10 @@ void bench_publish_full(bench_round *round);    /* with all that there is by def
 void bench_publish_checked(bench_round *round); /* variant: the dxh_checksum */
 void bench_publish_bulk(bench_round *round);    /* 32 in one call */
 
+/* variant: one thing that is not as by default; 0: none. */
+enum { BENCH_NO_WAIT = 1, BENCH_NO_TIMESTAMPS = 2, BENCH_HUGE_PAGES = 3, BENCH_LOCKED = 4 };
+void bench_publish_tuned(bench_round *round);
+
 /* Publishing for load.count readers in processes of their own; variant 1: lossless. */
 void bench_publish_readers(bench_round *round);
 void bench_publish_bursts(bench_round *round);

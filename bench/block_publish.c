@@ -110,6 +110,16 @@ void bench_publish_checked(bench_round *round)
 	             (dxh_block_config){.no_wait = 1, .checksum = (uint32_t)round->load.variant});
 }
 
+void bench_publish_tuned(bench_round *round)
+{
+	int variant = round->load.variant;
+
+	publish_with(round, (dxh_block_config){.no_wait = variant == BENCH_NO_WAIT,
+	                                       .no_timestamps = variant == BENCH_NO_TIMESTAMPS,
+	                                       .huge_pages = variant == BENCH_HUGE_PAGES,
+	                                       .lock_memory = variant == BENCH_LOCKED});
+}
+
 static void publish_bulk(bench_round *round, void *context, uint64_t i)
 {
 	writer *own = context;
