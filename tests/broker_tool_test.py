@@ -6,12 +6,21 @@ line, readiness told, an end in good order.
 Usage: broker_tool_test.py BUILD
 """
 
+import hashlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
+
+import msgpack
+import zmq
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "interop"))
+import wire  # noqa: E402
 
 DXH = os.path.join(sys.argv[1], "dxh")
 checks = 0
@@ -55,6 +64,42 @@ def mistakes(folder):
     check("set key_file too" in refused("--endpoint", endpoint, "--rights", rights), "no key")
 
 
+def ask(socket, ident, subject, body):
+    socket.send(wire.frame(wire.record(wire.REQUEST, ident, subject, msgpack.packb(body))))
+    answer, = wire.parse(socket.recv())
+    check(answer["kind"] == wire.REPLY, "%s is answered: %s" % (subject, answer["body"]))
+
+
+def watched(endpoint):
+    """What others do shows as it happens."""
+    watcher = subprocess.Popen([DXH, "ls", "--broker", endpoint, "--watch", "--events", "2",
+                                "--json"], stdout=subprocess.PIPE, text=True)
+    client = zmq.Context.instance().socket(zmq.DEALER)
+    client.setsockopt(zmq.LINGER, 0)
+    client.setsockopt(zmq.RCVTIMEO, 20000)
+    client.connect(endpoint)
+    client.send(wire.frame(wire.record(wire.HELLO, body=wire.hello())))
+    client.recv()
+    deadline = time.monotonic() + 30
+    while True:  # until it watches
+        client.send(wire.frame(wire.record(wire.REQUEST, 1, b"broker.metrics", b"\x80")))
+        answer, = wire.parse(client.recv())
+        if msgpack.unpackb(answer["body"])["watchers_now"] == 1:
+            break
+        check(time.monotonic() < deadline, "it never watches")
+    schema = msgpack.packb({"name": "x", "zones": []})
+    ask(client, 2, b"channel.register", {
+        "channel": "seen", "directory": "/", "epoch": 0, "pid": 5, "producer": 6, "schema": schema,
+        "schema_hash": hashlib.blake2b(schema, digest_size=32).digest(), "slot_bytes": 0,
+        "slot_count": 0, "uuid": bytes(16)})
+    ask(client, 3, b"channel.deregister", {"channel": "seen", "pid": 5, "producer": 6})
+    lines = [json.loads(line) for line in watcher.communicate(timeout=60)[0].splitlines()]
+    check(watcher.returncode == 0 and [(line["event"], line["channel"], line["pid"])
+                                       for line in lines] ==
+          [("opened", "seen", 5), ("closing", "seen", 5)], "events: %s" % lines)
+    client.close()
+
+
 def service(folder, address):
     """Ready is told when it listens, and not before; SIGTERM ends it well."""
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -72,6 +117,10 @@ def service(folder, address):
         listed = subprocess.run([DXH, "ls", "--broker", endpoint], capture_output=True, text=True,
                                 timeout=60)
         check(listed.returncode == 0, "and it is; the command line counts more: " + listed.stderr)
+        figures = subprocess.run([DXH, "ls", "--broker", endpoint, "--figures", "--json"],
+                                 capture_output=True, text=True, timeout=60)
+        check(json.loads(figures.stdout)["lists"] == 1, "its figures: " + figures.stdout)
+        watched(endpoint)
         broker.send_signal(signal.SIGTERM)
         check(manager.recv(100) == b"STOPPING=1", "it says that it ends")
         check(broker.wait(60) == 0, "and does, as if nothing were wrong")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `dxh ls`: the channels that a broker knows, one line each. */
+#include "ls.h"
 #include "json.h"
 #include "tool.h"
 
@@ -22,6 +23,8 @@ struct listing {
 	struct json json; /* json.out is NULL for text */
 	bool opened;      /* the array has begun */
 	size_t shown;
+	bool watch, figures;
+	uint64_t events; /* to watch; 0: without end */
 };
 
 static int help(void)
@@ -29,11 +32,16 @@ static int help(void)
 	char endpoint[256] = "";
 
 	tool_broker_endpoint(endpoint, sizeof endpoint);
-	printf("usage: dxh ls [--broker ENDPOINT] [--timeout MS] [--json]\n\n"
+	printf("usage: dxh ls [--broker ENDPOINT] [--timeout MS] [--json]\n"
+	       "              [--watch [--events N] | --figures]\n\n"
 	       "List the channels that a broker knows.\n\n"
 	       "  --broker ENDPOINT  the broker; default: $DXH_BROKER, else\n"
 	       "                     ipc:///tmp/dxh-UID/broker (here: %s)\n"
 	       "  --timeout MS       how long to wait for it, 1 to 60000; default 2000\n"
+	       "  --watch            then tell what happens, a line each, until interrupted;\n"
+	       "                     with --json the events alone\n"
+	       "  --events N         end after so many events\n"
+	       "  --figures          what the broker has counted, in place of the list\n"
 	       "  --json             facts for programs\n\n"
 	       "example: dxh ls --broker ipc://@plant\n",
 	       endpoint);
@@ -71,18 +79,21 @@ static void show_json(struct json *json, const dxh_channel_info *channel)
 	json_number(json, "slot_bytes", channel->slot_bytes);
 	json_number(json, "slot_count", channel->slot_count);
 	json_number(json, "zone_count", channel->zone_count);
+	json_number(json, "consumers", channel->consumers);
+	json_number(json, "checksum_errors", channel->checksum_errors);
 	json_end_object(json);
 }
 
 static void show_text(const dxh_channel_info *channel, bool first)
 {
 	if (first)
-		printf("%-32s %-8s %8s %6s %6s %14s  %s\n", "CHANNEL", "STATE", "PID", "EPOCH",
-		       "ZONES", "RING", "SERVICE");
-	printf("%-32s %-8s %8" PRId64 " %6" PRIu64 " %6u %5u x %6" PRIu64 "  %s%s%s\n",
+		printf("%-32s %-8s %8s %6s %6s %14s %9s %6s  %s\n", "CHANNEL", "STATE", "PID",
+		       "EPOCH", "ZONES", "RING", "CONSUMERS", "BROKEN", "SERVICE");
+	printf("%-32s %-8s %8" PRId64 " %6" PRIu64 " %6u %5u x %6" PRIu64 " %9u %6" PRIu64
+	       "  %s%s%s\n",
 	       channel->name, state_text(channel->state), channel->producer_pid, channel->epoch,
-	       channel->zone_count, channel->slot_count, channel->slot_bytes,
-	       channel->endpoint[0] != '\0' ? channel->endpoint : "-",
+	       channel->zone_count, channel->slot_count, channel->slot_bytes, channel->consumers,
+	       channel->checksum_errors, channel->endpoint[0] != '\0' ? channel->endpoint : "-",
 	       channel->reason[0] != '\0' ? "  " : "", channel->reason);
 }
 
@@ -114,9 +125,31 @@ static dxh_status list(struct listing *listing)
 	return DXH_OK;
 }
 
+/* The list in between events: as often as that must be, with a deadline of its own. */
+static dxh_status list_again(void *context)
+{
+	struct listing *listing = context;
+
+	listing->deadline_ns = dxh_in_ms(5000);
+	listing->shown = 0;
+	return list(listing);
+}
+
+static dxh_status show(struct listing *listing)
+{
+	bool as_json = listing->json.out != NULL;
+
+	if (listing->figures)
+		return ls_figures(listing->broker, listing->deadline_ns, as_json);
+	if (listing->watch)
+		return ls_watch(listing->broker, listing->deadline_ns, listing->events, as_json,
+		                list_again, listing);
+	return list(listing);
+}
+
 static int explain(const struct listing *listing, dxh_status status)
 {
-	if (status == DXH_EEXPIRED || status == DXH_ELOST)
+	if (status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT)
 		return tool_fail(name,
 		                 "no broker answers at %s; start one with: dxh broker --endpoint "
 		                 "%s; or name another with --broker or DXH_BROKER",
@@ -134,15 +167,15 @@ static int run(struct listing *listing)
 		return tool_fail(name, "%s", dxh_last_error());
 	status = dxh_peer_connect(hub, listing->endpoint, NULL, &listing->broker);
 	if (status == DXH_OK)
-		status = list(listing);
-	if (status == DXH_OK && listing->json.out != NULL) {
+		status = show(listing);
+	if (status == DXH_OK && listing->json.out != NULL && listing->opened) {
 		json_end_array(&listing->json);
 		if (!json_finish(&listing->json))
 			code = tool_fail(name, "cannot write to standard output");
 	}
 	if (status != DXH_OK)
 		code = explain(listing, status);
-	else if (listing->json.out == NULL && listing->shown == 0)
+	else if (listing->opened && listing->json.out == NULL && listing->shown == 0)
 		printf("the broker at %s knows no channel\n", listing->endpoint);
 	dxh_hub_close(&hub);
 	return code;
@@ -150,11 +183,11 @@ static int run(struct listing *listing)
 
 int tool_ls(int argc, char **argv)
 {
-	static const struct option options[] = {{"broker", required_argument, NULL, 'b'},
-	                                        {"timeout", required_argument, NULL, 't'},
-	                                        {"json", no_argument, NULL, 'j'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
+	static const struct option options[] = {
+		{"broker", required_argument, NULL, 'b'}, {"timeout", required_argument, NULL, 't'},
+		{"watch", no_argument, NULL, 'w'},        {"events", required_argument, NULL, 'n'},
+		{"figures", no_argument, NULL, 'f'},      {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
 	struct listing listing = {0};
 	uint64_t timeout_ms = 2000;
 	char endpoint[256];
@@ -173,6 +206,16 @@ int tool_ls(int argc, char **argv)
 			if (!tool_number(name, "--timeout", optarg, 1, 60000, &timeout_ms))
 				return TOOL_USAGE;
 			break;
+		case 'w':
+			listing.watch = true;
+			break;
+		case 'n':
+			if (!tool_number(name, "--events", optarg, 1, UINT32_MAX, &listing.events))
+				return TOOL_USAGE;
+			break;
+		case 'f':
+			listing.figures = true;
+			break;
 		case 'j':
 			listing.json.out = stdout;
 			break;
@@ -184,6 +227,10 @@ int tool_ls(int argc, char **argv)
 	}
 	if (optind < argc)
 		return tool_usage(name, "what is \"%s\"?", argv[optind]);
+	if (listing.watch && listing.figures)
+		return tool_usage(name, "--watch and --figures are two different things");
+	if (listing.events > 0 && !listing.watch)
+		return tool_usage(name, "--events says how long to --watch");
 	if (!tool_broker_folder(name, listing.endpoint, false))
 		return TOOL_FAILED;
 	listing.deadline_ns = dxh_in_ms((int64_t)timeout_ms);
