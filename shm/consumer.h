@@ -86,6 +86,10 @@ static inline void dxi_consumer_show(dxh_consumer *consumer)
 	atomic_store_explicit(&shown->corrupt, consumer->corrupt, memory_order_relaxed);
 }
 
+/* Is that a place to start at? Go on there. */
+dxh_status dxi_consumer_check_start(dxh_start start, uint64_t ticket);
+dxh_status dxi_consumer_choose(dxh_consumer *consumer, dxh_start start, uint64_t ticket);
+
 /* How an item is to be handed out. */
 typedef struct dxi_want {
 	void *copy;
