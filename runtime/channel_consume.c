@@ -3,6 +3,7 @@
 #include "runtime/channel.h"
 
 #include "base/status.h"
+#include "runtime/channel_follow.h"
 #include "shm/consumer.h"
 
 #include <string.h>
@@ -36,6 +37,44 @@ compare(const char *name, const dxh_channel_info *told, const dxh_consumer *cons
 	return DXH_OK;
 }
 
+static int waits(void *consumer)
+{
+	/* relaxed: a hint. */
+	return atomic_load_explicit(&((dxh_consumer *)consumer)->follow->waits,
+	                            memory_order_relaxed);
+}
+
+static void tell(void *consumer, const char *directory)
+{
+	dxi_follow_tell(((dxh_consumer *)consumer)->follow, directory);
+}
+
+static void close_follow(void *follow)
+{
+	dxi_channel_follow_close(follow);
+}
+
+/* A directory that the caller chose is not left for another. */
+static dxh_status
+follow(const attaching *wanted, const dxh_channel_info *told, dxh_consumer *consumer)
+{
+	dxi_channel_follow_config config = {.broker = wanted->broker,
+	                                    .name = wanted->name,
+	                                    .directory = told->directory,
+	                                    .waits = waits,
+	                                    .tell = tell,
+	                                    .context = consumer};
+	dxi_channel_follow *follow;
+	dxh_status status;
+
+	if (wanted->config.directory)
+		return DXH_OK;
+	status = dxi_channel_follow_open(&config, &follow);
+	if (status == DXH_OK)
+		dxi_consumer_attach_owner(consumer, close_follow, follow);
+	return status;
+}
+
 /* The broker may be a moment behind: a block that is gone, or another one, is
  * asked for again. What else is wrong with the block stays wrong. */
 static dxi_outcome attach(void *context, const dxh_channel_info *told, dxh_status *status)
@@ -54,7 +93,9 @@ static dxi_outcome attach(void *context, const dxh_channel_info *told, dxh_statu
 		dxh_consumer_close(&opened);
 		return DXI_NOT_YET;
 	}
-	*status = dxi_channel_join(wanted->broker, wanted->name, opened);
+	*status = follow(wanted, told, opened);
+	if (*status == DXH_OK)
+		*status = dxi_channel_join(wanted->broker, wanted->name, opened);
 	if (*status == DXH_OK)
 		wanted->opened = opened;
 	else
@@ -71,6 +112,7 @@ dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker, const char *
 
 	if (status == DXH_OK)
 		status = dxi_config_read(&wanted.config, sizeof wanted.config, given, config_bytes);
+	wanted.config.follow_name = 1;
 	if (status == DXH_OK)
 		status = dxi_channel_search(broker, name, deadline_ns, attach, &wanted);
 	if (status == DXH_OK)

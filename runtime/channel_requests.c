@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
-#include "runtime/broker/message.h"
+#include "runtime/channel_question.h"
 #include "runtime/peer.h"
 
 #include <stdio.h>
@@ -19,20 +19,14 @@
 #include <string.h>
 
 enum {
-	LOOK_MS = 50,      /* for an answer */
-	LOST_MS = 200,     /* between two questions without a connection, */
-	READY_MS = 2000,   /* and with one */
-	PATIENCE_MS = 1000 /* with one answer */
+	LOOK_MS = 50,   /* for an answer, and without a connection for the time to ask */
+	READY_MS = 2000 /* between two questions with one */
 };
 
 /* What the guide of such a peer knows; the I/O thread alone. */
 struct route {
-	dxh_peer *broker;
+	dxi_question question;
 	dxh_peer *peer; /* NULL: it was only just made */
-	dxi_tick tick;
-	dxh_completion asked; /* a question under way */
-	int64_t ask_ns;       /* not before */
-	char name[DXH_CHANNEL_NAME_MAX + 1];
 };
 
 static dxh_status fail_unserved(const char *name)
@@ -44,29 +38,6 @@ static dxh_status fail_unserved(const char *name)
 }
 
 /* ---- the I/O thread ---- */
-
-/* The next tick comes so soon. */
-static void pace(struct route *route, int64_t ms)
-{
-	if (route->tick.interval_ns == ms * DXI_NS_PER_MS)
-		return;
-	route->tick.interval_ns = ms * DXI_NS_PER_MS;
-	dxi_hub_tick_start(dxi_peer_hub(route->peer), &route->tick);
-}
-
-static void ask(struct route *route)
-{
-	unsigned char question[DXI_SMALL_WIRE_MAX];
-	size_t bytes = dxi_discover_write(route->name, question, sizeof question);
-
-	if (dxh_now_ns() < route->ask_ns)
-		return;
-	route->ask_ns = dxh_in_ms(LOST_MS);
-	/* Without credit it is asked again later. */
-	if (dxh_post(route->broker, DXI_SUBJECT_DISCOVER, question, bytes, dxh_in_ms(PATIENCE_MS),
-	             &route->asked) != DXH_OK)
-		route->asked = DXH_NO_COMPLETION;
-}
 
 static void go_along(struct route *route, const dxh_channel_info *told)
 {
@@ -82,43 +53,30 @@ static void go_along(struct route *route, const dxh_channel_info *told)
 	if (dxh_peer_state_get(route->peer) == DXH_PEER_READY || told->state == DXH_CHANNEL_PENDING)
 		return;
 	if (told->state == DXH_CHANNEL_NOT_FOUND)
-		snprintf(reason, sizeof reason, "the broker knows no channel '%s'", route->name);
+		snprintf(reason, sizeof reason, "the broker knows no channel '%s'",
+		         route->question.name);
 	else
 		snprintf(reason, sizeof reason, "the producer of channel '%s' serves no requests",
-		         route->name);
+		         route->question.name);
 	dxi_connection_park(route->peer, reason);
 }
 
-static void collect(struct route *route)
-{
-	dxh_channel_info told;
-	dxh_reply reply;
-	bool known;
-
-	if (route->asked == DXH_NO_COMPLETION || dxh_poll(route->asked) == DXH_EWAIT)
-		return;
-	known = dxh_result(route->asked, &reply) == DXH_OK &&
-	        dxi_channel_read(reply.body, reply.body_bytes, &told) == DXH_OK &&
-	        strcmp(told.name, route->name) == 0;
-	(void)dxh_release(route->asked);
-	route->asked = DXH_NO_COMPLETION;
-	if (known)
-		go_along(route, &told);
-}
-
-static void on_tick(void *context)
+static void look(void *context)
 {
 	struct route *route = context;
+	dxh_channel_info told;
 
 	if (!route->peer)
 		return;
-	collect(route);
-	if (route->asked == DXH_NO_COMPLETION)
-		ask(route);
-	pace(route,
-	     route->asked == DXH_NO_COMPLETION && dxh_peer_state_get(route->peer) == DXH_PEER_READY
-	             ? READY_MS
-	             : LOOK_MS);
+	if (dxi_question_answered(&route->question, &told))
+		go_along(route, &told);
+	else
+		dxi_question_ask(&route->question);
+	dxi_question_pace(&route->question,
+	                  !dxi_question_is_asked(&route->question) &&
+	                                  dxh_peer_state_get(route->peer) == DXH_PEER_READY
+	                          ? READY_MS
+	                          : LOOK_MS);
 }
 
 static void on_change(void *context, dxh_peer *peer, dxh_peer_state state)
@@ -126,18 +84,14 @@ static void on_change(void *context, dxh_peer *peer, dxh_peer_state state)
 	struct route *route = context;
 
 	route->peer = peer;
-	pace(route, state == DXH_PEER_READY ? READY_MS : LOOK_MS);
+	dxi_question_pace(&route->question, state == DXH_PEER_READY ? READY_MS : LOOK_MS);
 }
 
-/* The broker's peer may be gone by now. */
 static void on_gone(void *context)
 {
 	struct route *route = context;
 
-	if (route->peer)
-		dxi_hub_tick_stop(dxi_peer_hub(route->peer), &route->tick);
-	if (route->asked != DXH_NO_COMPLETION)
-		(void)dxh_release(route->asked);
+	dxi_question_close(&route->question);
 	free(route);
 }
 
@@ -151,7 +105,6 @@ static dxh_status begin(void *context)
 	const beginning *call = context;
 
 	call->route->peer = call->peer;
-	dxi_hub_tick_start(dxi_peer_hub(call->peer), &call->route->tick);
 	return DXH_OK;
 }
 
@@ -170,10 +123,7 @@ static dxh_status make_route(const connecting *wanted, struct route **made)
 
 	if (!route)
 		return dxi_fail(DXH_ENOMEM, "no memory for a peer of channel '%s'", wanted->name);
-	route->broker = wanted->broker;
-	snprintf(route->name, sizeof route->name, "%s", wanted->name);
-	route->tick =
-		(dxi_tick){.interval_ns = LOOK_MS * DXI_NS_PER_MS, .fn = on_tick, .context = route};
+	dxi_question_open(&route->question, wanted->broker, wanted->name, LOOK_MS, look, route);
 	*made = route;
 	return DXH_OK;
 }
@@ -191,7 +141,7 @@ static dxi_outcome connect_there(void *context, const dxh_channel_info *told, dx
 	*status = dxi_peer_connect_guided(dxi_peer_hub(wanted->broker), wanted->name,
 	                                  told->endpoint, &guide, &wanted->config, &wanted->peer);
 	if (*status != DXH_OK) {
-		free(route);
+		on_gone(route);
 		return DXI_DECIDED;
 	}
 	(void)dxi_hub_call(dxi_peer_hub(wanted->broker), begin, &(beginning){route, wanted->peer});

@@ -45,6 +45,7 @@ struct bridge {
 struct dxi_watch {
 	struct bridge *bridge;
 	const dxi_block *block;
+	const dxi_follow *follow; /* NULL: its reader stays with the block */
 	uint32_t process;
 	int fd;
 	watch_state state;
@@ -135,13 +136,21 @@ static size_t gather(struct bridge *bridge, dxi_futex_word *words, bool *news)
 	return count;
 }
 
-/* A producer that dies wakes nobody. */
+/* Neither a producer that dies wakes anybody, nor one that begins with another block. */
+static bool has_changed(const dxi_watch *watch)
+{
+	if (dxi_liveness_explain(watch->block) != watch->why)
+		return true;
+	return watch->follow && watch->why != DXH_EWAIT &&
+	       dxi_follow_sees(watch->follow, watch->block);
+}
+
 static void ask_for_producers(struct bridge *bridge)
 {
 	for (size_t i = 0; i < bridge->count; i++) {
 		dxi_watch *watch = bridge->watches[i];
 
-		if (watch->state == WATCH_ARMED && dxi_liveness_explain(watch->block) != watch->why)
+		if (watch->state == WATCH_ARMED && has_changed(watch))
 			fire(watch, watch->expected);
 	}
 }
@@ -255,7 +264,7 @@ static dxh_status join_bridge(dxi_watch *watch)
 	return status;
 }
 
-dxh_status dxi_watch_open(const dxi_block *block, dxi_watch **watch)
+dxh_status dxi_watch_open(const dxi_block *block, const dxi_follow *follow, dxi_watch **watch)
 {
 	dxi_watch *made;
 	dxh_status status;
@@ -272,6 +281,7 @@ dxh_status dxi_watch_open(const dxi_block *block, dxi_watch **watch)
 	if (!made)
 		return dxi_fail(DXH_ENOMEM, "no memory for a descriptor's state");
 	made->block = block;
+	made->follow = follow;
 	made->process = dxi_process_id();
 	made->state = WATCH_DEAF;
 	made->fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -329,6 +339,21 @@ void dxi_watch_signal(dxi_watch *watch)
 	pthread_mutex_lock(&mutex);
 	if (watch->state == WATCH_ARMED)
 		fire(watch, watch->expected);
+	pthread_mutex_unlock(&mutex);
+}
+
+void dxi_watch_change(dxi_watch *watch, void (*change)(void *context), void *context)
+{
+	if (!watch) {
+		change(context);
+		return;
+	}
+	pthread_mutex_lock(&mutex);
+	change(context);
+	if (watch->state == WATCH_ARMED)
+		fire(watch, watch->expected);
+	watch->expected = dxi_wake_seen(watch->block);
+	kick(watch->bridge); /* it sleeps on a word of the block before */
 	pthread_mutex_unlock(&mutex);
 }
 

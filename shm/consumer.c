@@ -26,7 +26,7 @@ static bool is_told(dxh_consumer *consumer, dxh_status status)
 	return told;
 }
 
-static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
+dxh_status dxi_consumer_fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 {
 	const char *name = consumer->block.paths.name;
 	uint32_t pid = atomic_load_explicit(&dxi_block_header(&consumer->block)->producer.pid,
@@ -48,6 +48,11 @@ static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 			return dxi_fail(why, "nobody writes to %s", consumer->block.paths.data);
 		return dxi_fail(why, "the producer of \"%s\" closed it", name);
 	case DXH_EUNLINKED:
+		if (consumer->follow)
+			return dxi_fail(why,
+			                "\"%s\" was unlinked while in use: wait for the next block "
+			                "of this name",
+			                name);
 		return dxi_fail(why,
 		                "\"%s\" was unlinked while in use (by its producer, rm, or systemd "
 		                "RemoveIPC): attach again by name",
@@ -60,7 +65,8 @@ static dxh_status fail_for_nothing(const dxh_consumer *consumer, dxh_status why)
 /* Nobody will ever write here again. */
 static bool is_final(const dxh_consumer *consumer, dxh_status why)
 {
-	return why == DXH_EUNLINKED || (why != DXH_EWAIT && consumer->block.paths.is_memory);
+	return (why == DXH_EUNLINKED && !consumer->follow) ||
+	       (why != DXH_EWAIT && consumer->block.paths.is_memory);
 }
 
 /* Nothing is there: may the call end, and how? */
@@ -108,10 +114,29 @@ static dxh_status tell_kept(dxh_consumer *consumer, dxh_item *item)
 	return status;
 }
 
+/* Where nobody produces: is there another block to go on in? Else *why is also why not. */
+static bool is_moved(dxh_consumer *consumer, dxh_item *item, dxh_status *why)
+{
+	dxh_status status;
+
+	if (*why == DXH_EWAIT) {
+		/* relaxed: a hint for who asks a broker. */
+		if (consumer->follow)
+			atomic_store_explicit(&consumer->follow->waits, 0, memory_order_relaxed);
+		return false;
+	}
+	status = dxi_consumer_follow(consumer);
+	if (status == DXH_EMOVED)
+		dxi_consumer_tell_loss(consumer, item);
+	else if (status != DXH_OK)
+		*why = status;
+	return status == DXH_EMOVED;
+}
+
 dxh_status
 dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
 {
-	dxh_status status = DXH_OK, why;
+	dxh_status status = DXH_OK, live, why;
 	dxi_wake_steps steps = {0};
 	int64_t step_ns;
 	uint32_t seen;
@@ -128,13 +153,15 @@ dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, d
 			dxi_wake_wait(&consumer->block, seen, deadline_ns, &steps);
 			continue;
 		}
-		why = dxi_liveness_explain(&consumer->block);
+		live = why = dxi_liveness_explain(&consumer->block);
 		/* Its last item may have come between the look and its end. */
 		if (why != DXH_EWAIT && dxi_consumer_look(consumer, want, item, &status))
 			return status;
+		if (is_moved(consumer, item, &why))
+			return DXH_EMOVED;
 		if (is_over(consumer, why, deadline_ns)) {
-			dxi_watch_arm(consumer->watch, seen, why);
-			return fail_for_nothing(consumer, why);
+			dxi_watch_arm(consumer->watch, seen, live);
+			return why == live ? dxi_consumer_fail_for_nothing(consumer, why) : why;
 		}
 		step_ns = dxh_in_ns(DXI_LIVENESS_STEP_NS);
 		dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns,
@@ -210,8 +237,7 @@ dxh_status dxh_consumer_seek(dxh_consumer *consumer, dxh_start start, uint64_t t
 
 /* ---- in event loops ---- */
 
-/* Would a call find more to say than that nothing is there? */
-static bool has_news(const dxh_consumer *consumer)
+bool dxi_consumer_has_news(const dxh_consumer *consumer)
 {
 	uint64_t head = atomic_load_explicit(&dxi_block_header(&consumer->block)->head,
 	                                     memory_order_acquire);
@@ -234,10 +260,10 @@ dxh_status dxh_consumer_fd(dxh_consumer *consumer, int *fd)
 	if (!consumer->watch) {
 		/* Before the look: what comes behind it is noticed. */
 		seen = dxi_wake_seen(&consumer->block);
-		status = dxi_watch_open(&consumer->block, &consumer->watch);
+		status = dxi_watch_open(&consumer->block, consumer->follow, &consumer->watch);
 		if (status != DXH_OK)
 			return status;
-		if (!has_news(consumer))
+		if (!dxi_consumer_has_news(consumer))
 			dxi_watch_arm(consumer->watch, seen, DXH_EWAIT);
 	}
 	*fd = dxi_watch_fd(consumer->watch);

@@ -6,6 +6,7 @@
 #include "base/forked.h"
 #include "base/status.h"
 #include "shm/bridge.h"
+#include "shm/follow.h"
 #include "shm/row.h"
 
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct dxh_consumer {
 	uint64_t lost_first, lost_last; /* of all losses, once there was one */
 	dxi_row row;                    /* of a lossless reader */
 	dxi_watch *watch;               /* NULL: no event loop waits for this reader */
+	dxi_follow *follow;             /* NULL: it stays with its block */
 
 	/* Lost and not yet told. */
 	uint64_t untold, untold_first, untold_last;
@@ -105,6 +107,17 @@ bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, d
 /* Look until something is decided or the deadline passes: dxh_read_next(). */
 dxh_status
 dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item);
+
+/* Nobody produces, and nothing is left to read: go on in another block if there is one.
+ * Returns: DXH_OK: there is none; DXH_EMOVED; why it cannot be attached. */
+dxh_status dxi_consumer_follow(dxh_consumer *consumer);
+
+/* Would a call find more to say than that nothing is there? And the words for that. */
+bool dxi_consumer_has_news(const dxh_consumer *consumer);
+dxh_status dxi_consumer_fail_for_nothing(const dxh_consumer *consumer, dxh_status why);
+
+/* What was lost and not told yet, in an item that is none. */
+void dxi_consumer_tell_loss(dxh_consumer *consumer, dxh_item *item);
 
 /* Everything before the next ticket is done with: a lossless reader's writer may
  * have it. */

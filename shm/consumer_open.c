@@ -123,13 +123,16 @@ static dxh_status start(dxh_consumer *consumer, const dxh_consumer_config *confi
 {
 	dxh_status status = dxi_consumer_choose(consumer, config->start, config->start_ticket);
 
-	if (status != DXH_OK || config->discipline != DXH_LOSSLESS)
+	if (status != DXH_OK || config->discipline == DXH_FOLLOW)
 		return status;
 	if (consumer->block.ring.physical == 0)
 		return dxi_fail(DXH_ESTATE, "block \"%s\" has no slots to read, only zones",
 		                consumer->block.paths.name);
+	if (config->discipline != DXH_LOSSLESS)
+		return DXH_OK;
 	status = dxi_row_claim(&consumer->block, consumer->next, &consumer->row);
-	return status == DXH_OK ? dxi_consumer_choose(consumer, config->start, config->start_ticket) : status;
+	return status == DXH_OK ? dxi_consumer_choose(consumer, config->start, config->start_ticket)
+	                        : status;
 }
 
 /* `memory` may be NULL: then it goes, too. */
@@ -214,6 +217,11 @@ static dxh_status make_consumer(source *from, size_t config_bytes,
 	opened->discipline = own.discipline;
 	opened->row = DXI_ROW_NONE;
 	status = open_consumer(from, &own, opened);
+	if (status == DXH_OK && own.follow_name) {
+		status = dxi_follow_new(from->name, &own, &opened->follow);
+		if (status != DXH_OK)
+			detach(opened, NULL);
+	}
 	if (status != DXH_OK) {
 		free(opened);
 		return status;
@@ -274,6 +282,9 @@ static void close_consumer(dxh_consumer *closed, dxh_memory *memory)
 	if (closed->closing)
 		closed->closing(closed->closing_context);
 	detach(closed, memory);
+	if (closed->follow)
+		dxi_kept_take_left(memory, closed->follow);
+	dxi_follow_free(closed->follow);
 	dxi_retire(closed, sizeof *closed);
 }
 

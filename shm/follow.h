@@ -18,36 +18,49 @@ typedef struct dxi_left {
 
 void dxi_left_free(dxi_left *left);
 
-/* What a consumer needs to attach again. The word of each field: who writes it.
- *   owner      the consumer's thread
- *   any        also a thread that tells of another directory, and the bridge, which looks */
+/* What a consumer needs to attach again.
+ *
+ *   field      written by              read by
+ *   elsewhere  dxi_follow_tell()       the consumer's thread, the bridge
+ *   refused    the consumer's thread   the bridge
+ *   waits      the consumer's thread   who tells
+ *   data       the consumer's thread, under the bridge's mutex   both
+ *   the rest   the consumer's thread   the same */
 typedef struct dxi_follow {
-	dxh_consumer_config config; /* owner: as it was given; what it points to is ours: */
+	dxh_consumer_config config; /* as it was given; what it points to is here: */
 	dxh_zone_spec zones[DXH_ZONES_MAX + 1];
 	dxh_description *expected;
 	unsigned char key[DXH_CHECKSUM_KEY_BYTES];
 	char name[DXH_BLOCK_NAME_MAX + 1];
 	char directory[DXI_PATH_BYTES];
-	char data[DXI_PATH_BYTES];      /* owner, before the bridge looks again: the file there */
-	_Atomic(char *) elsewhere;      /* any: a directory that was told of; NULL: none */
-	_Atomic uint64_t refused_inode; /* owner; bridge: of a file that cannot be followed */
-	_Atomic int waits;              /* owner; any: nobody produces here any more */
-	dxi_left *left;                 /* owner: the newest first */
+	char data[DXI_PATH_BYTES];
+	_Atomic(char *) elsewhere; /* a directory that was told of; NULL: none */
+	_Atomic uint64_t refused;  /* a file that cannot be followed, by its inode; 0: none */
+	dxh_status refusal;        /* and why */
+	char refusal_text[256];
+	_Atomic int waits; /* nobody produces here any more */
+	dxi_left *left;    /* the newest first */
 } dxi_follow;
 
-/* Keep what it takes. Owner: dxi_follow_free().
- * Returns: DXH_EINVAL: a file, or memory, has no name to be followed by; DXH_ENOMEM. */
-dxh_status
-dxi_follow_new(const char *name, const dxh_consumer_config *config, dxi_follow **follow);
+/* Keep what it takes, of a config that was good for an open.
+ * Owner: dxi_follow_free(). Returns: DXH_EINVAL: a file, or memory, has no name to be
+ * followed by; DXH_ENOMEM. */
+dxh_status dxi_follow_new(const char *name, const dxh_consumer_config *config, dxi_follow **follow);
 void dxi_follow_free(dxi_follow *follow);
 
-/* May there be another block than this one by now? Any thread. */
+/* The inode of another file than the block's that has its name; 0: there is none. */
+uint64_t dxi_follow_file(const dxi_follow *follow, const dxi_block *block);
+
+/* May there be another block to go on in? Also on the bridge. */
 bool dxi_follow_sees(const dxi_follow *follow, const dxi_block *block);
 
 /* The block is in this directory now, as the broker says. Any thread. */
 void dxi_follow_tell(dxi_follow *follow, const char *directory);
 
-/* Take over a block that is left: `block` is empty afterwards. */
-void dxi_follow_keep(dxi_follow *follow, dxi_block *block);
+/* What was told and not taken yet; NULL: nothing. Owner: the caller, free(). */
+char *dxi_follow_told(dxi_follow *follow);
+
+/* Keep of a block what may still be used: it is left->block. */
+void dxi_follow_keep(dxi_follow *follow, dxi_left *left);
 
 #endif

@@ -15,6 +15,7 @@ struct dxh_memory {
 	size_t bytes;
 	unsigned char *zones_base;
 	size_t zones_bytes;
+	dxi_left *left;
 };
 
 dxh_status dxi_kept_new(dxh_memory **memory)
@@ -41,10 +42,20 @@ void dxi_kept_take(dxh_memory *memory, dxi_block *block)
 		return;
 	if (block->writable)
 		make_private(block);
-	*memory = (struct dxh_memory){block->base, block->bytes, block->zones_base,
-	                              block->zones_bytes};
+	*memory = (struct dxh_memory){.base = block->base,
+	                              .bytes = block->bytes,
+	                              .zones_base = block->zones_base,
+	                              .zones_bytes = block->zones_bytes};
 	block->base = NULL;
 	block->zones_base = NULL;
+}
+
+void dxi_kept_take_left(dxh_memory *memory, dxi_follow *follow)
+{
+	if (!memory)
+		return;
+	memory->left = follow->left;
+	follow->left = NULL;
 }
 
 void dxh_memory_free(dxh_memory **memory)
@@ -58,5 +69,6 @@ void dxh_memory_free(dxh_memory **memory)
 		munmap(freed->base, freed->bytes);
 	if (freed->zones_base)
 		munmap(freed->zones_base, freed->zones_bytes);
+	dxi_left_free(freed->left);
 	free(freed);
 }

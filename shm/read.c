@@ -46,7 +46,7 @@ static void lose(dxh_consumer *consumer, uint64_t first, uint64_t count)
 	consumer->untold_last = first + count - 1;
 }
 
-static void tell_loss(dxh_consumer *consumer, dxh_item *item)
+void dxi_consumer_tell_loss(dxh_consumer *consumer, dxh_item *item)
 {
 	memset(item, 0, sizeof *item);
 	item->ticket = consumer->next;
@@ -62,7 +62,7 @@ static void tell_loss(dxh_consumer *consumer, dxh_item *item)
 static dxh_status deliver(dxh_consumer *consumer, uint64_t ticket, uint64_t next,
                           const dxi_slot_content *content, dxh_item *item)
 {
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	item->ticket = ticket;
 	item->bytes = content->bytes;
 	item->timestamp_ns = content->timestamp_ns;
@@ -99,14 +99,14 @@ give_up(dxh_consumer *consumer, uint64_t ticket, uint64_t next, const char *rule
 	lose(consumer, consumer->next, ticket + 1 - consumer->next);
 	consumer->corrupt++;
 	consumer->next = next;
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	return dxi_fail(DXH_ECORRUPT, "offset %" PRIu64 ": slot of ticket %" PRIu64 ": %s", offset,
 	                ticket, rule);
 }
 
 static dxh_status fail_for_head(dxh_consumer *consumer, uint64_t head, dxh_item *item)
 {
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	return dxi_fail(DXH_ECORRUPT, "offset 384: head %" PRIu64 " is beyond any ticket", head);
 }
 
@@ -122,7 +122,7 @@ take(const dxi_ring *ring, uint64_t ticket, dxi_want *want, dxi_slot_content *co
 
 static dxh_status fail_for_eviction(dxh_consumer *consumer, dxh_item *item)
 {
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	return dxi_fail(
 		DXH_EEVICTED,
 		"the writer went on without this reader, or before it was where it is: %" PRIu64
@@ -170,7 +170,7 @@ static bool move_row(dxh_consumer *consumer, dxh_item *item, dxh_status *status)
 	*status = dxi_row_move(&consumer->row, &consumer->block, consumer->next);
 	if (*status == DXH_OK)
 		return true;
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	return false;
 }
 
@@ -208,7 +208,7 @@ static dxh_status jump(dxh_consumer *consumer, uint64_t seq, dxh_item *item)
 		consumer->evicted++;
 		return fail_for_eviction(consumer, item);
 	}
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	DXI_PROBE(lapped, consumer->block.paths.name, item->lost_first, item->lost);
 	return dxi_fail(DXH_ELAPPED,
 	                "%" PRIu64 " items, tickets %" PRIu64 " to %" PRIu64
@@ -415,7 +415,7 @@ dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item)
 	consumer->read--;
 	consumer->read_bytes -= item->bytes;
 	lose(consumer, ticket, 1);
-	tell_loss(consumer, item);
+	dxi_consumer_tell_loss(consumer, item);
 	return dxi_fail(evicted ? DXH_EEVICTED : DXH_ELAPPED,
 	                "ticket %" PRIu64 " was overwritten while it was looked at: discard what "
 	                "was derived from it",

@@ -32,6 +32,9 @@ BY_HELPERS = {
     ("dxh_consumer_close_keeping", "DXH_ENOMEM"): "fault.what_is_closed_is_kept_or_stays_open",
     ("dxh_producer_close_keeping", "DXH_ENOMEM"): "fault.what_is_closed_is_kept_or_stays_open",
     ("dxh_consumer_fd", "DXH_ENOMEM"): "fault.a_consumer_gets_a_descriptor_or_not",
+    ("dxh_read_next", "DXH_EMOVED"): "follow.goes_on_in_the_next_block_once_all_is_read",
+    ("dxh_read_next", "DXH_ESCHEMA"):
+        "follow.another_schema_is_refused_until_there_is_a_better_block",
     ("dxh_consumer_open", "DXH_ESYSTEM"): "fault.a_consumer_attaches_and_reads_or_not",
     ("dxh_consumer_open", "DXH_EVERSION"): "hostile.refusals_name_the_place_and_the_rule",
     ("dxh_consumer_receive_fds", "DXH_ELIMIT"):

@@ -72,7 +72,8 @@ extern "C" {
 	X(DXH_ESTATE, 37, "not possible in this state", "see the order of calls")                  \
 	X(DXH_EUNLINKED, 38, "the block was unlinked while in use", "attach again by name")        \
 	X(DXH_EUNKNOWN, 39, "the service does not know this subject", "check the subject")         \
-	X(DXH_EREPEATED, 40, "executed before, and the answer is not kept", "see what it did")
+	X(DXH_EREPEATED, 40, "executed before, and the answer is not kept", "see what it did")     \
+	X(DXH_EMOVED, 41, "it goes on in another block", "ask for zones again, and read on")
 
 typedef enum dxh_status {
 #define DXH_STATUS_ENUM_(name, code, text, advice) name = code,

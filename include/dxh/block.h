@@ -419,6 +419,12 @@ typedef struct dxh_consumer_config {
 	 * show what was appended, and must have their size. Producers never take over a block
 	 * with another schema. */
 	int accept_appended;
+	/* Not 0: when nobody produces any more, all is read, and the name belongs to another
+	 * block (the old one was removed and made anew), go on there: the call that finds it
+	 * returns DXH_EMOVED. The new one must be what slot, zones and discipline ask for; else
+	 * reading tells why not, once at once, then at each deadline, until there is a better
+	 * one. Not for `file`, nor for blocks that were passed. dxh_consume() always does so. */
+	int follow_name;
 } dxh_consumer_config;
 
 /* One item, or the report of a loss. */
@@ -443,7 +449,8 @@ typedef struct dxh_item {
  *          the caller, root or the configured one; DXH_ECORRUPT with the offset
  *          and the rule it breaks; DXH_EVERSION; DXH_ESCHEMA or DXH_ESIZE when
  *          config->slot differs; DXH_ESTATE or DXH_ELIMIT when a lossless consumer
- *          finds no row, or all taken; DXH_EINVAL; DXH_ENOMEM; DXH_ESYSTEM.
+ *          finds no row, or all taken, DXH_ESTATE when a discipline other than DXH_FOLLOW
+ *          is asked of a block without slots; DXH_EINVAL; DXH_ENOMEM; DXH_ESYSTEM.
  */
 #define dxh_consumer_open(...) dxh_consumer_open_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_consumer_open_sized(size_t config_bytes, const char *name,
@@ -510,7 +517,14 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          like DXH_EDEAD: once at once, then at each further deadline. Of a file
  *          attached as such it says that nobody writes to it.
  *          DXH_EUNLINKED: no producer, and the name was removed: no successor
- *          will come to this memory, attach again by name. Told at once, always.
+ *          will come to this memory, attach again by name. Told at once, always; with
+ *          follow_name once at once, then at each further deadline.
+ *          DXH_EMOVED (follow_name only): from here on this is another block. Its tickets
+ *          begin at 0, and what is gone of them counts as lost. Zones are to be asked for
+ *          again; pointers to the old ones stay good until the consumer is closed, and
+ *          show what was there last. dxh_consumer_info() tells of the new one. With
+ *          DXH_ESCHEMA, DXH_ESIZE, DXH_ESTATE, DXH_EACCESS, ... there is another one that
+ *          cannot be gone on in, as dxh_consumer_open() would say.
  *          DXH_ESIZE: capacity is less than item->bytes; the item is not
  *          consumed. DXH_ESTATE: the block has no ring.
  *          DXH_ECORRUPT: this slot breaks a rule, its checksum among them; it is
@@ -528,6 +542,15 @@ DXH_API DXH_NODISCARD dxh_status dxh_read_next(dxh_consumer *consumer, void *cop
 DXH_API DXH_NODISCARD dxh_status dxh_read_n(dxh_consumer *consumer, void *copies,
                                             size_t stride_bytes, size_t max, int64_t deadline_ns,
                                             dxh_item *items, size_t *count);
+
+/* What reading would tell besides items, without reading: for blocks without slots, and for
+ * who looks at zones alone. A few system calls where the producer is gone, one else.
+ * Thread:  owner. Blocks: no.
+ * Returns: DXH_OK: the producer lives (or none was ever there), or there is something to
+ *          read; DXH_EDEAD; DXH_ECLOSED; DXH_EUNLINKED; DXH_EMOVED and what keeps from it
+ *          as dxh_read_next(), but only when all is read; DXH_ESTATE while an item is being
+ *          looked at; DXH_EINVAL; DXH_ESTALE; DXH_EFORKED. */
+DXH_API DXH_NODISCARD dxh_status dxh_consumer_check(dxh_consumer *consumer);
 
 /* A descriptor for epoll, poll and what is built on them. It is readable when there may
  * be something to read, or when the state of the producer has changed: it died, closed,

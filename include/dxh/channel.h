@@ -73,9 +73,16 @@ DXH_API dxh_status dxh_channel_progress(dxh_producer *producer);
 /* Find the channel NAME, waiting for one that does not exist yet, and attach.
  * The broker tells the directory of the block, unless config->directory does.
  *
+ * The consumer follows the channel: a producer that is restarted or hands over goes on in the
+ * same block, which costs nothing; one that makes the block anew, also in another directory,
+ * is followed into it, see dxh_consumer_config.follow_name. Reading tells of each change:
+ * DXH_EDEAD, DXH_ECLOSED and DXH_EUNLINKED once, DXH_EMOVED, and another epoch in the items.
+ * Items never wait for the broker, which is asked only while nobody produces.
+ *
  * Called:  dxh_consume(broker, name, config, deadline_ns, &consumer); config as
  *          for dxh_consumer_open(), NULL: defaults.
- * Thread:  any but the I/O thread. Owner: the caller, until dxh_consumer_close().
+ * Thread:  any but the I/O thread. Owner: the caller, until dxh_consumer_close(). When
+ *          `broker` or its hub is closed before, it reads on, and only names are followed.
  * Blocks:  until the channel is there, or the deadline.
  * Returns: DXH_ENOTFOUND: no such channel, or no block of it on this machine, up
  *          to the deadline; DXH_EDEAD: it is known, but its producer does not

@@ -187,7 +187,7 @@ def consume(
         )
 
     made = open_it(0) if broker is None else find_channel(open_it, timeout)
-    return Consumer(made, write_zones)
+    return Consumer(made, write_zones, follows=broker is not None)
 
 
 def receive(

@@ -12,6 +12,7 @@ from . import _native
 from .block import BlockInfo, Start, info_of
 from .errors import (
     ClosedError,
+    MovedError,
     ProducerDeadError,
     SizeError,
     StateError,
@@ -41,7 +42,11 @@ class Looking(Local):
     def __enter__(self) -> Item[View]:
         if self._lease is not None:
             raise StateError("DXH_ESTATE: an item is looked at already")
-        self._lease, facts = self._consumer._native.peek(self._timeout)
+        try:
+            self._lease, facts = self._consumer._native.peek(self._timeout)
+        except MovedError:
+            self._consumer._learn()
+            raise
         shape = self._consumer._shape
         if facts[1] < shape.bytes and not shape.dimensions:
             self._lease.end()
@@ -69,14 +74,19 @@ class Consumer(Local):
     (:class:`dxh.BusyError`): threads that want all items open a consumer each. Not in a child of
     ``fork()``."""
 
-    def __init__(self, native: _native.Consumer, writable: bool) -> None:
+    def __init__(self, native: _native.Consumer, writable: bool, follows: bool = False) -> None:
         self._native = native
-        schema = read_schema(native.schema())
-        #: The zones, by attribute.
-        self.zones = Zones(native, schema.zones, writable)
-        self._shape = slot_shape(schema.slot, native.info()["slot_bytes"])
+        self._writable = writable
+        self._follows = follows
+        self._learn()
         self._fd: Descriptor | None = None
         self._gone: tuple[type[Exception], int] | None = None  # what read_async() has told
+
+    def _learn(self) -> None:
+        schema = read_schema(self._native.schema())
+        #: The zones, by attribute.
+        self.zones = Zones(self._native, schema.zones, self._writable)
+        self._shape = slot_shape(schema.slot, self._native.info()["slot_bytes"])
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -97,13 +107,20 @@ class Consumer(Local):
         :class:`dxh.WaitTimeoutError`: nothing new, the producer lives;
         :class:`dxh.ProducerDeadError`, :class:`dxh.ClosedError`: nothing new, and the producer is
         gone; told at once, then at the end of each further wait, until a successor publishes;
-        :class:`dxh.UnlinkedError`: none will come; :class:`dxh.EvictedError`: the writer went on
+        :class:`dxh.UnlinkedError`: none will come, but for a channel, that waits for the next
+        block; :class:`dxh.MovedError` (channels only): from here on it reads another block, whose
+        tickets begin at 0: :attr:`zones` and :attr:`dtype` are those of the new one, and arrays of
+        the old zones show what was there last; :class:`dxh.EvictedError`: the writer went on
         without this lossless reader, its ``lost`` counts what is gone; :class:`dxh.CorruptError`: an
         item breaks a rule and is lost. The next call goes on in all these cases.
         """
         shape = self._shape
         whole: npt.NDArray[Any] = np.empty(shape.dimensions, shape.base)
-        return self._item(whole, self._native.read(whole, timeout))
+        try:
+            return self._item(whole, self._native.read(whole, timeout))
+        except MovedError:
+            self._learn()
+            raise
 
     def read_many(self, most: int, timeout: float | None = None) -> list[Item[npt.NDArray[Any]]]:
         """Copies of the items that are there, ``most`` at the most, with one call; waits for the
@@ -113,7 +130,11 @@ class Consumer(Local):
         if most < 1:
             raise ValueError("at least one item is to be read")
         whole: npt.NDArray[Any] = np.empty((most, *shape.dimensions), shape.base)
-        facts = self._native.read_many(whole, shape.bytes, timeout)
+        try:
+            facts = self._native.read_many(whole, shape.bytes, timeout)
+        except MovedError:
+            self._learn()
+            raise
         return [self._item(whole[i, ...], each) for i, each in enumerate(facts)]
 
     def _item(
@@ -138,14 +159,15 @@ class Consumer(Local):
         return Looking(self, timeout)
 
     def items(self, timeout: float | None = None) -> Iterator[Item[npt.NDArray[Any]]]:
-        """Copies of the items, until the producer closes. ``timeout``: of each wait.
+        """Copies of the items, until the producer closes. ``timeout``: of each wait. Loop again for
+        what comes after that, of a successor or in the next block.
 
         Raises :class:`dxh.ProducerDeadError` when it died: loop again to wait for a successor.
         """
         while True:
             try:
                 item = self.read(timeout)
-            except (ClosedError, UnlinkedError):
+            except (ClosedError, UnlinkedError, MovedError):
                 return
             yield item
 
@@ -170,7 +192,9 @@ class Consumer(Local):
                 item = self.read(0)
             except WaitTimeoutError:
                 pass
-            except (ClosedError, ProducerDeadError) as error:
+            except (ClosedError, ProducerDeadError, UnlinkedError) as error:
+                if isinstance(error, UnlinkedError) and not self._follows:
+                    raise
                 gone = type(error), self.stats()["epoch"]
                 if gone != self._gone:
                     self._gone = gone
@@ -185,7 +209,7 @@ class Consumer(Local):
         while True:
             try:
                 item = await self.read_async()
-            except (ClosedError, UnlinkedError):
+            except (ClosedError, UnlinkedError, MovedError):
                 return
             yield item
 

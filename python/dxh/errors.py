@@ -35,6 +35,7 @@ __all__ = [
     "LappedError",
     "LimitError",
     "LostError",
+    "MovedError",
     "NoMemoryError",
     "NotFoundError",
     "NotOwnerError",
@@ -323,6 +324,12 @@ class UnknownSubjectError(Error, LookupError):
     """The service does not know this subject."""
 
     of = Status.UNKNOWN
+
+
+class MovedError(Error):
+    """The channel goes on in another block: ask for zones again, and read on."""
+
+    of = Status.MOVED
 
 
 class RepeatedError(Error):

@@ -52,6 +52,7 @@ class Status(enum.IntEnum):
     UNLINKED = 38
     UNKNOWN = 39
     REPEATED = 40
+    MOVED = 41
 
 
 class Certainty(enum.IntEnum):

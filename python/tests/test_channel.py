@@ -75,6 +75,33 @@ class ChannelTest(unittest.TestCase):
         with self.assertRaises(dxh.ClosedError):
             self.broker.endpoint
 
+    def test_a_block_that_is_made_anew_is_followed(self):
+        zone = np.dtype([("gain", "f8")])
+        made = self.produce(zones={"state": zone}, timeout=LONG)
+        made.zones.state.gain = 1.5
+        seen = self.hub.consume(self.name, timeout=LONG)
+        before = seen.zones.state
+        self.assertEqual(before.gain, 1.5)
+        made.close()
+        with self.assertRaises(dxh.UnlinkedError):
+            seen.read(LONG)
+        made = self.produce(slot=np.dtype(("u2", (8,))), zones={"state": zone}, timeout=LONG)
+        made.zones.state.gain = 2.5
+        made.publish(np.arange(8))
+        while True:
+            try:
+                seen.read(0.02)
+            except dxh.UnlinkedError:
+                continue
+            except dxh.MovedError:
+                break
+        self.assertEqual(seen.shape, (8,))
+        self.assertEqual(int(seen.read(LONG).data.sum()), 28)
+        self.assertEqual((before.gain, seen.zones.state.gain), (1.5, 2.5))
+        made.close()
+        self.assertEqual([item for item in seen], [])
+        seen.close()
+
     def test_without_a_broker_it_is_a_block(self):
         with dxh.Hub() as alone:
             with self.assertRaises(dxh.StateError):
