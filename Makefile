@@ -8,7 +8,7 @@
 # make tsan       the same programs, fewer operations, under ThreadSanitizer
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
-#                 hubs for SECONDS=60 each (STEPS="accounting storms torn kills strangers crowds idle")
+#                 hubs for SECONDS=60 each (STEPS="accounting storms torn kills strangers crowds orders idle")
 # make model      every order of events of the protocols, small (Spin)
 # make kill       a block's users killed at every instruction, BUILDS="gcc-O2"
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
@@ -148,7 +148,7 @@ STEPS ?=
 soak:
 	@tools/packages.sh build/packages-net $(PACKAGES) iproute2 util-linux
 	@+$(MAKE) $(JOBS) stress-programs $(B)/net $(B)/idle $(B)/slaughter $(B)/listener \
-		$(B)/tests/broker_crowd_test $(B)/dxh
+		$(B)/tests/broker_crowd_test $(B)/tests/broker_orders_test $(B)/dxh
 	@tests/soak.sh $(B) $(SECONDS) $(if $(filter file,$(origin OPERATIONS)),100000000,$(OPERATIONS)) '$(STEPS)'
 
 FAULT_MS ?= 1000

@@ -9,13 +9,14 @@
 #   strangers   a live service among strangers who send 3000 frames for each of SECONDS
 #   kills       writers and readers of a block killed over and over, for SECONDS
 #   crowds      producers and consumers of a broker come, go and are killed, for SECONDS
+#   orders      of five events at a broker, all
 #   idle        hubs with connected peers sleep for SECONDS without waking once
 set -u
 
 build=$1
 seconds=$2
 operations=$3
-steps=${4:-accounting storms torn kills strangers crowds idle}
+steps=${4:-accounting storms torn kills strangers crowds orders idle}
 passed=0
 failed=0
 log=$(mktemp)
@@ -84,6 +85,13 @@ crowds() {
     done
 }
 
+orders() {
+    ORDERS_LENGTH=5 timeout 900 "$build/tests/broker_orders_test" >"$log" 2>&1
+    code=$?
+    grep ' tried$' "$log"
+    say 'every order of five events at a broker' $code 0
+}
+
 idle() {
     timeout $((seconds + 120)) "$build/idle" "$seconds" >"$log" 2>&1
     code=$?
@@ -95,7 +103,7 @@ idle() {
 
 for step in $steps; do
     case $step in
-    accounting | storms | torn | kills | strangers | crowds | idle) $step ;;
+    accounting | storms | torn | kills | strangers | crowds | orders | idle) $step ;;
     *)
         echo "no such step: $step"
         failed=$((failed + 1))

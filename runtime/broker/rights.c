@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A list of rules, looked through from its begin: it is short, and asked rarely. */
+/* Rules in order of their keys: of each question only those of the client's own key, and those
+ * for any, are looked at, so that nobody pays for the rules of all others. */
 #include "runtime/broker/rights.h"
 
 #include "base/clock.h"
@@ -28,6 +29,7 @@ typedef struct rule {
 	char prefix[DXH_CHANNEL_NAME_MAX + 1];
 } rule;
 
+/* Invariant: list[0..count) ascend by key. */
 typedef struct rules {
 	size_t count;
 	rule *list;
@@ -125,6 +127,11 @@ take_line(const char *path, unsigned number, char *line, rules *into, size_t *ca
 	return DXH_OK;
 }
 
+static int compare_keys(const void *one, const void *other)
+{
+	return strcmp(((const rule *)one)->key, ((const rule *)other)->key);
+}
+
 /* All of a file. The rules are the caller's to free on DXH_OK. */
 static dxh_status read_rules(const char *path, struct stat *seen, rules *into)
 {
@@ -151,6 +158,8 @@ static dxh_status read_rules(const char *path, struct stat *seen, rules *into)
 	if (status == DXH_OK && ferror(file))
 		status = dxi_fail_errno(errno ? errno : EIO, "reading the rights in %s", path);
 	fclose(file);
+	if (status == DXH_OK && into->count > 0)
+		qsort(into->list, into->count, sizeof *into->list, compare_keys);
 	if (status != DXH_OK)
 		free(into->list);
 	return status;
@@ -218,19 +227,45 @@ void dxi_rights_close(dxi_rights *rights)
 	free(rights);
 }
 
+/* How many come before those of this key. */
+static size_t first_of(const rules *all, const char *key)
+{
+	size_t low = 0, high = all->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(all->list[middle].key, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_granted_to(const rules *all, const char *key, unsigned wanted, const char *channels)
+{
+	for (size_t i = first_of(all, key); i < all->count; i++) {
+		const rule *each = &all->list[i];
+
+		if (strcmp(each->key, key) != 0)
+			return false;
+		if ((each->rights & wanted) != 0 &&
+		    strncmp(channels, each->prefix, strlen(each->prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool is_granted(dxi_rights *rights, const char *key, unsigned wanted, const char *channels)
 {
-	bool granted = false;
+	bool granted;
 
 	pthread_mutex_lock(&rights->lock);
 	look_again(rights);
-	for (size_t i = 0; i < rights->rules.count && !granted; i++) {
-		const rule *each = &rights->rules.list[i];
-
-		granted = (each->rights & wanted) != 0 &&
-		          (each->key[0] == '\0' || strcmp(each->key, key) == 0) &&
-		          strncmp(channels, each->prefix, strlen(each->prefix)) == 0;
-	}
+	/* "" is any. */
+	granted = is_granted_to(&rights->rules, "", wanted, channels) ||
+	          (key[0] != '\0' && is_granted_to(&rights->rules, key, wanted, channels));
 	pthread_mutex_unlock(&rights->lock);
 	return granted;
 }
