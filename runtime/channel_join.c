@@ -15,7 +15,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* I/O thread. The lag of a block that is being exchanged for another is 0 for a moment. */
+/* I/O thread. While the block is being exchanged for another, nothing is said about it. */
 static void look(const void *context, dxi_reader_word *word)
 {
 	dxh_consumer *consumer = (dxh_consumer *)(uintptr_t)context;
@@ -27,10 +27,12 @@ static void look(const void *context, dxi_reader_word *word)
 	word->lost = atomic_load_explicit(&shown->lost, memory_order_relaxed);
 	word->corrupt = atomic_load_explicit(&shown->corrupt, memory_order_relaxed);
 	word->progress = word->next_ticket;
-	word->lag = 0;
+	word->lag = word->tells_block = 0;
 	if (pthread_mutex_trylock(&shown->lock) != 0)
 		return;
 	word->lag = dxi_lag(&consumer->block, word->next_ticket);
+	word->tells_block = 1;
+	memcpy(word->block_uuid, consumer->block.fixed.uuid, sizeof word->block_uuid);
 	pthread_mutex_unlock(&shown->lock);
 }
 

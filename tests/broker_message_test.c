@@ -259,7 +259,9 @@ Test(broker_message, what_a_consumer_says_is_read_as_it_was_written, .timeout = 
 	                         .next_ticket = 2,
 	                         .read = 3,
 	                         .lost = 4,
-	                         .lag = UINT64_MAX};
+	                         .lag = UINT64_MAX,
+	                         .tells_block = 1,
+	                         .block_uuid = {1, 2, 3}};
 	length = dxi_reader_beat_write(&word, buffer, DXI_SMALL_WIRE_MAX);
 	cr_expect_eq(dxi_scan(buffer, length, canonical), DXH_OK);
 	cr_expect(dxi_beat_is_of_reader(buffer, length));

@@ -142,7 +142,7 @@ Test(broker_watch, deaths_are_told_without_anybody_asking, .timeout = 60)
 	expect_next(watcher, DXH_WATCH_OPENED, "a", 1);
 	event = next(watcher);
 	cr_expect_eq(event.kind, DXH_WATCH_ERROR);
-	cr_expect(strstr(event.reason, "no beat for 100 ms"), "%s", event.reason);
+	cr_expect(strstr(event.reason, "dead after 5 of 20 ms"), "%s", event.reason);
 	expect_next(watcher, DXH_WATCH_CLOSING, "a", 1);
 	must(dxh_watcher_close(&watcher));
 	world_close();
@@ -403,6 +403,37 @@ Test(broker_watch, consume_registers_beats_and_deregisters_by_itself, .timeout =
 	must(dxh_describe(world.consumers, last_name(), SOON, &facts));
 	cr_expect_eq(facts->consumer_count, 0);
 	dxh_channel_facts_free(&facts);
+	must(dxh_producer_close(&producer));
+	world_close();
+}
+
+Test(broker_watch, a_consumer_that_goes_on_in_another_block_tells_it, .timeout = 60)
+{
+	dxh_channel_facts *facts;
+	dxh_producer *producer;
+	dxh_consumer *consumer;
+	int64_t deadline_ns = SOON;
+	char copy[64];
+	dxh_item item;
+	bool same;
+
+	world_open(&(dxh_broker_config){.beat_ms = 20});
+	producer = produce(world.producers, new_name());
+	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
+	must(dxh_producer_close(&producer)); /* and the block is removed */
+	producer = produce(world.producers, last_name());
+	must(dxh_publish(producer, "new", 4, DXH_NOW));
+	while (dxh_read_next(consumer, copy, sizeof copy, dxh_in_ms(20), &item) != DXH_OK)
+		cr_assert_lt(dxh_now_ns(), deadline_ns);
+	cr_expect_str_eq(copy, "new");
+	do {
+		must(dxh_describe(world.consumers, last_name(), SOON, &facts));
+		same = facts->consumer_count == 1 &&
+		       memcmp(facts->consumers[0].block_uuid, facts->channel.block_uuid, 16) == 0;
+		dxh_channel_facts_free(&facts);
+		cr_assert_lt(dxh_now_ns(), deadline_ns, "the broker is never told of the block");
+	} while (!same);
+	must(dxh_consumer_close(&consumer));
 	must(dxh_producer_close(&producer));
 	world_close();
 }

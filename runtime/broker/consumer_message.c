@@ -107,7 +107,7 @@ size_t dxi_reader_beat_write(const dxi_reader_word *word, void *bytes, size_t ca
 {
 	dxi_writer writer = dxi_writer_of(bytes, capacity);
 
-	dxi_write_map(&writer, 7);
+	dxi_write_map(&writer, 7 + (word->tells_block != 0));
 	dxi_put_text(&writer, "channel", word->channel);
 	dxi_put_uint(&writer, "consumer", word->consumer);
 	dxi_put_uint(&writer, "lag", word->lag);
@@ -115,6 +115,8 @@ size_t dxi_reader_beat_write(const dxi_reader_word *word, void *bytes, size_t ca
 	dxi_put_uint(&writer, "next_ticket", word->next_ticket);
 	dxi_put_uint(&writer, "progress", word->progress);
 	dxi_put_uint(&writer, "read", word->read);
+	if (word->tells_block)
+		dxi_put_bin(&writer, "uuid", word->block_uuid, sizeof word->block_uuid);
 	return dxi_written(&writer);
 }
 
@@ -127,6 +129,9 @@ dxh_status dxi_reader_beat_read(const void *bytes, size_t length, dxi_reader_wor
 	dxi_take_optional(&fields, "next_ticket", UINT64_MAX, &word->next_ticket);
 	dxi_fields_u64(&fields, "progress", UINT64_MAX, &word->progress);
 	dxi_take_optional(&fields, "read", UINT64_MAX, &word->read);
+	word->tells_block = dxi_fields_has(&fields, "uuid");
+	if (word->tells_block)
+		dxi_fields_bytes(&fields, "uuid", word->block_uuid, sizeof word->block_uuid);
 	return fields.status;
 }
 

@@ -32,6 +32,8 @@ typedef struct dxi_reader_word {
 	/* heartbeat only */
 	uint64_t progress; /* changes while its work goes on */
 	uint64_t next_ticket, read, lost, lag;
+	uint64_t tells_block; /* 1: the following is the block it reads; 0: as before */
+	unsigned char block_uuid[16];
 	/* checksum_error only: broken items it has met, in all */
 	uint64_t corrupt;
 } dxi_reader_word;

@@ -206,6 +206,8 @@ bool dxi_consumers_beat(dxi_consumers *consumers, const dxi_reader_word *word, i
 	known->info.read = word->read;
 	known->info.lost = word->lost;
 	known->info.lag = word->lag;
+	if (word->tells_block)
+		memcpy(known->info.block_uuid, word->block_uuid, sizeof word->block_uuid);
 	return true;
 }
 
