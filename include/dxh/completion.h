@@ -23,8 +23,8 @@ typedef uint64_t dxh_completion;
 
 /* How much is known about the fate of a request. */
 typedef enum dxh_certainty {
-	DXH_NOT_SENT = 0,       /* the peer never saw it */
-	DXH_MAYBE_EXECUTED = 1, /* it left; no answer came */
+	DXH_NOT_SENT = 0,       /* it never left, or not all of it: nobody executed it */
+	DXH_MAYBE_EXECUTED = 1, /* it left, and no answer tells what became of it */
 	DXH_REPLIED = 2         /* the peer answered, with success or an error */
 } dxh_certainty;
 
