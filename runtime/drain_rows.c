@@ -168,7 +168,7 @@ static amount of_open(const dxi_client *client)
 
 	for (const dxh_request *each = client->open.first; each; each = each->next) {
 		sum.count++;
-		sum.bytes += strlen((const char *)each->storage) + each->body_bytes;
+		sum.bytes += each->subject_bytes + each->body_bytes;
 	}
 	return sum;
 }

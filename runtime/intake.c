@@ -33,6 +33,7 @@ dxi_request_announced(dxh_service *service, const dxi_record *record, size_t bod
 		dxi_lend(request, record->owner, record->body);
 	else
 		request->body = request->storage + body_at;
+	request->subject_bytes = (uint8_t)record->subject_bytes;
 	request->body_bytes = body_bytes;
 	request->id = record->id;
 	request->attempt = record->attempt;

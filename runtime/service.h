@@ -37,7 +37,8 @@ struct dxh_request {
 	_Atomic int canceled; /* relaxed: a hint */
 	uint16_t attempt;     /* 0 the first time */
 	bool is_to_be_kept;   /* what becomes of it, see reply_cache.h */
-	dxi_kept *kept;       /* I/O thread; NULL: it is not, or no more */
+	uint8_t subject_bytes;
+	dxi_kept *kept; /* I/O thread; NULL: it is not, or no more */
 
 	/* received; the user's until answered */
 	unsigned char *body;
@@ -54,7 +55,8 @@ struct dxh_request {
 	dxi_body *answer_body; /* holds the answer when storage does not; may be NULL */
 
 	size_t capacity;
-	unsigned char storage[]; /* subject, NUL, padding, body; later the answer */
+	unsigned char storage[]; /* subject, NUL, padding, body; later the answer. The worker's
+	                          * alone until it has answered */
 };
 
 typedef struct dxi_request_list {

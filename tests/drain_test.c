@@ -3,6 +3,8 @@
  * time, and its rows tell what was left, lane by lane. */
 #include "tests/support/support.h"
 
+#include "runtime/service.h"
+
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -373,6 +375,31 @@ Test(drain_rows, a_service_tells_of_what_is_with_workers, .timeout = 60)
 	must(dxh_hub_close(&echo.hub));
 	must(dxh_release(done[0]));
 	must(dxh_release(done[1]));
+	must(dxh_hub_close(&hub));
+}
+
+/* It puts its answer where the request was, while the hub adds up what is left. */
+Test(drain_rows, a_request_is_counted_whatever_its_worker_writes_into_it, .timeout = 60)
+{
+	dxh_hub *server, *hub;
+	dxh_service *service;
+	dxh_peer *peer;
+	dxh_completion done;
+	dxh_request *request;
+
+	must(dxh_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	must(dxh_post(peer, "one", "12", 2, DXH_FOREVER, &done));
+	must(dxh_service_receive(service, SOON, &request));
+	memset(request->storage, 'A', request->capacity);
+	must(dxh_hub_drain(server, SOON, &report));
+	expect_left(server, DXH_LANE_REQUEST, 0, 0, 1, 3 + 2);
+	must(dxh_request_reply(request, NULL, 0));
+	must(dxh_await(done, SOON, NULL));
+	must(dxh_release(done));
+	must(dxh_hub_close(&server));
 	must(dxh_hub_close(&hub));
 }
 
