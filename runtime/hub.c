@@ -28,7 +28,7 @@
 enum {
 	OPERATIONS_DEFAULT = 65536,
 	OPERATIONS_MAX = 1 << 22, /* the slot table of a process */
-	FRAME_DEFAULT = 16384,    /* the knee of throughput over frame size */
+	FRAME_DEFAULT = 65536,    /* see docs/decisions.md */
 	FRAME_MIN = 1024,
 	BODY_DEFAULT = 512 * 1024,
 	BODY_MAX = 1 << 30,

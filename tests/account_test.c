@@ -193,7 +193,7 @@ Test(account, bodies_and_frames_count_as_memory_until_they_are_gone)
 	must(dxh_post(lonely, "large", body, LARGE, DXH_FOREVER, &done));
 	wait_until(memory(hub) == before + LARGE + strlen("large"));
 	must(dxh_notify(lonely, "n", NULL, 0));
-	wait_until(memory(hub) == before + LARGE + strlen("large") + 16384);
+	wait_until(memory(hub) == before + LARGE + strlen("large") + 65536);
 	must(dxh_peer_close(&lonely));
 	cr_expect_eq(memory(hub), before);
 	must(dxh_release(done));

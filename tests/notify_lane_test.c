@@ -163,10 +163,11 @@ Test(drop_oldest, without_a_service_keeps_the_newest_and_counts_the_others, .tim
 
 	strcpy(endpoint, test_endpoint());
 	must(test_hub_open(NULL, &hub));
-	must(dxh_peer_connect(
-		hub, endpoint,
-		&(dxh_peer_config){.notify_frames = 3, .notify_full = DXH_NOTIFY_DROP_OLDEST},
-		&peer));
+	must(dxh_peer_connect(hub, endpoint,
+	                      &(dxh_peer_config){.notify_frames = 3,
+	                                         .batch_bytes = 16384,
+	                                         .notify_full = DXH_NOTIFY_DROP_OLDEST},
+	                      &peer));
 	for (uint32_t i = 0; i < COUNT; i++)
 		must(dxh_notify(peer, "n", &i, sizeof i));
 	must(test_hub_open(NULL, &server));

@@ -60,7 +60,7 @@ Test(notify, without_a_peer_it_fills_its_frames_and_then_refuses, .timeout = 20)
 	while ((status = dxh_notify(peer, "n", body, sizeof body)) == DXH_OK)
 		taken++;
 	must_be(status, DXH_EFULL, "notify_frames");
-	cr_expect_geq(taken, 3 * 16384 / 144 - 3, "frames are filled, not one record each");
+	cr_expect_geq(taken, 3 * 65536 / 144 - 3, "frames are filled, not one record each");
 	must_be(dxh_flush(peer, DXH_FLUSH_SENT, dxh_in_ms(5)), DXH_EEXPIRED, NULL);
 	must(test_hub_close(&hub));
 }

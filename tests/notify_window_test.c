@@ -22,6 +22,9 @@ static void open_service(void)
 	must(dxh_service_bind(server, test_endpoint(), &small_window, &service));
 }
 
+/* So that two of them are more than the windows here. */
+static const dxh_hub_config small_frames = {.frame_bytes = 16384};
+
 static void open_raw(int type, const char *endpoint)
 {
 	int zero = 0, timeout_ms = 20000;
@@ -106,7 +109,7 @@ Test(notify_window, holds_a_client_that_is_faster_and_loses_nothing, .timeout = 
 	dxh_hub_stats stats;
 
 	open_service();
-	must(test_hub_open(NULL, &hub));
+	must(test_hub_open(&small_frames, &hub));
 	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
 	for (uint32_t i = 0; i < COUNT; i++) {
 		memcpy(body, &i, sizeof i);
@@ -138,7 +141,7 @@ Test(notify_window, a_held_client_notices_that_its_service_is_silent, .timeout =
 	int id_bytes;
 
 	open_raw(ZMQ_ROUTER, endpoint);
-	must(test_hub_open(NULL, &hub));
+	must(test_hub_open(&small_frames, &hub));
 	must(dxh_peer_connect(hub, endpoint,
 	                      &(dxh_peer_config){.beat_ns = 1000000, .silence_ns = 20000000},
 	                      &peer));
@@ -168,7 +171,7 @@ Test(notify_window, credit_for_what_was_not_sent_gives_nothing, .timeout = 60)
 	int id_bytes;
 
 	open_raw(ZMQ_ROUTER, endpoint);
-	must(test_hub_open(NULL, &hub));
+	must(test_hub_open(&small_frames, &hub));
 	must(dxh_peer_connect(hub, endpoint, &(dxh_peer_config){.beat_ns = -1}, &peer));
 	id_bytes = zmq_recv(raw, id, sizeof id, 0);
 	hear(DXI_HELLO, &credit);

@@ -19,7 +19,7 @@ typedef struct dxh_hub dxh_hub;
 typedef struct dxh_hub_config {
 	const char *name;           /* told to peers, shown in logs; NULL: program name */
 	uint32_t operations_max;    /* posted and not yet released; 0: 65536 */
-	uint32_t frame_bytes;       /* a frame is closed at this size; 0: 16384; <= 65536 */
+	uint32_t frame_bytes;       /* a frame is closed at this size; 0: 65536, the most */
 	uint64_t body_bytes_max;    /* largest body sent or received; 0: 512 KiB; <= 1 GiB */
 	int64_t connect_timeout_ns; /* handshake of one connection; 0: 5 s */
 	int64_t reconnect_min_ns;   /* pause before the next try, full jitter; 0: 10 ms */
