@@ -39,30 +39,70 @@ static dxh_service_config service_config(const bench_round *round)
 	return config;
 }
 
+static void answer(bench_round *round, bench_order *order, dxh_request *request)
+{
+	size_t bytes;
+	const void *body = dxh_request_body(request, &bytes);
+
+	if (dxh_request_is_notification(request)) {
+		bench_check(round, bytes == round->load.bytes, "notification");
+		bench_note_arrived(round, order, body);
+		dxh_request_release(request);
+	} else {
+		bench_must(round, dxh_request_reply(request, body, bytes), "reply");
+	}
+}
+
 void bench_hub_serve(bench_round *round)
 {
 	dxh_hub_config hub_config = bench_hub_config(round);
 	dxh_service_config config = service_config(round);
+	enum { AT_A_TIME = 64 };
 	static bench_order order;
+	dxh_request *requests[AT_A_TIME];
 	dxh_service *service;
-	dxh_request *request;
-	const void *body;
 	dxh_hub *hub;
-	size_t bytes;
+	size_t count;
 
 	bench_must(round, dxh_hub_open(&hub_config, &hub), "hub");
 	bench_must(round, dxh_service_bind(hub, round->endpoint, &config, &service), "bind");
 	bench_ready(round);
-	while (dxh_service_receive(service, DXH_FOREVER, &request) == DXH_OK) {
-		body = dxh_request_body(request, &bytes);
-		if (dxh_request_is_notification(request)) {
-			bench_check(round, bytes == round->load.bytes, "notification");
-			bench_note_arrived(round, &order, body);
-			dxh_request_release(request);
-		} else {
-			bench_must(round, dxh_request_reply(request, body, bytes), "reply");
-		}
-	}
+	while (dxh_service_receive_many(service, DXH_FOREVER, requests, AT_A_TIME, &count) ==
+	       DXH_OK)
+		for (size_t i = 0; i < count; i++)
+			answer(round, &order, requests[i]);
+}
+
+/* The same on the I/O thread. */
+typedef struct inline_server {
+	bench_round *round;
+	bench_order order;
+} inline_server;
+
+static void answer_inline(void *context, dxh_request *request)
+{
+	inline_server *own = context;
+
+	answer(own->round, &own->order, request);
+}
+
+static void serve_inline(bench_round *round)
+{
+	dxh_hub_config hub_config = bench_hub_config(round);
+	dxh_service_config config = service_config(round);
+	static inline_server own;
+	dxh_service *service;
+	dxh_request *request;
+	dxh_hub *hub;
+
+	own.round = round;
+	bench_must(round, dxh_hub_open(&hub_config, &hub), "hub");
+	bench_must(round, dxh_service_bind(hub, round->endpoint, &config, &service), "bind");
+	bench_must(round, dxh_service_handle_inline(service, "", answer_inline, &own), "handler");
+	bench_ready(round);
+	/* Nothing comes here. */
+	while (dxh_service_receive(service, DXH_FOREVER, &request) == DXH_OK)
+		bench_fail(round, "a request that no handler got");
 }
 
 void bench_hub_open(bench_round *round, bench_hub *own, const dxh_hub_config *hub_config)
@@ -72,7 +112,7 @@ void bench_hub_open(bench_round *round, bench_hub *own, const dxh_hub_config *hu
 
 	if (hub_config)
 		config = *hub_config;
-	bench_server(round, bench_hub_serve);
+	bench_server(round, round->load.variant == BENCH_INLINE ? serve_inline : bench_hub_serve);
 	bench_must(round, dxh_hub_open(&config, &own->hub), "hub");
 	bench_must(round, dxh_peer_connect(own->hub, round->endpoint, &peer_config, &own->peer),
 	           "connect");

@@ -23,6 +23,8 @@ void bench_hub_close(bench_round *round, bench_hub *own);
 dxh_hub_config bench_hub_config(const bench_round *round);
 dxh_peer_config bench_peer_config(const bench_round *round);
 
+/* variant BENCH_INLINE: the service answers on its I/O thread; else on a worker. */
+enum { BENCH_INLINE = 1000 };
 void bench_hub_rtt(bench_round *round);    /* one request at a time */
 void bench_hub_window(bench_round *round); /* load.window of them, from load.threads */
 void bench_hub_window_with(bench_round *round, const dxh_hub_config *config);

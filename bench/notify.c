@@ -24,14 +24,18 @@ static void crowd_block(bench *found, size_t threads)
 void bench_workload_notify(bench *found)
 {
 	const bench_load lone = {.threads = 1, .window = 1, .bytes = 64};
-	int ours, raw;
+	bench_load at_once = lone;
+	int ours, here, raw;
 
+	at_once.variant = BENCH_INLINE;
 	crowd_block(found, 1);
 	crowd_block(found, 4);
 	crowd_block(found, 16);
 	bench_block(found, BENCH_P50, "a lone notification of 64 B, one way");
 	ours = bench_side(found, "dxh", bench_hub_lone, &lone);
+	here = bench_side(found, "dxh, inline handler", bench_hub_lone, &at_once);
 	raw = bench_side(found, "zmq PUSH-PULL", bench_notify_lone, &lone);
 	bench_ratio(found, "notify.lone", ours, raw, BENCH_AT_MOST, 1.3, 1.1);
+	bench_ratio(found, "notify.lone.inline", here, raw, BENCH_AT_MOST, 1.3, 1.1);
 	bench_block_run(found);
 }

@@ -9,11 +9,14 @@ enum { WINDOW = 1000 };
 static void window_block(bench *found, size_t threads)
 {
 	bench_load load = {.threads = threads, .window = WINDOW, .bytes = 64};
-	int ours, ceiling, per_thread, packed;
+	int ours, here, ceiling, per_thread, packed;
 	bool crowd = threads == 64;
 
 	bench_block(found, BENCH_RATE, "window of 1000 requests, 64 B, %zu threads", threads);
 	ours = bench_side(found, "dxh", bench_hub_window, &load);
+	load.variant = BENCH_INLINE;
+	here = bench_side(found, "dxh, inline handler", bench_hub_window, &load);
+	load.variant = 0;
 	ceiling = bench_side(found, "zmq packed, one thread", bench_zmq_packed, &load);
 	per_thread = bench_side(found, "zmq socket per thread", bench_per_thread, &load);
 	load.variant = 64;
@@ -23,9 +26,12 @@ static void window_block(bench *found, size_t threads)
 	bench_side(found, "zmq inproc funnel", bench_zmq_funnel, &load);
 	if (threads == 1)
 		bench_rival(found, "nng", "contexts + aio, window", &load);
-	if (!crowd)
+	if (!crowd) {
 		bench_ratio_at(found, "req.ceiling", threads, ours, ceiling, BENCH_AT_LEAST, 0.5,
 		               0.85);
+		bench_ratio_at(found, "req.ceiling.inline", threads, here, ceiling, BENCH_AT_LEAST,
+		               0.5, 0.85);
+	}
 	bench_ratio_at(found, "req.per_thread", threads, ours, per_thread, BENCH_AT_LEAST,
 	               crowd ? 3 : 3.5, crowd ? 8 : 6);
 	bench_ratio_at(found, "req.naive_packed", threads, ours, packed, BENCH_AT_LEAST,

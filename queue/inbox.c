@@ -114,6 +114,28 @@ dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
 	return status;
 }
 
+/* As ck_ring_dequeue_spmc() takes one: what was read is kept only if nobody else took any
+ * of it meanwhile, and what nobody took is not overwritten. */
+uint32_t dxi_inbox_take_more(dxi_inbox *inbox, void **items, uint32_t max)
+{
+	unsigned consumer = ck_pr_load_uint(&inbox->ring.c_head), count;
+
+	do {
+		ck_pr_fence_load();
+		count = ck_pr_load_uint(&inbox->ring.p_tail) - consumer;
+		if (count > max)
+			count = max;
+		if (count == 0)
+			return 0;
+		ck_pr_fence_load();
+		for (unsigned i = 0; i < count; i++)
+			items[i] = ck_pr_load_ptr(
+				&inbox->items[(consumer + i) & inbox->ring.mask].value);
+		ck_pr_fence_store_atomic();
+	} while (!ck_pr_cas_uint_value(&inbox->ring.c_head, consumer, consumer + count, &consumer));
+	return count;
+}
+
 void dxi_inbox_stop(dxi_inbox *inbox)
 {
 	atomic_fetch_or(&inbox->inside, CLOSED);

@@ -34,6 +34,10 @@ bool dxi_inbox_signal(dxi_inbox *inbox);
 /* Thread: any. DXH_EWAIT: the deadline passed; DXH_ECLOSED. */
 dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);
 
+/* Up to `max` of what is there, in their order and in one step, after a take that succeeded.
+ * Returns how many. Thread: any. */
+uint32_t dxi_inbox_take_more(dxi_inbox *inbox, void **items, uint32_t max);
+
 /* Refuse further takes; those that wait end. Thread: any. */
 void dxi_inbox_stop(dxi_inbox *inbox);
 

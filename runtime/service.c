@@ -28,6 +28,7 @@ enum {
 	SUBSCRIPTIONS_MAX = 4096,
 	REPLIES_DEFAULT = 16384,
 	REPLIES_BYTES_DEFAULT = 16 << 20,
+	TAKEN_AT_ONCE = 64,
 	BUSY_STEP_NS = 2 * DXI_NS_PER_MS,
 	BUSY_WAIT_NS = 250 * DXI_NS_PER_MS
 };
@@ -405,8 +406,25 @@ static dxh_status take(dxh_service *service, int64_t deadline_ns, dxh_request **
 	return status;
 }
 
+/* false: nobody waits for it any more, and it was told so. */
+static bool is_in_time(dxh_service *service, dxh_request *received)
+{
+	/* Most have no deadline, notifications never: no clock is read for them. */
+	if (dxi_note_of(received) || received->deadline_ns == DXH_FOREVER ||
+	    received->deadline_ns > dxh_now_ns()) {
+		DXI_PROBE(receive, received, service->endpoint, dxi_request_body_bytes(received));
+		return true;
+	}
+	/* relaxed: a figure for people. */
+	atomic_fetch_add_explicit(&service->hub->metrics->requests_expired, 1,
+	                          memory_order_relaxed);
+	dxh_request_reject(received, DXH_EEXPIRED, "expired before it was served");
+	return false;
+}
+
 dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_request **request)
 {
+	dxh_request *received;
 	dxh_status status;
 
 	if (!service || !request)
@@ -417,25 +435,42 @@ dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns, dxh_re
 		return status;
 	if (dxi_may_not_wait && deadline_ns != DXH_NOW)
 		return dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for requests");
-	for (;;) {
-		dxh_request *received;
-
+	do {
 		status = take(service, deadline_ns, &received);
 		if (status == DXH_ECLOSED)
 			return dxi_fail(DXH_ECLOSED, "the service is closing");
 		if (status != DXH_OK)
 			return dxi_fail(status, "no request came: wait again");
-		/* Most have none, notifications never: no clock is read for them. */
-		if (dxi_note_of(received) || received->deadline_ns == DXH_FOREVER ||
-		    received->deadline_ns > dxh_now_ns()) {
-			*request = received;
-			DXI_PROBE(receive, received, service->endpoint,
-			          dxi_request_body_bytes(received));
-			return DXH_OK;
-		}
-		/* Nobody waits for it any more. relaxed: a figure for people. */
-		atomic_fetch_add_explicit(&service->hub->metrics->requests_expired, 1,
-		                          memory_order_relaxed);
-		dxh_request_reject(received, DXH_EEXPIRED, "expired before it was served");
-	}
+	} while (!is_in_time(service, received));
+	*request = received;
+	return DXH_OK;
+}
+
+dxh_status dxh_service_receive_many(dxh_service *service, int64_t deadline_ns,
+                                    dxh_request **requests, size_t max, size_t *count)
+{
+	void *more[TAKEN_AT_ONCE];
+	uint32_t taken;
+	dxh_status status;
+
+	if (!requests || max == 0 || !count)
+		return dxi_fail(DXH_EINVAL, "dxh_service_receive_many needs room for one request "
+		                            "or more, and for their number");
+	*count = 0;
+	status = dxh_service_receive(service, deadline_ns, &requests[0]);
+	if (status != DXH_OK)
+		return status;
+	*count = 1;
+	do {
+		size_t room = max - *count;
+
+		taken = dxi_inbox_take_more(service->inbox, more,
+		                            room < TAKEN_AT_ONCE ? (uint32_t)room : TAKEN_AT_ONCE);
+		for (uint32_t i = 0; i < taken; i++)
+			if (is_in_time(service, more[i]))
+				requests[(*count)++] = more[i];
+	} while (taken == TAKEN_AT_ONCE && *count < max);
+	if (*count > 1)
+		ask_for_more(service);
+	return DXH_OK;
 }

@@ -102,3 +102,52 @@ Test(inbox, many_takers_get_each_item_once_and_leave_at_close, .timeout = 60)
 	cr_expect_null(dxi_inbox_rest(inbox));
 	dxi_inbox_free(inbox);
 }
+
+/* Some take one by one, some in steps; each item is a number, and is seen once. */
+enum { NUMBERS = 200000, STEP = 7 };
+static _Atomic uint32_t seen[NUMBERS];
+static _Atomic uint64_t seen_in_all;
+
+static void see(uintptr_t first, void *const *items, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uintptr_t number = (uintptr_t)items[i] - 1;
+
+		/* What one step takes is in order, and behind what it took before. */
+		cr_assert(number < NUMBERS && number >= first);
+		first = number + 1;
+		atomic_fetch_add(&seen[number], 1);
+	}
+	atomic_fetch_add(&seen_in_all, count);
+}
+
+static void *take_steps_until_closed(void *step)
+{
+	void *items[1 + STEP];
+
+	while (dxi_inbox_take(inbox, DXH_FOREVER, &items[0]) == DXH_OK)
+		see(0, items, 1 + dxi_inbox_take_more(inbox, items + 1, (uint32_t)(uintptr_t)step));
+	return NULL;
+}
+
+Test(inbox, steps_take_each_item_once_and_in_order, .timeout = 60)
+{
+	pthread_t threads[4];
+
+	inbox = dxi_inbox_open(64);
+	for (uintptr_t i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, take_steps_until_closed,
+		               (void *)(i == 0 ? (uintptr_t)0 : (uintptr_t)STEP));
+	for (uintptr_t i = 0; i < NUMBERS;) {
+		if (dxi_inbox_put(inbox, (void *)(i + 1)))
+			i++;
+		dxi_inbox_signal(inbox);
+	}
+	test_wait_for(&seen_in_all, NUMBERS);
+	dxi_inbox_close(inbox);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < NUMBERS; i++)
+		cr_assert_eq(seen[i], 1);
+	dxi_inbox_free(inbox);
+}

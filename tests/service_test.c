@@ -199,3 +199,45 @@ Test(service, its_descriptor_tells_of_requests_and_of_the_stop, .timeout = 30)
 	must(test_hub_close(&hub));
 	must(test_hub_close(&server));
 }
+
+Test(service, receive_many_takes_what_has_come_up_to_max_in_order, .timeout = 30)
+{
+	enum { COUNT = 150, MAX = 100 };
+	int64_t deadline_ns = SOON;
+	dxh_hub *server;
+	dxh_service *service;
+	dxh_completion done[COUNT];
+	dxh_request *requests[MAX];
+	size_t count = 0, expected = 0;
+
+	must(test_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	must(test_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	must_be(dxh_service_receive_many(service, DXH_NOW, requests, MAX, &count), DXH_EWAIT, NULL);
+	cr_expect_eq(count, 0);
+	must_be(dxh_service_receive_many(service, DXH_NOW, requests, 0, &count), DXH_EINVAL, NULL);
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_post(peer, "x", &i, sizeof i, SOON, &done[i]));
+	while (test_stats(server).requests_received < COUNT)
+		cr_assert_lt(dxh_now_ns(), deadline_ns);
+	while (expected < COUNT) {
+		must(dxh_service_receive_many(service, SOON, requests, MAX, &count));
+		cr_assert(count >= 1 && count <= MAX);
+		for (size_t i = 0; i < count; i++) {
+			int number;
+
+			memcpy(&number, dxh_request_body(requests[i], NULL), sizeof number);
+			cr_assert_eq(number, (int)expected++);
+			must(dxh_request_reply(requests[i], NULL, 0));
+		}
+	}
+	for (int i = 0; i < COUNT; i++) {
+		must(dxh_await(done[i], SOON, NULL));
+		must(dxh_release(done[i]));
+	}
+	must(test_hub_close(&hub));
+	must(dxh_service_stop(service));
+	must_be(dxh_service_receive_many(service, SOON, requests, MAX, &count), DXH_ECLOSED, NULL);
+	must(test_hub_close(&server));
+}

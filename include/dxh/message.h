@@ -330,6 +330,21 @@ DXH_API const char *dxh_service_endpoint(const dxh_service *service);
 DXH_API DXH_NODISCARD dxh_status dxh_service_receive(dxh_service *service, int64_t deadline_ns,
                                                      dxh_request **request);
 
+/* Take the next one, and what else has come by then, `max` at the most, in one step: for
+ * workers who are done with each in less time than it takes to receive it alone, as of
+ * notifications. What one thread has taken, others cannot take: where a request takes
+ * long, take few.
+ *
+ * Thread:  any, several at once.
+ * Owner:   the caller, of each of the *count requests, as with dxh_service_receive().
+ * Blocks:  until one comes, or the deadline; never for a second one.
+ * Returns: DXH_OK: *count are there, 1 or more, in the order of dxh_service_receive();
+ *          otherwise none, as dxh_service_receive(); DXH_EINVAL also when max is 0.
+ */
+DXH_API DXH_NODISCARD dxh_status dxh_service_receive_many(dxh_service *service, int64_t deadline_ns,
+                                                          dxh_request **requests, size_t max,
+                                                          size_t *count);
+
 /* A descriptor that is readable while something waits to be received, and once the service was
  * stopped, for epoll and its kin: when it is, receive with DXH_NOW until that says DXH_EWAIT.
  * Thread: any. Owner: the service; never read or close it. -1 on failure. */
