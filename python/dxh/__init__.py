@@ -15,7 +15,17 @@ from . import errors, log  # log first: it ends after the hubs
 from ._native import version
 from .block import BlockInfo, Checksum, Discipline, Liveness, Start
 from .blocks import consume, produce, receive, stat, unlink
-from .channel import Broker, ChannelInfo, ChannelState
+from .channel import (
+    Broker,
+    ChannelConsumer,
+    ChannelFacts,
+    ChannelInfo,
+    ChannelState,
+    ChannelZone,
+    Watcher,
+    WatchEvent,
+    WatchKind,
+)
 from .completion import (
     ALL_COMPLETED,
     FIRST_COMPLETED,
@@ -57,7 +67,7 @@ from .pacer import Pace, Pacer
 from .peer import Peer
 from .producer import Producer, Writing
 from .schema import Digested, FieldFacts, Latch, Struct, field, field_facts
-from .service import LATER, Request, Service
+from .service import LATER, Client, Request, Service
 from .status import Certainty, FlushLevel, PeerState, Repeats, Stage, Status
 from .subscription import Note, Subscription
 from .views import View
@@ -73,9 +83,13 @@ __all__ = [
     "BlockSize",
     "Broker",
     "Certainty",
+    "ChannelConsumer",
+    "ChannelFacts",
     "ChannelInfo",
     "ChannelState",
+    "ChannelZone",
     "Checksum",
+    "Client",
     "Completion",
     "Consumer",
     "Digested",
@@ -120,6 +134,9 @@ __all__ = [
     "Verdict",
     "View",
     "Waited",
+    "WatchEvent",
+    "WatchKind",
+    "Watcher",
     "Writing",
     "Zone",
     "ZoneFacts",

@@ -5,12 +5,25 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, AsyncIterator, Iterator
 
 from . import _native
+from .block import Discipline
+from .errors import ClosedError, WaitTimeoutError
 from .local import Local
+from .loops import Descriptor
 
-__all__ = ["Broker", "ChannelInfo", "ChannelState"]
+__all__ = [
+    "Broker",
+    "ChannelConsumer",
+    "ChannelFacts",
+    "ChannelInfo",
+    "ChannelState",
+    "ChannelZone",
+    "WatchEvent",
+    "WatchKind",
+    "Watcher",
+]
 
 
 class ChannelState(enum.IntEnum):
@@ -46,6 +59,147 @@ def channel_info(told: dict[str, Any]) -> ChannelInfo:
     """The facts, typed."""
     told["state"] = ChannelState(told["state"])
     return ChannelInfo(**told)
+
+
+@dataclass(frozen=True)
+class ChannelZone:
+    """A zone, as the broker was told."""
+
+    name: str
+    hash: bytes  #: BLAKE2b-256 of its part of the schema
+    bytes: int
+
+
+@dataclass(frozen=True)
+class ChannelConsumer:
+    """A consumer that was opened by the broker. Figures are those of its last beat."""
+
+    name: str  #: of its hub
+    uid: int
+    pid: int
+    start: int  #: when its process began: field 22 of /proc/PID/stat
+    discipline: Discipline
+    silent_ms: int  #: since its last beat
+    block_uuid: bytes  #: the block it reads
+    next_ticket: int
+    read: int
+    lost: int
+    corrupt: int
+    lag: int
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """All that the broker knows of one channel."""
+
+    channel: ChannelInfo
+    zones: list[ChannelZone]
+    schema: bytes  #: as it lies in the block
+    consumers: list[ChannelConsumer]
+    producer_start: int  #: of its process; 0: not told
+    boot_id: bytes  #: of the machine it runs on; zeros: not told
+    progress: int  #: tickets published, at its last beat
+    silent_ms: int  #: since that
+
+
+def _consumer(told: dict[str, Any]) -> ChannelConsumer:
+    told["discipline"] = Discipline(told["discipline"])
+    return ChannelConsumer(**told)
+
+
+def channel_facts(told: dict[str, Any]) -> ChannelFacts:
+    """The facts, typed."""
+    told["channel"] = channel_info(told["channel"])
+    told["zones"] = [ChannelZone(**each) for each in told["zones"]]
+    told["consumers"] = [_consumer(each) for each in told["consumers"]]
+    return ChannelFacts(**told)
+
+
+class WatchKind(enum.IntEnum):
+    """What happened."""
+
+    GAP = 0  #: events may be missing here: list the channels anew
+    OPENED = 1  #: it is live: registered, or its producer is alive again
+    CHANGED = 2  #: another producer has it
+    ERROR = 3  #: its producer does not beat, or makes no progress, or items are broken
+    CLOSING = 4  #: the broker knows it no more
+    CONSUMER_DIED = 5  #: one that did not deregister
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """Something that happened to a channel."""
+
+    kind: WatchKind
+    channel: str
+    reason: str
+    producer: int  #: as :attr:`ChannelInfo.producer_uid`; 0: it is about a consumer
+    pid: int  #: of the producer, or of the consumer
+    epoch: int  #: of the producer's block
+    consumer: int  #: uid of the consumer that died; else 0
+    checksum_errors: int
+    broker: int  #: random, another one after each start of the broker
+    number: int  #: 1, 2, ... of all events of that broker
+    lost: int  #: of a gap: events known to be missing; 0: nobody knows
+
+
+class Watcher(Local):
+    """Channels that come and go; made by :meth:`dxh.Hub.watch`. One thread at a time
+    (:class:`dxh.BusyError`)."""
+
+    __slots__ = ("_fd", "_native", "__weakref__")
+
+    def __init__(self, native: _native.Watcher) -> None:
+        self._native = native
+        self._fd: Descriptor | None = None
+
+    def receive(self, timeout: float | None = None) -> WatchEvent:
+        """The next event. Raises :class:`dxh.WaitTimeoutError`; :class:`dxh.ClosedError` once it, or
+        its hub, was closed."""
+        told = self._native.next(timeout)
+        told["kind"] = WatchKind(told["kind"])
+        return WatchEvent(**told)
+
+    async def receive_async(self) -> WatchEvent:
+        """The same in an event loop."""
+        if self._fd is None:
+            self._fd = Descriptor(self._native.fd())
+        descriptor = self._fd
+        while True:
+            try:
+                return self.receive(0)
+            except WaitTimeoutError:
+                await descriptor.readable()
+
+    def __iter__(self) -> Iterator[WatchEvent]:
+        """What comes, until it is closed."""
+        while True:
+            try:
+                event = self.receive()
+            except ClosedError:
+                return
+            yield event
+
+    async def __aiter__(self) -> AsyncIterator[WatchEvent]:
+        """The same in an event loop."""
+        while True:
+            try:
+                event = await self.receive_async()
+            except ClosedError:
+                return
+            yield event
+
+    def close(self) -> None:
+        """Watch no more. A second time does nothing."""
+        if self._fd is not None:
+            self._fd.close()
+        self._native.close()
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
 
 
 class Broker(Local):

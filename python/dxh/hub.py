@@ -11,7 +11,7 @@ from . import _native
 from .apart import run_apart
 from .block import Checksum, Discipline, Start
 from .blocks import Zones, consume, find_channel, produce
-from .channel import Broker, ChannelInfo, channel_info
+from .channel import Broker, ChannelFacts, ChannelInfo, Watcher, channel_facts, channel_info
 from .consumer import Consumer
 from .errors import StateError
 from .local import Local
@@ -93,6 +93,7 @@ class Hub(Local):
         self._peers: "weakref.WeakSet[Peer]" = weakref.WeakSet()
         self._services: "weakref.WeakSet[Service]" = weakref.WeakSet()
         self._ends: "weakref.WeakSet[Producer | Consumer]" = weakref.WeakSet()
+        self._watchers: "weakref.WeakSet[Watcher]" = weakref.WeakSet()
         self._brokers: list[Broker] = []  # they go on, whoever holds them
         #: The peer of the broker; ``None`` without one.
         self.broker = None if broker is None else self.connect(broker)
@@ -334,9 +335,15 @@ class Hub(Local):
         key_file: str | None = None,
         allow_file: str | None = None,
         allow_any: bool = False,
+        beats_kept: int = 0,
+        consumers_max: int = 0,
+        client_channels: int = 0,
+        client_consumers: int = 0,
+        rights_file: str | None = None,
     ) -> Broker:
         """A broker in this process, until it is stopped or the hub closed. ``beat``: seconds
-        between two signs of life of a producer. Raises as :meth:`serve`."""
+        between two signs of life of a producer. ``rights_file``: who may produce, consume and
+        administer what, see docs/security.md. The others are as in ``dxh_broker_config``. Raises as :meth:`serve`."""
         native = _native.Broker(
             self._native,
             endpoint,
@@ -348,6 +355,11 @@ class Hub(Local):
             key_file,
             allow_file,
             allow_any,
+            beats_kept,
+            consumers_max,
+            client_channels,
+            client_consumers,
+            rights_file,
         )
         broker = Broker(native)
         self._brokers.append(broker)
@@ -365,6 +377,28 @@ class Hub(Local):
         broker = self._broker_peer()
         told = run_apart(lambda _: _native.channels(broker, timeout))
         return [channel_info(each) for each in told]
+
+    def describe(self, name: str, timeout: float | None = None) -> ChannelFacts:
+        """All that the broker knows of a channel: its zones, its schema, who consumes it. Raises as
+        :meth:`discover`; :class:`dxh.AccessError` without the right to consume it."""
+        broker = self._broker_peer()
+        return channel_facts(run_apart(lambda _: _native.describe(broker, name, timeout)))
+
+    def watch(
+        self, prefix: str = "", *, events_max: int = 0, timeout: float | None = None
+    ) -> Watcher:
+        """Watch all channels whose names begin with ``prefix``: what happens after this returns is
+        told, in order, or that something may be missing (:attr:`dxh.WatchKind.GAP`).
+
+        ``timeout``: seconds for the broker to confirm it (:class:`dxh.WaitTimeoutError`). Raises
+        :class:`dxh.AccessError`, :class:`dxh.LimitError`, :class:`dxh.OverloadedError`; as
+        :meth:`discover`.
+        """
+        broker = self._broker_peer()
+        native = run_apart(lambda _: _native.Watcher(broker, prefix, events_max, timeout))
+        watcher = Watcher(native)
+        self._watchers.add(watcher)
+        return watcher
 
     def broker_stats(self, timeout: float | None = None) -> dict[str, int]:
         """The counters of ``dxh_broker_stats``, by name. Raises as :meth:`discover`;
@@ -411,10 +445,10 @@ class Hub(Local):
         :class:`dxh.ClosedError`. A second time does nothing."""
         _open_hubs.discard(self)
         # Whoever waits in an event loop has to be told before the descriptors go.
-        opened: list[Producer | Consumer | Service | Peer]
+        opened: list[Producer | Consumer | Service | Watcher | Peer]
         # What a broker leads to goes before the peer of the broker.
         rest = [each for each in self._peers if each is not self.broker]
-        opened = [*self._ends, *self._services, *rest]
+        opened = [*self._ends, *self._services, *self._watchers, *rest]
         for each in opened:
             each.close()
         if self.broker is not None:

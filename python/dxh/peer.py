@@ -123,12 +123,19 @@ class Peer(Local):
         self._native.flush(int(level), timeout)
 
     def subscribe(
-        self, prefix: str = "", *, inbox_max: int = 0, inbox_bytes: int = 0
+        self,
+        prefix: str = "",
+        *,
+        inbox_max: int = 0,
+        inbox_bytes: int = 0,
+        tell_gaps: bool = False,
     ) -> Subscription:
         """Subscribe to all topics of the service that begin with ``prefix``; again by itself after
         each reconnect. Returns at once, see :meth:`dxh.Subscription.confirm`. What finds no room among
-        ``inbox_max`` notes or ``inbox_bytes`` that wait (0: the default) is lost, and counted."""
-        native = _native.Subscription(self._native, prefix, inbox_max, inbox_bytes)
+        ``inbox_max`` notes or ``inbox_bytes`` that wait (0: the default) is lost, and counted.
+        ``tell_gaps``: a loss, and a new connection, is told at once, by a note without topic and body,
+        and not with the next one."""
+        native = _native.Subscription(self._native, prefix, inbox_max, inbox_bytes, tell_gaps)
         made = Subscription(native, self)
         self._subscriptions.add(made)
         return made

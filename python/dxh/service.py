@@ -13,6 +13,7 @@ from typing import (
     Callable,
     Final,
     Iterator,
+    NamedTuple,
     TypeVar,
     Union,
 )
@@ -27,7 +28,7 @@ from .status import Status
 if TYPE_CHECKING:
     from .buffers import Buffer
 
-__all__ = ["LATER", "Request", "Service"]
+__all__ = ["Client", "LATER", "Request", "Service"]
 
 
 class _Later(enum.Enum):
@@ -36,6 +37,15 @@ class _Later(enum.Enum):
 
 #: Returned by a handler that keeps the request and answers it later, from any thread.
 LATER: Final = _Later.LATER
+
+
+class Client(NamedTuple):
+    """Who sent a request."""
+
+    name: str  #: of its hub, as it says
+    key: str  #: its public key, which it has proved to have; "" without CURVE
+    address: str  #: where it is connected from, as ZeroMQ tells it; "" over inproc
+    incarnation: int  #: of its peer: the same over reconnects, as it says
 
 
 class Request(Local):
@@ -74,6 +84,11 @@ class Request(Local):
     def canceled(self) -> bool:
         """The client cancelled it or is gone: no answer will be read."""
         return self._native.canceled
+
+    @property
+    def client(self) -> Client:
+        """Who sent it."""
+        return Client(*self._native.client)
 
     @property
     def is_open(self) -> bool:

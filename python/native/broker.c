@@ -14,10 +14,22 @@ typedef struct broker {
 
 static int broker_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {
-		"hub",         "endpoint", "channels_max", "beat_ms",    "beats_missed",
-		"clients_max", "insecure", "key_file",     "allow_file", "allow_any",
-		NULL};
+	static char *names[] = {"hub",
+	                        "endpoint",
+	                        "channels_max",
+	                        "beat_ms",
+	                        "beats_missed",
+	                        "clients_max",
+	                        "insecure",
+	                        "key_file",
+	                        "allow_file",
+	                        "allow_any",
+	                        "beats_kept",
+	                        "consumers_max",
+	                        "client_channels",
+	                        "client_consumers",
+	                        "rights_file",
+	                        NULL};
 	broker *self = (broker *)object;
 	dxh_broker_config config = {0};
 	const char *endpoint;
@@ -28,11 +40,12 @@ static int broker_init(PyObject *object, PyObject *arguments, PyObject *keywords
 		PyErr_SetString(PyExc_RuntimeError, "this broker was started already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sIIIIpzzp:Broker", names,
-	                                 &dxn_hub_type, &hub, &endpoint, &config.channels_max,
-	                                 &config.beat_ms, &config.beats_missed, &config.clients_max,
-	                                 &config.insecure, &config.key_file, &config.allow_file,
-	                                 &config.allow_any) ||
+	if (!PyArg_ParseTupleAndKeywords(
+		    arguments, keywords, "O!sIIIIpzzpIIIIz:Broker", names, &dxn_hub_type, &hub,
+		    &endpoint, &config.channels_max, &config.beat_ms, &config.beats_missed,
+		    &config.clients_max, &config.insecure, &config.key_file, &config.allow_file,
+		    &config.allow_any, &config.beats_kept, &config.consumers_max,
+		    &config.client_channels, &config.client_consumers, &config.rights_file) ||
 	    !dxn_hub_open_of((dxn_hub *)hub))
 		return -1;
 	Py_INCREF(hub);
@@ -128,13 +141,18 @@ static const dxn_member info_members[] = {
 	INFO(consumers, 'I'),
 };
 
-static dxh_peer *broker_peer(PyObject *peer)
+dxh_peer *dxn_broker_peer(PyObject *peer)
 {
 	if (Py_TYPE(peer) != &dxn_peer_type) {
 		PyErr_SetString(PyExc_TypeError, "a Peer is needed");
 		return NULL;
 	}
 	return dxn_peer_open_of((dxn_peer *)peer);
+}
+
+PyObject *dxn_channel_info(const dxh_channel_info *info)
+{
+	return DXN_DICT(info, info_members);
 }
 
 PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
@@ -148,7 +166,7 @@ PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t 
 	(void)module;
 	if (!dxn_arguments("discover", count, 3))
 		return NULL;
-	peer = broker_peer(arguments[0]);
+	peer = dxn_broker_peer(arguments[0]);
 	name = peer ? dxn_text(arguments[1]) : NULL;
 	if (!name || !dxn_deadline(arguments[2], &deadline_ns))
 		return NULL;
@@ -157,7 +175,7 @@ PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t 
 	status = dxh_discover(peer, name, deadline_ns, &info);
 	Py_END_ALLOW_THREADS
 	dxn_peer_leave((dxn_peer *)arguments[0]);
-	return status == DXH_OK ? DXN_DICT(&info, info_members) : dxn_raise(status);
+	return status == DXH_OK ? dxn_channel_info(&info) : dxn_raise(status);
 }
 
 enum { PAGE = 32 };
@@ -168,7 +186,7 @@ static bool append_page(PyObject *list, const dxh_channel_info *page, size_t cou
 	int failed = 0;
 
 	for (size_t i = 0; i < count && !failed; i++) {
-		made = DXN_DICT(&page[i], info_members);
+		made = dxn_channel_info(&page[i]);
 		failed = made ? PyList_Append(list, made) : -1;
 		Py_XDECREF(made);
 	}
@@ -188,7 +206,7 @@ PyObject *dxn_channels(PyObject *module, PyObject *const *arguments, Py_ssize_t 
 	(void)module;
 	if (!dxn_arguments("channels", count, 2))
 		return NULL;
-	peer = broker_peer(arguments[0]);
+	peer = dxn_broker_peer(arguments[0]);
 	if (!peer || !dxn_deadline(arguments[1], &deadline_ns))
 		return NULL;
 	list = PyList_New(0);
@@ -252,7 +270,7 @@ PyObject *dxn_broker_stats(PyObject *module, PyObject *const *arguments, Py_ssiz
 	(void)module;
 	if (!dxn_arguments("broker_stats", count, 2))
 		return NULL;
-	peer = broker_peer(arguments[0]);
+	peer = dxn_broker_peer(arguments[0]);
 	if (!peer || !dxn_deadline(arguments[1], &deadline_ns))
 		return NULL;
 	dxn_peer_enter((dxn_peer *)arguments[0]);

@@ -49,3 +49,25 @@ PyObject *dxn_dict_of(const void *object, const dxn_member *members, size_t coun
 	}
 	return found;
 }
+
+PyObject *dxn_list_of(const void *array, size_t count, size_t each_bytes, const dxn_member *members,
+                      size_t member_count)
+{
+	PyObject *list = PyList_New(0), *made;
+
+	for (size_t i = 0; list && i < count; i++) {
+		made = dxn_dict_of((const char *)array + i * each_bytes, members, member_count);
+		if (!made || PyList_Append(list, made) == -1)
+			Py_CLEAR(list);
+		Py_XDECREF(made);
+	}
+	return list;
+}
+
+bool dxn_put(PyObject *dict, const char *name, PyObject *value)
+{
+	bool done = dict && value && PyDict_SetItemString(dict, name, value) == 0;
+
+	Py_XDECREF(value);
+	return done;
+}

@@ -7,33 +7,6 @@
 #name, offsetof(of, name), kind, 0                                                 \
 	}
 
-/* A list of dicts of an array of structs. */
-static PyObject *list_of(const void *array, size_t count, size_t each_bytes,
-                         const dxn_member *members, size_t member_count)
-{
-	PyObject *list = PyList_New(0), *made;
-
-	for (size_t i = 0; list && i < count; i++) {
-		made = dxn_dict_of((const char *)array + i * each_bytes, members, member_count);
-		if (!made || PyList_Append(list, made) == -1)
-			Py_CLEAR(list);
-		Py_XDECREF(made);
-	}
-	return list;
-}
-
-#define LIST(array, count, members)                                                                \
-	list_of(array, count, sizeof *(array), members, sizeof(members) / sizeof *(members))
-
-/* Put it under its name and give it away. false: raised. */
-static bool put(PyObject *dict, const char *name, PyObject *value)
-{
-	bool done = dict && value && PyDict_SetItemString(dict, name, value) == 0;
-
-	Py_XDECREF(value);
-	return done;
-}
-
 /* ---- reports --------------------------------------------------------------------------------- */
 
 #define FINDING(name, kind) MEMBER(dxh_finding, name, kind)
@@ -54,8 +27,9 @@ static PyObject *report_as_dict(dxh_report *report)
 {
 	PyObject *made = DXN_DICT(report, report_members);
 
-	if (!put(made, "block", dxn_block_info(&report->block)) ||
-	    !put(made, "findings", LIST(report->findings, report->finding_count, finding_members)))
+	if (!dxn_put(made, "block", dxn_block_info(&report->block)) ||
+	    !dxn_put(made, "findings",
+	             DXN_LIST(report->findings, report->finding_count, finding_members)))
 		Py_CLEAR(made);
 	dxh_report_free(&report);
 	return made;
@@ -220,11 +194,14 @@ PyObject *dxn_facts(PyObject *module, PyObject *const *arguments, Py_ssize_t cou
 	if (status != DXH_OK)
 		return dxn_raise(status);
 	made = DXN_DICT(facts, facts_members);
-	if (!put(made, "block", dxn_block_info(&facts->block)) ||
-	    !put(made, "schema",
-	         PyBytes_FromStringAndSize(facts->schema, (Py_ssize_t)facts->block.schema_bytes)) ||
-	    !put(made, "zones", LIST(facts->zones, facts->block.zone_count, zone_members)) ||
-	    !put(made, "readers", LIST(facts->readers, facts->reader_count, reader_members)))
+	if (!dxn_put(made, "block", dxn_block_info(&facts->block)) ||
+	    !dxn_put(made, "schema",
+	             PyBytes_FromStringAndSize(facts->schema,
+	                                       (Py_ssize_t)facts->block.schema_bytes)) ||
+	    !dxn_put(made, "zones",
+	             DXN_LIST(facts->zones, facts->block.zone_count, zone_members)) ||
+	    !dxn_put(made, "readers",
+	             DXN_LIST(facts->readers, facts->reader_count, reader_members)))
 		Py_CLEAR(made);
 	dxh_facts_free(&facts);
 	return made;
@@ -291,7 +268,7 @@ PyObject *dxn_gc(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 	Py_END_ALLOW_THREADS
 	if (status != DXH_OK)
 		return dxn_raise(status);
-	made = LIST(report->entries, report->entry_count, entry_members);
+	made = DXN_LIST(report->entries, report->entry_count, entry_members);
 	dxh_gc_report_free(&report);
 	return made;
 }

@@ -34,6 +34,7 @@ static PyMethodDef functions[] = {
 	{"block_size", dxn_block_size, METH_VARARGS, NULL},
 	{"gc", (PyCFunction)(void (*)(void))dxn_gc, METH_FASTCALL, NULL},
 	{"discover", (PyCFunction)(void (*)(void))dxn_discover, METH_FASTCALL, NULL},
+	{"describe", (PyCFunction)(void (*)(void))dxn_describe, METH_FASTCALL, NULL},
 	{"broker_stats", (PyCFunction)(void (*)(void))dxn_broker_stats, METH_FASTCALL, NULL},
 	{"channels", (PyCFunction)(void (*)(void))dxn_channels, METH_FASTCALL, NULL},
 	{"log_to", dxn_log_to, METH_O, NULL},
@@ -42,13 +43,6 @@ static PyMethodDef functions[] = {
 	{"key_public", dxn_key_public, METH_O, NULL},
 	{"wait_any", (PyCFunction)(void (*)(void))dxn_wait_any, METH_FASTCALL, NULL},
 	{NULL, NULL, 0, NULL},
-};
-
-static struct PyModuleDef definition = {
-	PyModuleDef_HEAD_INIT,
-	.m_name = "dxh._native",
-	.m_size = -1,
-	.m_methods = functions,
 };
 
 static const struct type {
@@ -67,18 +61,44 @@ static const struct type {
 	{"Producer", &dxn_producer_type},
 	{"Consumer", &dxn_consumer_type},
 	{"Pacer", &dxn_pacer_type},
+	{"Watcher", &dxn_watcher_type},
+};
+
+/* Threads of the library find Python by the main interpreter, and what is open belongs to
+ * the process: another interpreter would end things under the feet of the first. */
+static int refuse_sub_interpreter(void)
+{
+	if (PyInterpreterState_Get() == PyInterpreterState_Main())
+		return 0;
+	PyErr_SetString(PyExc_ImportError, "dxh cannot be imported in a sub-interpreter: import it "
+	                                   "in the main one, or in a process of its own");
+	return -1;
+}
+
+static int execute(PyObject *module)
+{
+	if (refuse_sub_interpreter() == -1 || dxn_door_setup() == -1 || dxn_errands_setup() == -1 ||
+	    dxn_lease_setup() == -1)
+		return -1;
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (PyType_Ready(types[i].type) == -1 ||
+		    PyModule_AddObjectRef(module, types[i].name, (PyObject *)types[i].type) == -1)
+			return -1;
+	return 0;
+}
+
+/* In two phases, so that each interpreter that imports it is looked at. */
+static PyModuleDef_Slot slots[] = {
+	{Py_mod_exec, (void *)(uintptr_t)execute},
+	{0, NULL},
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,  .m_name = "dxh._native", .m_size = 0,
+	.m_methods = functions, .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__native(void)
 {
-	PyObject *module;
-
-	if (dxn_door_setup() == -1 || dxn_errands_setup() == -1 || dxn_lease_setup() == -1)
-		return NULL;
-	module = PyModule_Create(&definition);
-	for (size_t i = 0; module && i < sizeof types / sizeof *types; i++)
-		if (PyType_Ready(types[i].type) == -1 ||
-		    PyModule_AddObjectRef(module, types[i].name, (PyObject *)types[i].type) == -1)
-			Py_CLEAR(module);
-	return module;
+	return PyModuleDef_Init(&definition);
 }

@@ -109,7 +109,7 @@ void dxn_door_leave(dxn_door *door);
  * the others do not exist. */
 void dxn_door_close(dxn_door *door);
 
-/* ---- what other threads tell: errands.c, log.c, watcher.c ---------------------------------- */
+/* ---- what other threads tell: errands.c, log.c, peer_state.c ---------------------------------- */
 
 /* Begins what is allocated for it. `run` has the interpreter's lock, and frees it. */
 typedef struct dxn_errand {
@@ -127,10 +127,11 @@ PyObject *dxn_errands_end(PyObject *module, PyObject *unused);
 PyObject *dxn_log_to(PyObject *module, PyObject *write);
 
 /* Calls call(state, reason); dxh_peer_config.on_state with it as context. */
-typedef struct dxn_watcher dxn_watcher;
-dxn_watcher *dxn_watcher_new(PyObject *call);
-void dxn_watcher_tell(void *context, dxh_peer *peer, dxh_peer_state state, const char *reason);
-void dxn_watcher_drop(dxn_watcher *self);
+typedef struct dxn_state_listener dxn_state_listener;
+dxn_state_listener *dxn_state_listener_new(PyObject *call);
+void dxn_state_listener_tell(void *context, dxh_peer *peer, dxh_peer_state state,
+                             const char *reason);
+void dxn_state_listener_drop(dxn_state_listener *self);
 
 /* ---- facts: facts.c ------------------------------------------------------------------- */
 
@@ -145,6 +146,15 @@ typedef struct dxn_member {
 
 PyObject *dxn_dict_of(const void *object, const dxn_member *members, size_t count);
 #define DXN_DICT(object, members) dxn_dict_of(object, members, sizeof(members) / sizeof *(members))
+
+/* A list of such dicts, of an array. */
+PyObject *dxn_list_of(const void *array, size_t count, size_t each_bytes, const dxn_member *members,
+                      size_t member_count);
+#define DXN_LIST(array, count, members)                                                            \
+	dxn_list_of(array, count, sizeof *(array), members, sizeof(members) / sizeof *(members))
+
+/* Put it under its name, and give it away. false: raised. */
+bool dxn_put(PyObject *dict, const char *name, PyObject *value);
 
 /* ---- what is described: specs.c ---------------------------------------------------------- */
 
@@ -164,6 +174,7 @@ bool dxn_read_slot(dxn_arena *arena, PyObject *given, dxh_slot_spec *slot);
 
 typedef struct dxn_service dxn_service;
 typedef struct dxn_subscription dxn_subscription;
+typedef struct dxn_watcher dxn_watcher;
 
 typedef struct dxn_hub {
 	PyObject ob_base;
@@ -171,6 +182,7 @@ typedef struct dxn_hub {
 	dxn_door door;
 	dxn_service *services; /* open ones, to be stopped before the hub closes */
 	dxn_subscription *subscriptions;
+	dxn_watcher *watchers;
 	struct dxn_end *ends; /* producers and consumers of channels, which must go before */
 } dxn_hub;
 
@@ -180,8 +192,8 @@ typedef struct dxn_peer {
 	dxh_peer *peer; /* NULL: closed */
 	dxn_door door;
 	int64_t full_wait_ns;
-	dxn_watcher *watcher;    /* NULL: nobody wants to know its states */
-	struct dxn_peer *broker; /* that leads to it, and has to be closed later; NULL: none */
+	dxn_state_listener *listener; /* NULL: nobody wants to know its states */
+	struct dxn_peer *broker;      /* that leads to it, and has to be closed later; NULL: none */
 } dxn_peer;
 
 typedef struct dxn_group dxn_group;
@@ -370,6 +382,18 @@ extern PyTypeObject dxn_broker_type;
 /* discover(peer, name, timeout): dict; channels(peer, timeout): list of dicts */
 PyObject *dxn_discover(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 PyObject *dxn_channels(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+PyObject *dxn_channel_info(const dxh_channel_info *info);
+
+/* Looks at channels for others: the open peer of a broker. NULL: raised. */
+dxh_peer *dxn_broker_peer(PyObject *peer);
+
+/* describe(peer, name, timeout): dict */
+PyObject *dxn_describe(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
+
+/* Close those of a peer, or with NULL all of a hub: watcher.c */
+extern PyTypeObject dxn_watcher_type;
+void dxn_watchers_close(dxn_hub *hub, const dxn_peer *peer);
+
 PyObject *dxn_broker_stats(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 #endif

@@ -48,11 +48,11 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 		self->full_wait_ns < PATIENCE_STEP_NS ? self->full_wait_ns : PATIENCE_STEP_NS;
 	config.requests_bytes = requests_bytes;
 	if (on_state != Py_None) {
-		self->watcher = dxn_watcher_new(on_state);
-		if (!self->watcher)
+		self->listener = dxn_state_listener_new(on_state);
+		if (!self->listener)
 			return -1;
-		config.on_state = dxn_watcher_tell;
-		config.context = self->watcher;
+		config.on_state = dxn_state_listener_tell;
+		config.context = self->listener;
 	}
 	config.notify_full = drop_oldest ? DXH_NOTIFY_DROP_OLDEST : DXH_NOTIFY_REFUSE;
 	dxn_door_init(&self->door);
@@ -105,6 +105,7 @@ static PyObject *peer_close(PyObject *object, PyObject *unused)
 	dxn_door_enter(&self->hub->door);
 	if (!dxn_door_is_forked(&self->door))
 		dxn_subscriptions_stop(self->hub, self);
+	dxn_watchers_close(self->hub, self);
 	dxn_door_close(&self->door);
 	closing = self->peer;
 	self->peer = NULL;
@@ -112,8 +113,8 @@ static PyObject *peer_close(PyObject *object, PyObject *unused)
 	dxh_peer_close(&closing);
 	Py_END_ALLOW_THREADS
 	dxn_door_leave(&self->hub->door);
-	dxn_watcher_drop(self->watcher); /* also breaks a circle that leads back here */
-	self->watcher = NULL;
+	dxn_state_listener_drop(self->listener); /* also breaks a circle that leads back here */
+	self->listener = NULL;
 	Py_RETURN_NONE;
 }
 
@@ -442,7 +443,7 @@ static void peer_dealloc(PyObject *object)
 	if (self->hub)
 		Py_XDECREF(peer_close(object, NULL));
 	PyErr_Restore(type, value, traceback);
-	dxn_watcher_drop(self->watcher);
+	dxn_state_listener_drop(self->listener);
 	Py_XDECREF(self->broker);
 	Py_XDECREF(self->hub);
 	Py_TYPE(object)->tp_free(object);

@@ -384,6 +384,22 @@ static PyObject *request_canceled(PyObject *object, void *unused)
 	return request ? PyBool_FromLong(dxh_request_canceled(request)) : NULL;
 }
 
+static PyObject *request_client(PyObject *object, void *unused)
+{
+	dxh_request *request = live_or_raise((dxn_request *)object);
+	dxh_client_info client;
+	dxh_status status;
+
+	(void)unused;
+	if (!request)
+		return NULL;
+	status = dxh_request_client(request, &client);
+	if (status != DXH_OK)
+		return dxn_raise(status);
+	return Py_BuildValue("sssK", client.name, client.key, client.address,
+	                     (unsigned long long)client.incarnation);
+}
+
 /* Whether it can still be answered. */
 static PyObject *request_is_open(PyObject *object, void *unused)
 {
@@ -476,6 +492,7 @@ static PyGetSetDef request_getset[] = {
 	{"attempt", request_attempt, NULL, NULL, NULL},
 	{"budget", request_budget, NULL, NULL, NULL},
 	{"canceled", request_canceled, NULL, NULL, NULL},
+	{"client", request_client, NULL, NULL, NULL},
 	{"is_open", request_is_open, NULL, NULL, NULL},
 	{NULL, NULL, NULL, NULL, NULL},
 };

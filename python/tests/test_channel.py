@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Channels: produced and found by a broker; subscriptions of services."""
 
+import os
+import asyncio
 import threading
 import time
 import unittest
@@ -251,6 +253,112 @@ class RequestTest(unittest.TestCase):
             made.progress()
             time.sleep(0.005)
         made.close()
+
+
+class WatchTest(unittest.TestCase):
+    """What a broker tells of channels."""
+
+    def setUp(self):
+        home = self.enterContext(dxh.Hub("broker"))
+        self.broker = home.start_broker(support.endpoint(), beat=0.02)
+        self.lab = self.enterContext(dxh.Hub("lab", broker=self.broker.endpoint))
+        self.user = self.enterContext(dxh.Hub("user", broker=self.broker.endpoint))
+        self.name = support.name("watched")
+
+    def produce(self):
+        zones = {"plan": np.dtype([("x", "f8")])}
+        return self.lab.produce(self.name, slot=8, slots=4, zones=zones, timeout=LONG,
+                                unlink_on_close=True)
+
+    def test_a_channel_comes_and_goes(self):
+        with self.user.watch(self.name, timeout=LONG) as watcher:
+            with self.assertRaises(dxh.WaitTimeoutError):
+                watcher.receive(0)
+            self.produce().close()
+            opened, closing = (watcher.receive(LONG) for _ in range(2))
+        self.assertEqual((opened.kind, opened.channel, opened.pid),
+                         (dxh.WatchKind.OPENED, self.name, os.getpid()))
+        self.assertIs(closing.kind, dxh.WatchKind.CLOSING)
+        self.assertGreater(closing.number, opened.number)
+        with self.assertRaises(dxh.ClosedError):
+            watcher.receive(0)
+
+    def test_in_an_event_loop_until_it_is_closed(self):
+        watcher = self.user.watch(self.name, timeout=LONG)
+
+        async def watch():
+            kinds = []
+            async for event in watcher:
+                kinds.append(event.kind)
+                if len(kinds) == 2:
+                    watcher.close()
+            return kinds
+
+        async def both():
+            watching = asyncio.ensure_future(watch())
+            await asyncio.get_running_loop().run_in_executor(None, lambda: self.produce().close())
+            return await asyncio.wait_for(watching, LONG)
+
+        self.assertEqual(asyncio.run(both()), [dxh.WatchKind.OPENED, dxh.WatchKind.CLOSING])
+
+    def test_the_end_of_its_hub_ends_it(self):
+        watcher = self.user.watch(timeout=LONG)
+        ended = threading.Event()
+
+        def watch():
+            for _ in watcher:
+                pass
+            ended.set()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        self.user.close()
+        self.assertTrue(ended.wait(LONG))
+        thread.join(LONG)
+
+    def test_interrupted(self):
+        watcher = self.user.watch(timeout=LONG)
+        with support.alarm(), self.assertRaises(KeyboardInterrupt):
+            watcher.receive()
+
+    def test_without_its_broker_a_gap_is_told(self):
+        watcher = self.user.watch(timeout=LONG)
+        endpoint = self.broker.endpoint
+        self.broker.stop()
+        again = self.enterContext(dxh.Hub("again"))
+        again.start_broker(endpoint)
+        self.assertIs(watcher.receive(LONG).kind, dxh.WatchKind.GAP)
+
+    def test_all_that_it_knows_of_a_channel(self):
+        made = self.produce()
+        seen = self.user.consume(self.name, timeout=LONG)
+        while not (facts := self.user.describe(self.name, LONG)).consumers:
+            time.sleep(0.005)
+        self.assertIs(facts.channel.state, dxh.ChannelState.FOUND)
+        self.assertEqual([(each.name, each.bytes) for each in facts.zones], [("plan", 8)])
+        self.assertEqual((facts.consumers[0].pid, facts.consumers[0].name), (os.getpid(), "user"))
+        self.assertIs(facts.consumers[0].discipline, dxh.Discipline.FOLLOW)
+        self.assertIs(self.user.describe("nobody", LONG).channel.state,
+                      dxh.ChannelState.NOT_FOUND)
+        seen.close()
+        made.close()
+
+    def test_what_it_counts(self):
+        before = self.user.broker_stats(LONG)
+        made = self.produce()
+        after = self.user.broker_stats(LONG)
+        self.assertEqual(after["registrations"] - before["registrations"], 1)
+        self.assertEqual(after["channels_now"], 1)
+        made.close()
+
+
+class ClientTest(support.HubTest):
+    def test_who_sent_it(self):
+        clients = []
+        self.service.on("who")(lambda request: clients.append(request.client))
+        self.peer.call("who", timeout=LONG)
+        self.assertEqual((clients[0].name, clients[0].key), ("test", ""))
+        self.assertIn(str(os.getpid()), clients[0].address)
 
 
 if __name__ == "__main__":

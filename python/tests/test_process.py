@@ -143,6 +143,23 @@ class MultiprocessingTest(support.HubTest):
         self.processes("fork")
 
 
+class SubInterpreterTest(unittest.TestCase):
+    def test_it_is_refused_plainly(self):
+        program = (
+            "import sys, _xxsubinterpreters as sub\n"
+            "import dxh\n"
+            "try:\n"
+            "    sub.run_string(sub.create(), 'import sys; sys.path[:] = %r; import dxh' % sys.path)\n"
+            "except sub.RunFailedError as error:\n"
+            "    assert 'sub-interpreter' in str(error), error\n"
+            "    with dxh.Hub() as hub:\n"  # the main one goes on
+            "        print('refused')\n"
+        )
+        ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                             timeout=LONG)
+        self.assertEqual((ran.stdout, ran.stderr), ("refused\n", ""))
+
+
 KILLED = """
 import os, sys, time
 import numpy as np
