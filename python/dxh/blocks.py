@@ -147,13 +147,15 @@ def consume(
     checksum_key: bytes | None = None,
     write_zones: bool = False,
     accept_appended: bool = False,
+    follow_name: bool = False,
     broker: Peer | None = None,
     timeout: float | None = None,
 ) -> Consumer:
     """Attach to the block ``name``, read-only.
 
     ``slot``, ``zones``: what is expected, as for :func:`produce`; ``None``: whatever is there.
-    ``accept_appended``: members may have been appended to it. ``start``, ``start_ticket``: where to
+    ``accept_appended``: members may have been appended to it. ``follow_name``: when the block is
+    gone and the name belongs to another one, go on there (:class:`dxh.MovedError` tells). ``start``, ``start_ticket``: where to
     begin. ``file``: exactly this data file instead, for example a copy. ``owner_uid``: accept a
     block of this other user. ``write_zones``: zones are for writing too, on a block made with
     ``zones_writable``.
@@ -181,13 +183,14 @@ def consume(
             checksum_key,
             write_zones,
             accept_appended,
+            follow_name,
             None if broker is None else broker._native,
             -1,
             patience,
         )
 
     made = open_it(0) if broker is None else find_channel(open_it, timeout)
-    return Consumer(made, write_zones, follows=broker is not None)
+    return Consumer(made, write_zones, follows=follow_name or broker is not None)
 
 
 def receive(
@@ -219,6 +222,7 @@ def receive(
         0 if owner_uid is None else owner_uid + 1,
         checksum_key,
         write_zones,
+        False,
         False,
         None,
         socket.fileno(),

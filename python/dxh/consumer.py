@@ -220,6 +220,11 @@ class Consumer(Local):
         neither read nor lost."""
         self._native.seek(int(start), ticket)
 
+    def check(self) -> None:
+        """Raise what :meth:`read` would raise besides a timeout, without reading: for blocks without
+        slots, and for who looks at zones alone."""
+        self._native.check()
+
     def fileno(self) -> int:
         """A descriptor for select, poll and what is built on them: readable when there may be
         something to read. Then read with timeout 0 until that raises. Never read or close it."""

@@ -301,6 +301,7 @@ class Hub(Local):
         checksum_key: bytes | None = None,
         write_zones: bool = False,
         accept_appended: bool = False,
+        follow_name: bool = False,
         timeout: float | None = None,
     ) -> Consumer:
         """:func:`dxh.consume`, of a channel that this hub's broker knows if it has one. It is closed
@@ -317,6 +318,7 @@ class Hub(Local):
             checksum_key=checksum_key,
             write_zones=write_zones,
             accept_appended=accept_appended,
+            follow_name=follow_name,
             broker=self.broker,
             timeout=timeout,
         )

@@ -47,22 +47,12 @@ static bool open_block(dxn_end *self, opening *what)
 
 static int consumer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"name",
-	                        "directory",
-	                        "file",
-	                        "discipline",
-	                        "start",
-	                        "start_ticket",
-	                        "slot",
-	                        "zones",
-	                        "owner_uid_plus1",
-	                        "checksum_key",
-	                        "write_zones",
-	                        "accept_appended",
-	                        "broker",
-	                        "socket",
-	                        "timeout",
-	                        NULL};
+	static char *names[] = {"name",         "directory",   "file",
+	                        "discipline",   "start",       "start_ticket",
+	                        "slot",         "zones",       "owner_uid_plus1",
+	                        "checksum_key", "write_zones", "accept_appended",
+	                        "follow_name",  "broker",      "socket",
+	                        "timeout",      NULL};
 	dxn_end *self = (dxn_end *)object;
 	opening what = {0};
 	dxh_consumer_config *config = &what.config;
@@ -77,11 +67,12 @@ static int consumer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		PyErr_SetString(PyExc_RuntimeError, "this consumer is open already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zzziiKOOIz*ppOiO:Consumer", names,
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zzziiKOOIz*pppOiO:Consumer", names,
 	                                 &what.name, &config->directory, &config->file, &discipline,
 	                                 &start, &start_ticket, &slot, &wanted,
 	                                 &config->owner_uid_plus1, &key, &config->write_zones,
-	                                 &config->accept_appended, &broker, &what.socket, &timeout))
+	                                 &config->accept_appended, &config->follow_name, &broker,
+	                                 &what.socket, &timeout))
 		return -1;
 	config->discipline = (dxh_discipline)discipline;
 	config->start = (dxh_start)start;
@@ -318,6 +309,16 @@ static PyObject *consumer_seek(PyObject *object, PyObject *const *arguments, Py_
 	return dxn_none_or_raise(dxh_consumer_seek(self->consumer, (dxh_start)start, ticket));
 }
 
+static PyObject *consumer_check(PyObject *object, PyObject *unused)
+{
+	dxn_end *self = (dxn_end *)object;
+
+	(void)unused;
+	if (!dxn_end_check(self))
+		return NULL;
+	return dxn_none_or_raise(dxh_consumer_check(self->consumer));
+}
+
 static PyObject *consumer_fd(PyObject *object, PyObject *unused)
 {
 	dxn_end *self = (dxn_end *)object;
@@ -395,6 +396,7 @@ static PyMethodDef consumer_methods[] = {
 	{"metrics", consumer_metrics, METH_NOARGS, NULL},
 	{"peek", consumer_peek, METH_O, NULL},
 	FAST("seek", consumer_seek),
+	{"check", consumer_check, METH_NOARGS, NULL},
 	{"fd", consumer_fd, METH_NOARGS, NULL},
 	FAST("zone", dxn_end_zone),
 	FAST("latch_load", dxn_end_latch_load),

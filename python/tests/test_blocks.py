@@ -192,6 +192,12 @@ class ReadTest(BlockTest):
         with self.assertRaises(ValueError):
             self.consumer.read_many(0)
 
+    def test_how_it_is_without_reading(self):
+        self.consumer.check()
+        self.producer.close()
+        with self.assertRaises(dxh.UnlinkedError):
+            self.consumer.check()
+
     def test_nothing_new_is_a_timeout(self):
         for timeout in (0, 0.02):
             with self.assertRaises(dxh.WaitTimeoutError):
@@ -375,6 +381,25 @@ class EvictTest(BlockTest):
     def test_eviction_needs_to_know_when(self):
         with self.assertRaisesRegex(ValueError, "timeout"):
             self.producer.publish(frame(1))
+
+
+class FollowNameTest(BlockTest):
+    def test_it_goes_on_in_the_block_that_has_the_name_now(self):
+        name = support.name()
+        first = dxh.produce(name, slot=8, slots=4, unlink_on_close=True)
+        with dxh.consume(name, follow_name=True) as seen:
+            first.publish(b"the old")
+            first.close()
+            self.assertEqual(bytes(seen.read(LONG).data), b"the old")
+            with dxh.produce(name, slot=8, slots=4, unlink_on_close=True) as second:
+                second.publish(b"the new")
+                while True:
+                    try:
+                        item = seen.read(LONG)
+                        break
+                    except (dxh.MovedError, dxh.UnlinkedError):
+                        continue
+            self.assertEqual((item.ticket, bytes(item.data)), (0, b"the new"))
 
 
 class UnstampedTest(BlockTest):
