@@ -69,6 +69,13 @@ lost 12 samples, tickets 0..11
 read 8 samples, the last was 19; the channel is closed
 END
 
+expect watch <<'END'
+0 channels
+8 items of 64 bytes, 0 consumers
+opened: registered
+closing: closed by its producer
+END
+
 for source in docs/examples/*.c; do
     name=$(basename "$source" .c)
     case "$seen " in

@@ -2,6 +2,7 @@
 /* A watcher is a subscription to what the broker publishes, read as events; where notes
  * are missing it says so before it goes on. */
 #include "base/status.h"
+#include "queue/completion.h"
 #include "runtime/broker/event.h"
 #include "runtime/broker/message.h"
 
@@ -60,6 +61,8 @@ dxh_status dxh_watch_sized(size_t config_bytes, dxh_peer *broker, const char *pr
 		                              "room for the watcher");
 	if (status == DXH_OK)
 		status = check_prefix(prefix);
+	if (status == DXH_OK && dxi_may_not_wait)
+		status = dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for the broker");
 	if (status != DXH_OK)
 		return status;
 	made = calloc(1, sizeof *made);

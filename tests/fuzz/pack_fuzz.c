@@ -2,7 +2,8 @@
 /* Any bytes as MessagePack: what the scan accepts can be read and stepped over to its
  * exact end; schemas and the broker's messages in it are refused or read. */
 #include "base/pack.h"
-#include "runtime/broker/message.h"
+#include "runtime/broker/describe_message.h"
+#include "runtime/broker/event.h"
 #include "shm/schema.h"
 
 #include <stdlib.h>
@@ -42,7 +43,25 @@ static void read_messages(const uint8_t *data, size_t size)
 	dxi_owner owner;
 	dxi_terms terms;
 	char channel[DXH_CHANNEL_NAME_MAX + 1];
+	static dxh_channel_consumer consumers[DXI_CONSUMERS_PAGE_MAX];
+	static dxh_channel_facts facts;
+	dxi_describe_request description;
+	dxi_reader_claim reader;
+	dxi_reader_word word;
+	dxh_broker_stats stats;
+	dxh_watch_event event;
+	bool more;
 
+	(void)dxi_reader_claim_read(data, size, &reader);
+	(void)dxi_reader_leave_read(data, size, &word);
+	(void)dxi_reader_beat_read(data, size, &word);
+	(void)dxi_checksum_error_read(data, size, &word);
+	(void)dxi_describe_request_read(data, size, &description);
+	if (dxi_describe_read(data, size, &facts, consumers, &more) == DXH_OK)
+		must(facts.consumer_count <= DXI_CONSUMERS_PAGE_MAX &&
+		     facts.channel.zone_count <= DXH_ZONES_MAX);
+	(void)dxi_broker_stats_read(data, size, &stats);
+	(void)dxi_event_read(data, size, &event);
 	(void)dxi_claim_read(data, size, &claim);
 	(void)dxi_terms_read(data, size, &terms);
 	(void)dxi_deregister_read(data, size, &owner);
