@@ -49,7 +49,8 @@ typedef struct dxh_channel_config {
  * Blocks:  until the broker has answered, or the deadline; with DXH_NOW only as
  *          long as dxh_producer_open() does, and a conflict is then logged.
  * Returns: as dxh_producer_open(); with `serve` as dxh_service_bind(); DXH_ECONFLICT:
- *          the broker knows another live producer of this name; DXH_EINVAL;
+ *          the broker knows another live producer of this name; DXH_EACCESS: it wants
+ *          the right to produce it; DXH_EINVAL;
  *          DXH_EUNKNOWN or DXH_EPROTO: what `broker` is connected to is no broker;
  *          DXH_EDEADLK; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED. A block made by a
  *          call that fails is removed.
@@ -79,6 +80,10 @@ DXH_API dxh_status dxh_channel_progress(dxh_producer *producer);
  * DXH_EDEAD, DXH_ECLOSED and DXH_EUNLINKED once, DXH_EMOVED, and another epoch in the items.
  * Items never wait for the broker, which is asked only while nobody produces.
  *
+ * While it is open the broker knows it: it registers, again when the broker was away, and beats
+ * with its figures, see dxh_describe(). dxh_consumer_close() deregisters, waiting at most 250
+ * ms for the broker.
+ *
  * Called:  dxh_consume(broker, name, config, deadline_ns, &consumer); config as
  *          for dxh_consumer_open(), NULL: defaults.
  * Thread:  any but the I/O thread. Owner: the caller, until dxh_consumer_close(). When
@@ -88,7 +93,8 @@ DXH_API dxh_status dxh_channel_progress(dxh_producer *producer);
  *          to the deadline; DXH_EDEAD: it is known, but its producer does not
  *          beat; DXH_EEXPIRED: the broker did not answer; DXH_ESCHEMA: the block
  *          is not what the broker was told; as dxh_consumer_open(), then without
- *          waiting; DXH_EDEADLK; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
+ *          waiting; DXH_EACCESS: the broker wants the right to consume it; DXH_EDEADLK;
+ *          DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
  */
 #define dxh_consume(...) dxh_consume_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker,
