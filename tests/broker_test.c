@@ -180,7 +180,8 @@ Test(broker, a_silent_channel_is_pending_until_it_beats, .timeout = 60)
 	must_be(dxh_consume(world.consumers, "a", NULL, dxh_in_ms(50), &consumer), DXH_EDEAD,
 	        "no beat for");
 	world_stop_broker();
-	world_start_broker(&(dxh_broker_config){.beat_ms = 1, .beats_missed = 1000 /* 1 s */});
+	world_start_broker(&(dxh_broker_config){
+		.beat_ms = 1, .beats_missed = 1000 /* 1 s */, .beats_kept = 1000000});
 	must(claim_made_up("a", 1));
 	while (state_of("a") == DXH_CHANNEL_FOUND)
 		;
