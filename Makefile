@@ -183,6 +183,11 @@ $(B)/obj/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)$(COMPILE)
 
+# Called only on processors that have it.
+ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine)),)
+$(B)/obj/shm/xxh3_avx2.o: OWN_CFLAGS += -mavx2
+endif
+
 $(B)/libdxh.a: $(call objects,$(SOURCES))
 	@rm -f $@
 	$(call say,AR,$@)

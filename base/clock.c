@@ -15,6 +15,14 @@ int64_t dxh_now_ns(void)
 	return now.tv_sec * DXI_NS_PER_S + now.tv_nsec;
 }
 
+int64_t dxi_clock_coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec * DXI_NS_PER_S + now.tv_nsec;
+}
+
 static int64_t in_units(int64_t count, int64_t unit_ns)
 {
 	int64_t span, deadline;

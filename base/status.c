@@ -99,7 +99,11 @@ dxh_status dxi_fail_errno(int error, const char *format, ...)
 
 void dxi_fail_as(const char *text)
 {
-	snprintf(last_error, sizeof last_error, "%s", text);
+	size_t length = strnlen(text, sizeof last_error - 1);
+
+	/* May be last_error itself. */
+	memmove(last_error, text, length);
+	last_error[length] = 0;
 }
 
 void dxi_log(dxh_log_level level, const char *format, ...)

@@ -159,8 +159,8 @@ static void read_slot(bench_round *round, void *context, uint64_t i)
 	dxi_slot_content content;
 
 	bench_check(round,
-	            dxi_slot_read(&own->ring, i % own->ring.physical, own->copy, round->load.bytes,
-	                          &content) == DXI_SLOT_IS_WHOLE,
+	            dxi_slot_read(&own->ring, dxi_slot_at(&own->ring, i), i % own->ring.physical,
+	                          own->copy, round->load.bytes, &content) == DXI_SLOT_IS_WHOLE,
 	            "slot");
 }
 

@@ -58,7 +58,8 @@ dxh_status dxi_consumer_fail_for_nothing(const dxh_consumer *consumer, dxh_statu
 		                "RemoveIPC): attach again by name",
 		                name);
 	default:
-		return dxi_fail(why, "nothing new in \"%s\"", name);
+		dxi_fail_as(consumer->nothing_text);
+		return why;
 	}
 }
 
@@ -85,7 +86,7 @@ static dxh_status fail_for_slots(const dxh_consumer *consumer)
 	                consumer->block.paths.name);
 }
 
-dxh_status dxi_consumer_check_ring(const dxh_consumer *consumer)
+dxh_status dxi_consumer_fail_ring(const dxh_consumer *consumer)
 {
 	dxh_status status = dxi_consumer_check(consumer);
 
@@ -133,16 +134,37 @@ static bool is_moved(dxh_consumer *consumer, dxh_item *item, dxh_status *why)
 	return status == DXH_EMOVED;
 }
 
-dxh_status
-dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
+/* How often the kernel is asked whether the producer lives by who finds nothing without
+ * waiting. It costs more than all else that such a call does, and who looks all the time
+ * makes millions; who looks now and then is told the truth each time. */
+enum { ASKS_A_TICK = 16 };
+
+static bool may_ask(dxh_consumer *consumer)
+{
+	const struct dxi_layout_producer *producer = &dxi_block_header(&consumer->block)->producer;
+	int64_t tick_ns = dxi_clock_coarse_ns();
+
+	if (tick_ns != consumer->asked_ns) {
+		consumer->asked_ns = tick_ns;
+		consumer->asks_left = ASKS_A_TICK;
+	}
+	/* One that closed in good order says so, without being asked. relaxed: a hint. */
+	if (consumer->asks_left == 0)
+		return atomic_load_explicit(&producer->state, memory_order_relaxed) !=
+		       DXI_STATE_OPEN;
+	consumer->asks_left--;
+	return true;
+}
+
+/* The first look found nothing. */
+static dxh_status
+wait_for_item(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
 {
 	dxh_status status = DXH_OK, live, why;
 	dxi_wake_steps steps = {0};
 	int64_t step_ns;
 	uint32_t seen;
 
-	if (consumer->kept != DXH_OK)
-		return tell_kept(consumer, item);
 	/* Bounded by the deadline; each turn but the last sleeps. */
 	for (;;) {
 		seen = dxi_wake_seen(&consumer->block);
@@ -167,6 +189,16 @@ dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, d
 		dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns,
 		              &steps);
 	}
+}
+
+dxh_status
+dxi_consumer_wait_on(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
+{
+	if (consumer->kept != DXH_OK)
+		return tell_kept(consumer, item);
+	if (deadline_ns == DXH_NOW && !consumer->watch && !may_ask(consumer))
+		return dxi_consumer_fail_for_nothing(consumer, DXH_EWAIT);
+	return wait_for_item(consumer, want, deadline_ns, item);
 }
 
 dxh_status dxh_read_next(dxh_consumer *consumer, void *copy, size_t capacity_bytes,

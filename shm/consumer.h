@@ -30,6 +30,12 @@ struct dxh_consumer {
 	dxh_discipline discipline;
 	uint64_t start; /* ticket begun at */
 	uint64_t next;  /* ticket to look at */
+
+	/* The last ticket looked at, and its slot: the next one follows without a division.
+	 * At first ticket 0 and slot 0. */
+	uint64_t place_ticket;
+	uint32_t place_index;
+	dxi_slot_content content; /* of the slot that is looked at */
 	uint64_t read, read_bytes, lost, skipped, retries, corrupt, evicted;
 	dxi_observer observer;
 	uint64_t lost_first, lost_last; /* of all losses, once there was one */
@@ -44,7 +50,11 @@ struct dxh_consumer {
 	dxh_status kept;    /* what dxh_read_n() found behind its items; else DXH_OK */
 	dxh_item kept_item;
 	char kept_text[256];
+	char nothing_text[DXH_BLOCK_NAME_MAX + 32]; /* the last error where nothing new is */
 	uint64_t peeking;    /* between dxh_peek_begin() and _end(): that one's serial */
+	uint64_t serial;     /* of the last peek; begins where no other consumer's does */
+	int64_t asked_ns;    /* when it was last asked whether the producer lives, about */
+	unsigned asks_left;  /* until that has become another */
 	dxh_status told;     /* DXH_EDEAD or DXH_ECLOSED, once told; else DXH_OK */
 	uint64_t told_epoch; /* of which producer */
 
@@ -104,9 +114,20 @@ typedef struct dxi_want {
  * *status is DXH_OK, DXH_ELAPPED, DXH_ESIZE or DXH_ECORRUPT and item is filled. */
 bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status);
 
-/* Look until something is decided or the deadline passes: dxh_read_next(). */
+/* What is kept from before, or wait, when the first look found nothing. */
 dxh_status
-dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item);
+dxi_consumer_wait_on(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item);
+
+/* Look until something is decided or the deadline passes: dxh_read_next(). */
+static inline dxh_status
+dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
+{
+	dxh_status status = DXH_OK;
+
+	if (consumer->kept == DXH_OK && dxi_consumer_look(consumer, want, item, &status))
+		return status;
+	return dxi_consumer_wait_on(consumer, want, deadline_ns, item);
+}
 
 /* Nobody produces, and nothing is left to read: go on in another block if there is one.
  * Returns: DXH_OK: there is none; DXH_EMOVED; why it cannot be attached. */
@@ -126,8 +147,20 @@ void dxi_consumer_let_go(dxh_consumer *consumer);
 /* What was handed out in place did not hold: it counts as lost instead. */
 dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item);
 
-/* May this consumer read items? DXH_EINVAL, DXH_EFORKED, DXH_ESTATE. */
-dxh_status dxi_consumer_check_ring(const dxh_consumer *consumer);
+static inline const struct dxi_layout_slot *
+dxi_consumer_slot(dxh_consumer *consumer, uint64_t ticket)
+{
+	const dxi_ring *ring = &consumer->block.ring;
+
+	if (ticket == consumer->place_ticket + 1)
+		consumer->place_index =
+			consumer->place_index + 1 < ring->physical ? consumer->place_index + 1 : 0;
+	else if (ticket != consumer->place_ticket)
+		consumer->place_index = (uint32_t)(ticket % ring->physical);
+	consumer->place_ticket = ticket;
+	return (const struct dxi_layout_slot *)(ring->slots +
+	                                        consumer->place_index * ring->stride_bytes);
+}
 
 static inline dxh_status dxi_consumer_check(const dxh_consumer *consumer)
 {
@@ -140,6 +173,18 @@ static inline dxh_status dxi_consumer_check(const dxh_consumer *consumer)
 	return dxi_fail(DXH_EFORKED,
 	                "the consumer of \"%s\" belongs to the parent process: open one here",
 	                consumer->block.paths.name);
+}
+
+/* Why it may not read items, if so. */
+DXI_COLD dxh_status dxi_consumer_fail_ring(const dxh_consumer *consumer);
+
+/* May this consumer read items? DXH_EINVAL, DXH_EFORKED, DXH_ESTATE. */
+static inline dxh_status dxi_consumer_check_ring(const dxh_consumer *consumer)
+{
+	return consumer && consumer->process == dxi_process_id() &&
+	                       consumer->block.ring.physical > 0 && consumer->peeking == 0
+	               ? DXH_OK
+	               : dxi_consumer_fail_ring(consumer);
 }
 
 #endif

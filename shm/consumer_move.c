@@ -27,6 +27,7 @@ static void exchange_blocks(void *context)
 
 	dxi_consumer_hide_block(consumer);
 	consumer->block = opened->block;
+	consumer->place_ticket = consumer->place_index = 0;
 	consumer->row = opened->row;
 	opened->block = block;
 	opened->row = row;

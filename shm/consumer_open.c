@@ -215,6 +215,7 @@ static dxh_status make_consumer(source *from, size_t config_bytes,
 		return dxi_fail(DXH_ENOMEM, "no memory for a consumer");
 	opened->process = dxi_process_id();
 	opened->discipline = own.discipline;
+	opened->serial = dxi_new_serial() << 32;
 	opened->row = DXI_ROW_NONE;
 	status = open_consumer(from, &own, opened);
 	if (status == DXH_OK && own.follow_name) {
@@ -226,6 +227,8 @@ static dxh_status make_consumer(source *from, size_t config_bytes,
 		free(opened);
 		return status;
 	}
+	snprintf(opened->nothing_text, sizeof opened->nothing_text, "%s: nothing new in \"%s\"",
+	         dxh_status_name(DXH_EWAIT), opened->block.paths.name);
 	*consumer = opened;
 	return DXH_OK;
 }

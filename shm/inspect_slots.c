@@ -256,7 +256,7 @@ static void judge_item(dxi_inspection *inspection, uint64_t index, uint64_t seq,
 		front_of(copy)->flags &= ~(uint32_t)DXI_SLOT_CHECKED;
 		ring.checksum.manual = true;
 	}
-	state = dxi_slot_look(&ring, dxi_ticket_of(seq), &payload, &content);
+	state = dxi_slot_look(&ring, front_of(copy), dxi_ticket_of(seq), &payload, &content);
 	if (state == DXI_SLOT_BROKEN)
 		dxi_report_add(inspection->report,
 		               content.rule == dxi_rule_sum_differs ? DXH_RULE_ITEM_CHECKSUM

@@ -3,7 +3,6 @@
  * seen afterwards that nobody wrote there.
  */
 #include "shm/consumer.h"
-#include "shm/retired.h"
 
 dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns, dxh_peek *peek)
 {
@@ -19,7 +18,7 @@ dxh_status dxh_peek_begin(dxh_consumer *consumer, int64_t deadline_ns, dxh_peek 
 	if (status != DXH_OK)
 		return status;
 	peek->data = want.payload;
-	peek->serial = consumer->peeking = dxi_new_serial();
+	peek->serial = consumer->peeking = ++consumer->serial;
 	return DXH_OK;
 }
 
@@ -32,7 +31,8 @@ static bool is_open(const dxh_peek *peek)
 int dxh_peek_holds(const dxh_peek *peek)
 {
 	return peek && peek->consumer && is_open(peek) &&
-	       dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket);
+	       dxi_slot_holds(dxi_consumer_slot(peek->consumer, peek->item.ticket),
+	                      peek->item.ticket);
 }
 
 dxh_status dxh_peek_end(dxh_peek *peek)
@@ -49,7 +49,8 @@ dxh_status dxh_peek_end(dxh_peek *peek)
 		                            "before, or by another consumer's peek");
 	peek->consumer->peeking = 0;
 	peek->data = NULL;
-	status = dxi_slot_holds(&peek->consumer->block.ring, peek->item.ticket)
+	status = dxi_slot_holds(dxi_consumer_slot(peek->consumer, peek->item.ticket),
+	                        peek->item.ticket)
 	                 ? DXH_OK
 	                 : dxi_consumer_take_back(peek->consumer, &peek->item);
 	dxi_consumer_let_go(peek->consumer);

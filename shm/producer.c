@@ -257,6 +257,7 @@ dxh_status dxh_producer_open_sized(size_t config_bytes, const char *name,
 	opened->evict = own.evict != 0;
 	opened->unlink_on_close = own.unlink_on_close != 0;
 	opened->refreshed_ns = dxh_now_ns();
+	opened->quiet.base = dxi_ticks_begin();
 	status = open_producer(name, &own, opened);
 	if (status != DXH_OK) {
 		free(opened);

@@ -9,6 +9,7 @@
 #include "shm/lease.h"
 #include "shm/residence.h"
 #include "shm/segment.h"
+#include "shm/wake.h"
 
 struct dxh_producer {
 	dxi_block block;
@@ -19,16 +20,16 @@ struct dxh_producer {
 	uint32_t process; /* 0: closed, see retired.h */
 	uint64_t serial;  /* stands in its slots that are open */
 	uint64_t next_ticket;
-	uint32_t next_index;    /* next_ticket % slots; 0 without slots */
-	bool write_open;        /* next_ticket is marked as being written */
-	bool beacon_is_lit;     /* else it is tried again with the clock */
-	bool is_told_unlinked;  /* the name is gone, and that was said */
-	uint32_t latches_open;  /* bit i: zone i was begun */
-	bool stamps;            /* items say when they were published */
-	bool needs_time;        /* for each item: it has a stamp, or wakes readers */
-	int64_t begun_ns;       /* 0: this write is not measured */
-	int64_t refreshed_ns;   /* when clock_offset_ns was last written */
-	int64_t quiet_until_ns; /* see dxi_wake_for_item() */
+	uint32_t next_index;   /* next_ticket % slots; 0 without slots */
+	bool write_open;       /* next_ticket is marked as being written */
+	bool beacon_is_lit;    /* else it is tried again with the clock */
+	bool is_told_unlinked; /* the name is gone, and that was said */
+	uint32_t latches_open; /* bit i: zone i was begun */
+	bool stamps;           /* items say when they were published */
+	bool needs_time;       /* for each item: it has a stamp, or wakes readers */
+	int64_t begun_ns;      /* 0: this write is not measured */
+	int64_t refreshed_ns;  /* when clock_offset_ns was last written */
+	dxi_quiet quiet;       /* see dxi_wake_for_item() */
 	bool unlink_on_close;
 	void (*closing)(void *context);
 	void *closing_context;

@@ -46,23 +46,26 @@ static void lose(dxh_consumer *consumer, uint64_t first, uint64_t count)
 	consumer->untold_last = first + count - 1;
 }
 
-void dxi_consumer_tell_loss(dxh_consumer *consumer, dxh_item *item)
+static inline void tell_loss(dxh_consumer *consumer, dxh_item *item)
 {
-	memset(item, 0, sizeof *item);
-	item->ticket = consumer->next;
-	item->epoch = epoch_of(consumer);
+	*item = (dxh_item){.ticket = consumer->next, .epoch = epoch_of(consumer)};
+	if (consumer->untold == 0)
+		return;
 	item->lost = consumer->untold;
-	if (consumer->untold > 0) {
-		item->lost_first = consumer->untold_first;
-		item->lost_last = consumer->untold_last;
-	}
+	item->lost_first = consumer->untold_first;
+	item->lost_last = consumer->untold_last;
 	consumer->untold = 0;
 }
 
-static dxh_status deliver(dxh_consumer *consumer, uint64_t ticket, uint64_t next,
-                          const dxi_slot_content *content, dxh_item *item)
+void dxi_consumer_tell_loss(dxh_consumer *consumer, dxh_item *item)
 {
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
+}
+
+static DXI_INLINE dxh_status deliver(dxh_consumer *consumer, uint64_t ticket, uint64_t next,
+                                     const dxi_slot_content *content, dxh_item *item)
+{
+	tell_loss(consumer, item);
 	item->ticket = ticket;
 	item->bytes = content->bytes;
 	item->timestamp_ns = content->timestamp_ns;
@@ -99,30 +102,33 @@ give_up(dxh_consumer *consumer, uint64_t ticket, uint64_t next, const char *rule
 	lose(consumer, consumer->next, ticket + 1 - consumer->next);
 	consumer->corrupt++;
 	consumer->next = next;
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
 	return dxi_fail(DXH_ECORRUPT, "offset %" PRIu64 ": slot of ticket %" PRIu64 ": %s", offset,
 	                ticket, rule);
 }
 
 static dxh_status fail_for_head(dxh_consumer *consumer, uint64_t head, dxh_item *item)
 {
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
 	return dxi_fail(DXH_ECORRUPT, "offset 384: head %" PRIu64 " is beyond any ticket", head);
 }
 
-static dxi_slot_state
-take(const dxi_ring *ring, uint64_t ticket, dxi_want *want, dxi_slot_content *content)
+static DXI_INLINE dxi_slot_state take(dxh_consumer *consumer, uint64_t ticket, dxi_want *want,
+                                      dxi_slot_content *content)
 {
+	const dxi_ring *ring = &consumer->block.ring;
+	const struct dxi_layout_slot *slot = dxi_consumer_slot(consumer, ticket);
+
 	if (want->in_place)
-		return dxi_slot_look(ring, ticket, &want->payload, content);
-	return dxi_slot_read(ring, ticket, want->copy, want->capacity_bytes, content);
+		return dxi_slot_look(ring, slot, ticket, &want->payload, content);
+	return dxi_slot_read(ring, slot, ticket, want->copy, want->capacity_bytes, content);
 }
 
 /* ---- eviction ---- */
 
 static dxh_status fail_for_eviction(dxh_consumer *consumer, dxh_item *item)
 {
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
 	return dxi_fail(
 		DXH_EEVICTED,
 		"the writer went on without this reader, or before it was where it is: %" PRIu64
@@ -170,7 +176,7 @@ static bool move_row(dxh_consumer *consumer, dxh_item *item, dxh_status *status)
 	*status = dxi_row_move(&consumer->row, &consumer->block, consumer->next);
 	if (*status == DXH_OK)
 		return true;
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
 	return false;
 }
 
@@ -208,7 +214,7 @@ static dxh_status jump(dxh_consumer *consumer, uint64_t seq, dxh_item *item)
 		consumer->evicted++;
 		return fail_for_eviction(consumer, item);
 	}
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
 	DXI_PROBE(lapped, consumer->block.paths.name, item->lost_first, item->lost);
 	return dxi_fail(DXH_ELAPPED,
 	                "%" PRIu64 " items, tickets %" PRIu64 " to %" PRIu64
@@ -234,18 +240,18 @@ static bool follow(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_s
 	const dxi_ring *ring = &consumer->block.ring;
 	bool promised = false, torn = false; /* of the ticket looked at */
 	uint64_t skips = 0, head;
-	dxi_slot_content content;
+	dxi_slot_content *content = &consumer->content;
 
 	/* Each turn skips a ticket or sets one of the two, or ends the loop. */
 	while (skips <= ring->physical) {
 		uint64_t ticket = consumer->next;
 
-		switch (take(ring, ticket, want, &content)) {
+		switch (take(consumer, ticket, want, content)) {
 		case DXI_SLOT_IS_WHOLE:
-			*status = deliver(consumer, ticket, ticket + 1, &content, item);
+			*status = deliver(consumer, ticket, ticket + 1, content, item);
 			return true;
 		case DXI_SLOT_IS_LONGER:
-			*status = fail_for_size(consumer, ticket, &content, want, item);
+			*status = fail_for_size(consumer, ticket, content, want, item);
 			return true;
 		case DXI_SLOT_IS_SKIPPED:
 			consumer->skipped++;
@@ -283,12 +289,12 @@ static bool follow(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_s
 			}
 			/* Nonsense where nothing was published yet is not counted as
 			 * lost: such tickets never were, and there is no end of them. */
-			if (head <= ticket && !is_plausible(ring, content.seq, ticket, head))
+			if (head <= ticket && !is_plausible(ring, content->seq, ticket, head))
 				return false;
-			*status = lapped(consumer, content.seq, item);
+			*status = lapped(consumer, content->seq, item);
 			return true;
 		case DXI_SLOT_BROKEN:
-			*status = give_up(consumer, ticket, ticket + 1, content.rule, item);
+			*status = give_up(consumer, ticket, ticket + 1, content->rule, item);
 			return true;
 		}
 	}
@@ -305,20 +311,20 @@ walk_back(dxh_consumer *consumer, uint64_t head, dxi_want *want, dxh_item *item,
 {
 	const dxi_ring *ring = &consumer->block.ring;
 	uint64_t oldest = head > ring->kept ? head - ring->kept : 0;
-	dxi_slot_content content;
+	dxi_slot_content *content = &consumer->content;
 	uint64_t ticket = head;
 
 	if (oldest < consumer->next)
 		oldest = consumer->next;
 	while (ticket > oldest) {
-		switch (take(ring, --ticket, want, &content)) {
+		switch (take(consumer, --ticket, want, content)) {
 		case DXI_SLOT_IS_WHOLE:
 			lose(consumer, consumer->next, ticket - consumer->next);
 			consumer->skipped += head - 1 - ticket;
-			*status = deliver(consumer, ticket, head, &content, item);
+			*status = deliver(consumer, ticket, head, content, item);
 			return WALK_DECIDED;
 		case DXI_SLOT_IS_LONGER:
-			*status = fail_for_size(consumer, ticket, &content, want, item);
+			*status = fail_for_size(consumer, ticket, content, want, item);
 			return WALK_DECIDED;
 		case DXI_SLOT_IS_SKIPPED:
 			break;
@@ -327,11 +333,11 @@ walk_back(dxh_consumer *consumer, uint64_t head, dxi_want *want, dxh_item *item,
 			consumer->retries++;
 			return WALK_AGAIN;
 		case DXI_SLOT_NOT_YET:
-			content.rule = "head says published, seq says not";
+			content->rule = "head says published, seq says not";
 			/* fall through */
 		case DXI_SLOT_BROKEN:
 			consumer->skipped += head - 1 - ticket;
-			*status = give_up(consumer, ticket, head, content.rule, item);
+			*status = give_up(consumer, ticket, head, content->rule, item);
 			return WALK_DECIDED;
 		}
 	}
@@ -386,17 +392,22 @@ static bool lossless(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh
 	return decided;
 }
 
-static bool look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
+static DXI_INLINE bool
+look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
 {
-	switch (consumer->discipline) {
-	case DXH_LATEST:
+	dxi_slot_state state;
+
+	if (consumer->discipline == DXH_LATEST)
 		return latest(consumer, want, item, status);
-	case DXH_LOSSLESS:
+	if (consumer->discipline == DXH_LOSSLESS)
 		return lossless(consumer, want, item, status);
-	case DXH_FOLLOW:
-		break;
-	}
-	return follow(consumer, want, item, status);
+	/* follow(), where the next item is there. */
+	state = take(consumer, consumer->next, want, &consumer->content);
+	consumer->retries += state == DXI_SLOT_TORN;
+	if (state != DXI_SLOT_IS_WHOLE)
+		return follow(consumer, want, item, status);
+	*status = deliver(consumer, consumer->next, consumer->next + 1, &consumer->content, item);
+	return true;
 }
 
 bool dxi_consumer_look(dxh_consumer *consumer, dxi_want *want, dxh_item *item, dxh_status *status)
@@ -415,7 +426,7 @@ dxh_status dxi_consumer_take_back(dxh_consumer *consumer, dxh_item *item)
 	consumer->read--;
 	consumer->read_bytes -= item->bytes;
 	lose(consumer, ticket, 1);
-	dxi_consumer_tell_loss(consumer, item);
+	tell_loss(consumer, item);
 	return dxi_fail(evicted ? DXH_EEVICTED : DXH_ELAPPED,
 	                "ticket %" PRIu64 " was overwritten while it was looked at: discard what "
 	                "was derived from it",

@@ -116,20 +116,29 @@ typedef struct dxi_slot_content {
 /* The rule of an item whose sum is another. */
 extern const char dxi_rule_sum_differs[];
 
-/* Copy the payload of exactly this ticket. Every byte of the slot is taken for
- * hostile: read once, clamped, believed only after validation. Never waits. */
-dxi_slot_state dxi_slot_read(const dxi_ring *ring, uint64_t ticket, void *copy,
-                             size_t capacity_bytes, dxi_slot_content *content);
+/* Copy the payload of exactly this ticket, whose slot this is. Every byte of the slot is
+ * taken for hostile: read once, clamped, believed only after validation. Never waits. */
+dxi_slot_state dxi_slot_read(const dxi_ring *ring, const struct dxi_layout_slot *slot,
+                             uint64_t ticket, void *copy, size_t capacity_bytes,
+                             dxi_slot_content *content);
 
 /* The same without the copy: *payload lies in the slot and holds this ticket as
  * long as dxi_slot_holds() says so. */
-dxi_slot_state dxi_slot_look(const dxi_ring *ring, uint64_t ticket, const void **payload,
-                             dxi_slot_content *content);
+dxi_slot_state dxi_slot_look(const dxi_ring *ring, const struct dxi_layout_slot *slot,
+                             uint64_t ticket, const void **payload, dxi_slot_content *content);
 
 /* When this ticket was published; 0 when it is not there, or its slot breaks a rule. */
 int64_t dxi_slot_published_ns(const dxi_ring *ring, uint64_t ticket);
 
 /* Was everything that was read of the slot until now this ticket's? */
-bool dxi_slot_holds(const dxi_ring *ring, uint64_t ticket);
+static inline bool dxi_slot_holds(const struct dxi_layout_slot *slot, uint64_t ticket)
+{
+	/* If what was read holds one byte of a later ticket, the load behind
+	 * this fence sees that ticket's odd mark. Pairs with the release fence
+	 * in dxi_slot_begin(). */
+	atomic_thread_fence(memory_order_acquire);
+	/* "Even and unchanged" would not do: only this ticket's own even mark. */
+	return atomic_load_explicit(&slot->seq, memory_order_relaxed) == dxi_seq_published(ticket);
+}
 
 #endif

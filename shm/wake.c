@@ -33,18 +33,30 @@ void dxi_wake(const dxi_block *block)
 	call(block);
 }
 
-void dxi_wake_for_item(const dxi_block *block, int64_t now_ns, int64_t *quiet_until_ns)
+static bool is_quiet(const dxi_quiet *quiet, int64_t now_ns)
+{
+	if (now_ns >= quiet->until_ns)
+		return false;
+	/* A time from before the item may be old by as much as this thread was held up:
+	 * only a later one shows that the item was published within the quiet. */
+	return quiet->until_ticks != 0 ? dxi_ticks_now() < quiet->until_ticks
+	                               : dxh_now_ns() < quiet->until_ns;
+}
+
+void dxi_wake_for_item(const dxi_block *block, int64_t now_ns, dxi_quiet *quiet)
 {
 	if (block->fixed.wake_mode == DXI_WAKE_NONE)
 		return;
 	bump(block);
-	/* A time from before the item may be old by as much as this thread was held up:
-	 * only a later one shows that the item was published within the quiet. */
-	if (now_ns < *quiet_until_ns && dxh_now_ns() < *quiet_until_ns)
+	if (is_quiet(quiet, now_ns))
+		return;
+	quiet->until_ns = 0;
+	if (call(block) > 0)
 		return;
 	/* From before the item, for the call may come long after it: by then a reader may
 	 * have seen it, slept its first sleep, and be about to begin one that lasts. */
-	*quiet_until_ns = call(block) > 0 ? 0 : now_ns + DXI_WAKE_QUIET_NS;
+	quiet->until_ns = now_ns + DXI_WAKE_QUIET_NS;
+	quiet->until_ticks = dxi_ticks_at(&quiet->base, quiet->until_ns);
 }
 
 uint32_t dxi_wake_seen(const dxi_block *block)

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/ticks.h"
 #include "shm/segment.h"
 
 /* A publish that woke nobody is followed by this much quiet: what is published in it
@@ -18,9 +19,16 @@ enum { DXI_WAKE_QUIET_NS = 50 * DXI_NS_PER_US, DXI_WAKE_FIRST_NS = 2 * DXI_WAKE_
 /* Wake every consumer, after what they wait for is published. */
 void dxi_wake(const dxi_block *block);
 
-/* The same for items, which may come in numbers. `quiet_until_ns` is the producer's and
- * begins at 0; `now_ns` is a time from before the item was published. */
-void dxi_wake_for_item(const dxi_block *block, int64_t now_ns, int64_t *quiet_until_ns);
+/* Of a producer. */
+typedef struct dxi_quiet {
+	int64_t until_ns;     /* 0: there is none */
+	uint64_t until_ticks; /* the same moment, or one before, by the counter; 0: not known */
+	dxi_ticks_base base;
+} dxi_quiet;
+
+/* The same for items, which may come in numbers. `quiet` begins with `base` alone;
+ * `now_ns` is a time from before the item was published. */
+void dxi_wake_for_item(const dxi_block *block, int64_t now_ns, dxi_quiet *quiet);
 
 /* Read before looking for news; then a wait with it cannot miss a wake. */
 uint32_t dxi_wake_seen(const dxi_block *block);

@@ -160,7 +160,7 @@ static inline void announce(dxh_producer *producer)
 static inline void wake(dxh_producer *producer, int64_t now_ns)
 {
 	if (producer->block.fixed.wake_mode != DXI_WAKE_NONE)
-		dxi_wake_for_item(&producer->block, now_ns, &producer->quiet_until_ns);
+		dxi_wake_for_item(&producer->block, now_ns, &producer->quiet);
 	if (now_ns - producer->refreshed_ns >= DXI_NS_PER_S)
 		refresh(producer, now_ns);
 }

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/ratelimit.h"
 #include "base/status.h"
+#include "base/ticks.h"
 #include "tests/support/support.h"
 
 #include <errno.h>
@@ -349,4 +350,33 @@ Test(discard, what_is_small_is_freed_at_once, .timeout = 30)
 {
 	dxi_discard(NULL, 0);
 	dxi_discard(malloc(100), 100);
+}
+
+/* ---- the counter ---- */
+
+Test(ticks, never_show_that_a_time_has_not_come_when_it_has, .timeout = 20)
+{
+	dxi_ticks_base base = dxi_ticks_begin();
+	int64_t young_ns = dxh_in_us(50), when_ns, now_ns = base.ns;
+	uint64_t until = dxi_ticks_at(&base, young_ns), seen = 0;
+
+	if (dxh_now_ns() - base.ns < DXI_NS_PER_MS)
+		cr_expect_eq(until, 0, "a speed was told too soon");
+	while (now_ns - base.ns < 2 * DXI_NS_PER_MS)
+		now_ns = dxh_now_ns();
+	if (base.ticks == 0)
+		cr_skip_test("this kernel's clock is another");
+	for (int i = 0; i < 100; i++) {
+		when_ns = dxh_in_us(50);
+		until = dxi_ticks_at(&base, when_ns);
+		cr_assert_neq(until, 0);
+		for (;;) {
+			now_ns = dxh_now_ns();
+			if (dxi_ticks_now() >= until)
+				break;
+			cr_assert_lt(now_ns, when_ns);
+			seen++;
+		}
+	}
+	cr_expect_gt(seen, 100, "nor that it has not come when it has not");
 }

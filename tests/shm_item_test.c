@@ -6,6 +6,8 @@
 
 #include "shm/checksum.h"
 
+#include <xxhash.h>
+
 static const unsigned char KEY[DXH_CHECKSUM_KEY_BYTES] = "a key of thirty-two bytes, no le";
 
 TestSuite(item, .init = open_usual, .fini = close_both, .timeout = 20);
@@ -559,4 +561,25 @@ Test(checked, the_sums_are_those_of_the_documented_algorithms)
 	/* XXH3-64 of no bytes with seed 0, from its published test vectors. */
 	dxi_checksum_of(&xxh, 0, "", 0, sum);
 	cr_expect_eq(sum[0], UINT64_C(0x2d06800538d394c2));
+}
+
+/* ---- XXH3 ---- */
+
+/* However this processor computes it: the sum of every other one. */
+Test(checked, xxh3_is_what_the_library_says, .timeout = 20)
+{
+	enum { MOST = 1500, PLACES = 3 };
+	const dxi_checksum kind = {.kind = DXI_CHECKSUM_XXH3};
+	unsigned char bytes[MOST + PLACES];
+	uint64_t sum[DXI_CHECKSUM_WORDS];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i * 151 + i / 256);
+	for (size_t length = 0; length <= MOST; length++) {
+		const unsigned char *at = bytes + length % PLACES;
+		uint64_t ticket = length % 7 == 0 ? 0 : length * UINT64_C(0x100000001);
+
+		dxi_checksum_of(&kind, ticket, at, length, sum);
+		cr_assert_eq(sum[0], XXH3_64bits_withSeed(at, length, ticket), "%zu", length);
+	}
 }

@@ -19,23 +19,25 @@ static uint64_t calls(void)
 
 Test(shm_wake, a_call_that_wakes_nobody_begins_a_quiet_from_before_the_item, .timeout = 20)
 {
-	int64_t quiet_until_ns = 0, now_ns = dxh_now_ns() - HOUR_NS;
+	int64_t now_ns = dxh_now_ns() - HOUR_NS;
+	dxi_quiet quiet = {0};
 	uint64_t before;
 	uint32_t word;
 
 	open_usual();
 	before = calls();
 	word = dxi_wake_seen(&producer->block);
-	dxi_wake_for_item(&producer->block, now_ns, &quiet_until_ns);
+	dxi_wake_for_item(&producer->block, now_ns, &quiet);
 	cr_expect_eq(calls(), before + 1);
-	cr_expect_eq(quiet_until_ns, now_ns + DXI_WAKE_QUIET_NS);
+	cr_expect_eq(quiet.until_ns, now_ns + DXI_WAKE_QUIET_NS);
 	cr_expect_eq(dxi_wake_seen(&producer->block), word + 1);
 	close_both();
 }
 
 Test(shm_wake, in_the_quiet_the_word_changes_without_a_call, .timeout = 20)
 {
-	int64_t now_ns = dxh_now_ns(), quiet_until_ns = now_ns + HOUR_NS;
+	int64_t now_ns = dxh_now_ns();
+	dxi_quiet quiet = {.until_ns = now_ns + HOUR_NS};
 	uint64_t before;
 	uint32_t word;
 
@@ -43,20 +45,38 @@ Test(shm_wake, in_the_quiet_the_word_changes_without_a_call, .timeout = 20)
 	before = calls();
 	word = dxi_wake_seen(&producer->block);
 	for (int i = 0; i < 10; i++)
-		dxi_wake_for_item(&producer->block, now_ns, &quiet_until_ns);
+		dxi_wake_for_item(&producer->block, now_ns, &quiet);
 	cr_expect_eq(calls(), before);
 	cr_expect_eq(dxi_wake_seen(&producer->block), word + 10);
 	close_both();
 }
 
-Test(shm_wake, a_time_from_before_the_item_does_not_show_that_it_is_quiet_still, .timeout = 20)
+/* Where the counter is known it decides, whatever the clock would say. */
+Test(shm_wake, by_the_counter_a_quiet_ends_and_lasts, .timeout = 20)
 {
-	int64_t old_ns = dxh_now_ns() - HOUR_NS, quiet_until_ns = old_ns + DXI_NS_PER_S;
+	int64_t now_ns = dxh_now_ns();
+	dxi_quiet quiet = {.until_ns = now_ns + HOUR_NS, .until_ticks = UINT64_MAX};
 	uint64_t before;
 
 	open_usual();
 	before = calls();
-	dxi_wake_for_item(&producer->block, old_ns, &quiet_until_ns);
+	dxi_wake_for_item(&producer->block, now_ns, &quiet);
+	cr_expect_eq(calls(), before);
+	quiet.until_ticks = 1;
+	dxi_wake_for_item(&producer->block, now_ns, &quiet);
+	cr_expect_eq(calls(), before + (dxi_ticks_now() > 0 ? 1 : 0));
+	close_both();
+}
+
+Test(shm_wake, a_time_from_before_the_item_does_not_show_that_it_is_quiet_still, .timeout = 20)
+{
+	int64_t old_ns = dxh_now_ns() - HOUR_NS;
+	dxi_quiet quiet = {.until_ns = old_ns + DXI_NS_PER_S};
+	uint64_t before;
+
+	open_usual();
+	before = calls();
+	dxi_wake_for_item(&producer->block, old_ns, &quiet);
 	cr_expect_eq(calls(), before + 1);
 	close_both();
 }

@@ -78,10 +78,10 @@ torn() {
 }
 
 torn shm/slot.c 'a reader that accepts what is even and did not change' \
-    's/content->seq > dxi_seq_published(ticket)/content->seq % 2 == 1/
-s/!dxi_slot_holds(ring, ticket)/(atomic_thread_fence(memory_order_acquire), content->seq != atomic_load(\&dxi_slot_at(ring, ticket)->seq))/'
+    's/content->seq != dxi_seq_published(ticket)/content->seq < dxi_seq_published(ticket) || content->seq % 2 == 1/
+s/!dxi_slot_holds(slot, ticket)/(atomic_thread_fence(memory_order_acquire), content->seq != atomic_load(\&slot->seq))/'
 torn shm/slot.c 'a reader that does not look again' \
-    '/only this ticket/,/seq_published(ticket)/s/published(ticket);/published(ticket) || true;/'
+    's/if (!dxi_slot_holds(slot, ticket))/if (!dxi_slot_holds(slot, ticket) \&\& false)/'
 torn shm/zone.c 'a latch that is written in place' \
     's|\*data = dxi_latch_copy_at(block, index, seq + 1)|*data = dxi_latch_copy_at(block, index, seq)|'
 torn shm/zone.c 'a latch that is not looked at again' \

@@ -494,7 +494,8 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  * lost; unless DXH_OK is returned, `copy` may hold anything. Waiting makes no
  * busy loop: the caller sleeps until the producer wakes it or, with no_wait, in
  * steps of 50 us to 1.6 ms; ten times a second it asks the kernel whether the
- * producer lives, and always before DXH_EWAIT (two system calls).
+ * producer lives, and before DXH_EWAIT (two system calls; with DXH_NOW for 16 calls a
+ * kernel tick at most, so that who looks all the time makes none mostly).
  *
  * Thread:  owner. Units: deadline_ns absolute; DXH_NOW polls.
  * Blocks:  until an item comes, the deadline passes or the producer dies.
