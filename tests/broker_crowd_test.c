@@ -53,7 +53,7 @@ static void start_broker(void)
 	const char *build = getenv("DXH_BUILD");
 	char path[256], beat[16];
 	char *arguments[] = {path, "broker",         "--endpoint", endpoint,       "--beat-ms",
-	                     beat, "--beats-missed", "5",          "--beats-kept", "5",
+	                     beat, "--beats-missed", "10",         "--beats-kept", "3",
 	                     NULL};
 	posix_spawn_file_actions_t actions;
 	char line[256];

@@ -207,7 +207,7 @@ Test(broker, lists_more_channels_than_one_answer_holds, .timeout = 60)
 	static dxh_channel_info found[COUNT + 1];
 	size_t count = 0, total = 0;
 
-	world_open(NULL);
+	world_open(&(dxh_broker_config){.beat_ms = 60000});
 	for (uint64_t i = 0; i < COUNT; i++) {
 		char name[16];
 

@@ -7,8 +7,14 @@
 #include <dxh/watch.h>
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+/* Nobody who does not beat dies while a test runs. */
+static const dxh_broker_config patient = {.beat_ms = 60000};
 
 /* A claim without any block behind it. */
 static dxi_claim made_up_claim(const char *name, uint64_t producer)
@@ -253,7 +259,7 @@ Test(broker_watch, a_description_tells_tables_schema_and_consumers, .timeout = 6
 	size_t bytes;
 	const void *schema;
 
-	world_open(NULL);
+	world_open(&patient);
 	producer = produce(world.producers, new_name());
 	must(join(last_name(), 9));
 	must(join(last_name(), 8));
@@ -288,7 +294,7 @@ Test(broker_watch, more_consumers_than_one_answer_holds_are_all_described, .time
 	enum { COUNT = 2 * 64 + 3 };
 	dxh_channel_facts *facts;
 
-	world_open(&(dxh_broker_config){.client_consumers = COUNT});
+	world_open(&(dxh_broker_config){.client_consumers = COUNT, .beat_ms = 60000});
 	claim_made_up("a", 1);
 	for (uint64_t i = 1; i <= COUNT; i++)
 		must(join("a", 7 * i % (COUNT + 1)));
@@ -313,7 +319,7 @@ Test(broker_watch, beats_and_broken_items_of_consumers_show, .timeout = 60)
 	dxh_watcher *watcher;
 	size_t count;
 
-	world_open(NULL);
+	world_open(&patient);
 	claim_made_up("a", 1);
 	must(join("a", 9));
 	watcher = watch("a");
@@ -384,7 +390,7 @@ Test(broker_watch, consume_registers_beats_and_deregisters_by_itself, .timeout =
 	char copy[64];
 	dxh_item item;
 
-	world_open(&(dxh_broker_config){.beat_ms = 20});
+	world_open(&(dxh_broker_config){.beat_ms = 20, .beats_missed = 1000});
 	producer = produce(world.producers, new_name());
 	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
 	must(dxh_publish(producer, "one", 4, DXH_NOW));
@@ -417,7 +423,7 @@ Test(broker_watch, a_consumer_that_goes_on_in_another_block_tells_it, .timeout =
 	dxh_item item;
 	bool same;
 
-	world_open(&(dxh_broker_config){.beat_ms = 20});
+	world_open(&(dxh_broker_config){.beat_ms = 20, .beats_missed = 1000});
 	producer = produce(world.producers, new_name());
 	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
 	must(dxh_producer_close(&producer)); /* and the block is removed */
@@ -444,7 +450,7 @@ Test(broker_watch, a_consumer_is_known_again_to_a_new_broker, .timeout = 60)
 	dxh_producer *producer;
 	dxh_consumer *consumer;
 
-	world_open(&(dxh_broker_config){.beat_ms = 20});
+	world_open(&(dxh_broker_config){.beat_ms = 20, .beats_missed = 1000});
 	producer = produce(world.producers, new_name());
 	must(dxh_consume(world.consumers, last_name(), NULL, SOON, &consumer));
 	facts = described_with(last_name(), 0, 0);
@@ -480,6 +486,58 @@ Test(broker_watch, a_hub_may_be_closed_before_its_consumers_and_producers, .time
 	world_close();
 }
 
+/* A process of its own, forked before there is any hub here. */
+static pid_t fork_consumer(const char *name)
+{
+	pid_t child = fork();
+	dxh_consumer *consumer;
+	dxh_peer *peer;
+	dxh_hub *hub;
+
+	if (child != 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, world_name(), NULL, &peer));
+	(void)produce(peer, name);
+	must(dxh_consume(peer, name, NULL, SOON, &consumer));
+	for (;;)
+		pause();
+}
+
+/* Its next refresh is ten seconds away when it is stopped: it comes back before. */
+Test(broker_watch, who_was_stopped_for_too_long_registers_at_once_when_it_goes_on, .timeout = 90)
+{
+	dxh_channel_facts *facts;
+	dxh_watch_event event;
+	dxh_watcher *watcher;
+	int64_t went_on_ns;
+	pid_t child;
+	char name[32];
+
+	world_name();
+	snprintf(name, sizeof name, "%s", new_name());
+	child = fork_consumer(name);
+	world_open(&(dxh_broker_config){.beat_ms = 500, .beats_missed = 2, .beats_kept = 1000});
+	watcher = watch("");
+	facts = described_with(name, 0, 0);
+	dxh_channel_facts_free(&facts);
+	kill(child, SIGSTOP);
+	do
+		event = next(watcher);
+	while (event.kind != DXH_WATCH_CONSUMER_DIED);
+	kill(child, SIGCONT);
+	went_on_ns = dxh_now_ns();
+	facts = described_with(name, 0, 0);
+	dxh_channel_facts_free(&facts);
+	cr_expect_lt(dxh_now_ns() - went_on_ns, 5 * (int64_t)1000000000);
+	kill(child, SIGKILL);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+	must(dxh_block_unlink(NULL, name));
+	must(dxh_watcher_close(&watcher));
+	world_close();
+}
+
 /* ---- figures ---- */
 
 Test(broker_watch, the_broker_tells_what_it_has_done, .timeout = 60)
@@ -489,7 +547,7 @@ Test(broker_watch, the_broker_tells_what_it_has_done, .timeout = 60)
 	dxh_watcher *watcher;
 	dxh_producer *producer;
 
-	world_open(NULL);
+	world_open(&patient);
 	watcher = watch("");
 	producer = produce(world.producers, new_name());
 	claim_made_up("b", 1);

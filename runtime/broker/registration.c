@@ -45,6 +45,8 @@ struct dxi_registration {
 	uint32_t wait_ticks;  /* before the next claim */
 	dxh_status told;      /* the failure that the log knows of */
 	uint64_t corrupt;     /* broken items the broker was told of */
+	int64_t ticked_ns;    /* the last tick, or claim; 0: none yet */
+	int64_t patience_ns;  /* silent for so long, the broker counts us as dead */
 	bool orphaned;        /* the peer is gone: nobody to tell */
 
 	size_t claim_bytes;
@@ -115,8 +117,9 @@ static void pace(dxi_registration *registration, uint32_t beat_ms)
 	dxi_hub_tick_start(dxi_peer_hub(registration->broker), &registration->tick);
 }
 
-static void agreed(dxi_registration *registration)
+static void agreed(dxi_registration *registration, const dxi_terms *terms)
 {
+	registration->patience_ns = (int64_t)terms->beat_ms * terms->beats_missed * DXI_NS_PER_MS;
 	registration->registered = true;
 	registration->wait_ticks = REFRESH_TICKS;
 }
@@ -134,7 +137,7 @@ static void collect(dxi_registration *registration)
 	if (status == DXH_OK)
 		status = dxi_terms_read(reply.body, reply.body_bytes, &terms);
 	if (status == DXH_OK) {
-		agreed(registration);
+		agreed(registration, &terms);
 		pace(registration, terms.beat_ms);
 		tell_success(registration);
 	} else {
@@ -153,6 +156,7 @@ static void ask(dxi_registration *registration)
 
 	if (registration->asked != DXH_NO_COMPLETION)
 		return;
+	registration->ticked_ns = dxh_now_ns();
 	status = dxh_post(registration->broker, subject_of(registration), registration->claim,
 	                  registration->claim_bytes, dxh_in_ms(ANSWER_MS), &registration->asked);
 	if (status == DXH_OK)
@@ -207,11 +211,24 @@ static void beat(dxi_registration *registration)
 		beat_as_producer(registration);
 }
 
+/* Stopped, or starved, for so long that the broker may have forgotten us? Then it is told
+ * again now and not at the next refresh. */
+static void notice_stall(dxi_registration *registration)
+{
+	int64_t now_ns = dxh_now_ns(), silent_ns = now_ns - registration->ticked_ns;
+
+	if (registration->ticked_ns > 0 && registration->patience_ns > 0 &&
+	    silent_ns >= registration->patience_ns)
+		registration->wait_ticks = 0;
+	registration->ticked_ns = now_ns;
+}
+
 static void on_tick(void *context)
 {
 	dxi_registration *registration = context;
 
 	collect(registration);
+	notice_stall(registration);
 	if (dxh_peer_state_get(registration->broker) != DXH_PEER_READY)
 		return;
 	if (registration->registered)
@@ -334,7 +351,7 @@ static dxh_status ask_and_wait(dxi_registration *registration, int64_t deadline_
 	if (status == DXH_OK)
 		status = dxi_terms_read(answer, bytes, &terms);
 	if (status == DXH_OK) {
-		agreed(registration);
+		agreed(registration, &terms);
 		registration->tick.interval_ns = (int64_t)terms.beat_ms * DXI_NS_PER_MS;
 	}
 	return status;
