@@ -75,6 +75,31 @@ expect watch <<'END'
 opened: registered
 closing: closed by its producer
 END
+# Two programs that meet at a broker.
+meet_at_a_broker() {
+    broker="ipc://@dxh-examples-$$"
+    "$build/dxh" broker --endpoint "$broker" >/dev/null &
+    broker_process=$!
+    "$build/examples/channel_produce" "$broker" "probe/$$" &
+    producer=$!
+    timeout 60 "$build/examples/channel_consume" "$broker" "probe/$$" || echo "exit $?"
+    timeout 60 tail --pid=$producer -f /dev/null || kill $producer
+    wait $producer || echo "the producer ended with $?"
+    kill $broker_process
+    wait $broker_process
+}
+found=$(meet_at_a_broker 2>&1)
+wanted="0.5 V
+1.0 V
+1.5 V
+2.0 V
+2.5 V
+goodbye"
+seen="$seen channel_produce channel_consume"
+if [ "$found" != "$wanted" ]; then
+    failed=1
+    printf 'channel_produce, channel_consume:\n--- expected\n%s\n--- found\n%s\n' "$wanted" "$found"
+fi
 
 for source in docs/examples/*.c; do
     name=$(basename "$source" .c)
