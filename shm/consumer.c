@@ -14,8 +14,7 @@
 
 /* ---- reading ---- */
 
-/* Has this been told, of this producer? From now on it has. */
-static bool is_told(dxh_consumer *consumer, dxh_status status)
+bool dxi_consumer_is_told(dxh_consumer *consumer, dxh_status status)
 {
 	uint64_t epoch = atomic_load_explicit(&dxi_block_header(&consumer->block)->producer.epoch,
 	                                      memory_order_acquire);
@@ -75,7 +74,7 @@ static bool is_over(dxh_consumer *consumer, dxh_status why, int64_t deadline_ns)
 {
 	if (is_final(consumer, why))
 		return true;
-	if (why != DXH_EWAIT && !is_told(consumer, why))
+	if (why != DXH_EWAIT && !dxi_consumer_is_told(consumer, why))
 		return true;
 	return dxh_now_ns() >= deadline_ns;
 }
@@ -126,6 +125,8 @@ static bool is_moved(dxh_consumer *consumer, dxh_item *item, dxh_status *why)
 			atomic_store_explicit(&consumer->follow->waits, 0, memory_order_relaxed);
 		return false;
 	}
+	if (consumer->told == DXH_OK)
+		return false; /* the end comes first */
 	status = dxi_consumer_follow(consumer);
 	if (status == DXH_EMOVED)
 		dxi_consumer_tell_loss(consumer, item);

@@ -133,6 +133,9 @@ dxi_consumer_wait(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, d
  * Returns: DXH_OK: there is none; DXH_EMOVED; why it cannot be attached. */
 dxh_status dxi_consumer_follow(dxh_consumer *consumer);
 
+/* Has this been told, of this producer? From now on it has. */
+bool dxi_consumer_is_told(dxh_consumer *consumer, dxh_status status);
+
 /* Would a call find more to say than that nothing is there? And the words for that. */
 bool dxi_consumer_has_news(const dxh_consumer *consumer);
 dxh_status dxi_consumer_fail_for_nothing(const dxh_consumer *consumer, dxh_status why);

@@ -177,6 +177,7 @@ dxh_status dxh_consumer_check(dxh_consumer *consumer)
 	why = dxi_liveness_explain(&consumer->block);
 	if (why == DXH_EWAIT || dxi_consumer_has_news(consumer))
 		return DXH_OK;
-	status = dxi_consumer_follow(consumer);
+	if (dxi_consumer_is_told(consumer, why))
+		status = dxi_consumer_follow(consumer);
 	return status == DXH_OK ? dxi_consumer_fail_for_nothing(consumer, why) : status;
 }

@@ -62,6 +62,13 @@ static dxh_status read_now(void)
 	return read_until(DXH_NOW);
 }
 
+/* The end is told first. */
+static void expect_move(void)
+{
+	expect_status(read_now(), DXH_EUNLINKED);
+	expect_status(read_now(), DXH_EMOVED);
+}
+
 static void expect_item(uint64_t ticket)
 {
 	must(read_now());
@@ -77,7 +84,7 @@ Test(follow, goes_on_in_the_next_block_once_all_is_read)
 	publish_items(producer, 0, 2);
 	for (uint64_t ticket = 0; ticket < 3; ticket++)
 		expect_item(ticket);
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	expect_error_says("another block");
 	cr_expect_eq(info.lost, 0);
 	expect_item(0);
@@ -145,7 +152,7 @@ Test(follow, what_the_next_block_overwrote_before_counts_as_lost)
 	publish_items(producer, 0, 10);
 	expect_item(0);
 	expect_item(1);
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	expect_status(read_now(), DXH_ELAPPED);
 	cr_expect_eq(info.lost_first, 0);
 	cr_expect_eq(info.lost, info.lost_last + 1);
@@ -165,7 +172,7 @@ Test(follow, the_latest_of_the_next_block_is_next_for_who_wants_that)
 	expect_item(1);
 	remake();
 	publish_items(producer, 0, 7);
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	expect_item(6);
 	end();
 }
@@ -176,7 +183,7 @@ Test(follow, goes_through_many_blocks)
 	for (int i = 0; i < 20; i++) {
 		remake();
 		publish_items(producer, 0, 1);
-		expect_status(read_now(), DXH_EMOVED);
+		expect_move();
 		expect_item(0);
 	}
 	end();
@@ -198,7 +205,7 @@ Test(follow, pointers_to_zones_that_were_left_stay_good)
 	remake();
 	must(dxh_zone(producer, telemetry, &zone));
 	zone->gain = 2.5;
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	must(dxh_zone_view(consumer, telemetry, &behind));
 	cr_expect_neq(before, behind);
 	cr_expect_eq(before->gain, 1.5);
@@ -214,7 +221,7 @@ Test(follow, what_is_left_takes_no_memory_of_the_block_before)
 
 	begin((dxh_consumer_config){0});
 	remake();
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	for (int fd = 3; fd < 64; fd++) {
 		snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 		length = readlink(link, target, sizeof target - 1);
@@ -249,7 +256,7 @@ Test(follow, the_file_that_was_left_is_not_mapped_any_more)
 	must(dxh_producer_close(&producer));
 	cr_expect(maps(left.st_ino), "the block that the consumer still has");
 	produce(config_of());
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	cr_expect_not(maps(left.st_ino));
 	end();
 }
@@ -265,7 +272,7 @@ Test(follow, memory_that_is_kept_has_the_zones_that_were_left)
 	zone->gain = 1.5;
 	must(dxh_zone_view(consumer, telemetry, &before));
 	remake();
-	expect_status(read_now(), DXH_EMOVED);
+	expect_move();
 	must(dxh_consumer_close_keeping(&consumer, &memory));
 	cr_expect_eq(before->gain, 1.5);
 	dxh_memory_free(&memory);
@@ -304,6 +311,7 @@ Test(follow, looking_leaves_no_item_behind)
 	must(dxh_peek_begin(consumer, DXH_NOW, &peek));
 	expect_status(dxh_consumer_check(consumer), DXH_ESTATE);
 	must(dxh_peek_end(&peek));
+	expect_status(dxh_consumer_check(consumer), DXH_EUNLINKED);
 	expect_status(dxh_consumer_check(consumer), DXH_EMOVED);
 	expect_status(dxh_consumer_check(NULL), DXH_EINVAL);
 	end();
@@ -338,6 +346,7 @@ Test(follow, looking_tells_how_a_producer_ended)
 	cr_expect_eq(run_child(look_in_a_child, name), 0);
 	must(dxh_block_unlink(NULL, name));
 	produce(config_of());
+	expect_status(dxh_consumer_check(consumer), DXH_EUNLINKED);
 	expect_status(dxh_consumer_check(consumer), DXH_EMOVED);
 	closed = consumer;
 	must(dxh_consumer_close(&consumer));
@@ -357,6 +366,7 @@ Test(follow, another_schema_is_refused_until_there_is_a_better_block)
 	begin((dxh_consumer_config){.slot = DXH_SLOT(item)});
 	must(dxh_producer_close(&producer));
 	produce(other);
+	expect_status(read_until(DXH_FOREVER), DXH_EUNLINKED);
 	/* Once at once, then at each deadline. */
 	expect_status(read_until(DXH_FOREVER), DXH_ESCHEMA);
 	expect_error_says("the slot");
@@ -385,6 +395,7 @@ Test(follow, expectations_are_kept)
 	free(zones);
 	must(dxh_producer_close(&producer));
 	produce((dxh_block_config){.zones = {DXH_ZONE(position)}, .unlink_on_close = 1});
+	expect_status(dxh_consumer_check(consumer), DXH_EUNLINKED);
 	expect_status(dxh_consumer_check(consumer), DXH_ESCHEMA);
 	must(dxh_producer_close(&producer));
 	produce((dxh_block_config){.zones = {DXH_ZONE(telemetry)}, .unlink_on_close = 1});
@@ -401,6 +412,7 @@ Test(follow, a_lossless_reader_has_a_row_in_the_next_block_or_is_told)
 	begin_with(config, (dxh_consumer_config){.discipline = DXH_LOSSLESS});
 	must(dxh_producer_close(&producer));
 	produce(config_of());
+	expect_status(read_now(), DXH_EUNLINKED);
 	expect_status(read_now(), DXH_ESTATE);
 	expect_error_says("readers_max");
 	must(dxh_producer_close(&producer));
@@ -482,6 +494,8 @@ Test(follow, a_descriptor_is_quiet_about_a_block_that_was_refused, .timeout = 60
 	must(dxh_consumer_fd(consumer, &fd));
 	must(dxh_producer_close(&producer));
 	produce(other);
+	cr_expect(is_readable(fd, SOON_MS));
+	expect_status(read_now(), DXH_EUNLINKED);
 	cr_expect(is_readable(fd, SOON_MS));
 	expect_status(read_now(), DXH_ESCHEMA);
 	cr_expect_not(is_readable(fd, QUIET_MS));

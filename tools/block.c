@@ -2,6 +2,7 @@
 /* The command line of the subcommands over blocks, and their refusals. */
 #include "block.h"
 
+#include "channel.h"
 #include "text.h"
 #include "users.h"
 
@@ -27,6 +28,7 @@ static const struct block_option {
 	{"dir", 0, required_argument, 'd'},
 	{"owner", BLOCK_NAME | BLOCK_FILE, required_argument, 'o'},
 	{"key", BLOCK_KEY, required_argument, 'k'},
+	{"broker", BLOCK_CHANNEL, required_argument, 'b'},
 	{"apply", BLOCK_APPLY, no_argument, 'a'},
 	{"keep-closed", BLOCK_KEEP, no_argument, 'c'},
 	{"json", 0, no_argument, 'j'},
@@ -100,6 +102,9 @@ static bool take_option(int letter, int (*help)(void), struct block_arguments *a
 	case 'd':
 		arguments->directory = optarg;
 		return true;
+	case 'b':
+		arguments->broker = optarg;
+		return true;
 	case 'o':
 		return take_owner(arguments, optarg);
 	case 'k':
@@ -154,6 +159,26 @@ static bool take_rest(int argc, char **argv, unsigned takes, struct block_argume
 	return false;
 }
 
+/* A name may be one that a broker knows: then it knows the directory, too. */
+static bool find_channel(unsigned takes, struct block_arguments *arguments, int *code)
+{
+	if ((takes & BLOCK_CHANNEL) == 0 || arguments->name == NULL)
+		return true;
+	if (arguments->broker != NULL && arguments->directory != NULL) {
+		tool_usage(arguments->command,
+		           "a channel's broker knows the directory: --broker or --dir");
+		return false;
+	}
+	if (arguments->directory == NULL)
+		arguments->broker = channel_broker(arguments->broker);
+	if (arguments->broker == NULL)
+		return true;
+	*code = TOOL_UNABLE;
+	arguments->directory = arguments->found_directory;
+	return channel_find(arguments->command, arguments->broker, arguments->name,
+	                    arguments->found_directory);
+}
+
 bool block_arguments(int argc, char **argv, unsigned takes, int (*help)(void),
                      struct block_arguments *arguments, int *code)
 {
@@ -175,7 +200,7 @@ bool block_arguments_and(int argc, char **argv, unsigned takes, int (*help)(void
 			return false;
 	}
 	*code = TOOL_USAGE;
-	return take_rest(argc, argv, takes, arguments);
+	return take_rest(argc, argv, takes, arguments) && find_channel(takes, arguments, code);
 }
 
 const char *block_directory(const struct block_arguments *arguments)

@@ -7,6 +7,7 @@
 #include "tool.h"
 
 #include <dxh/block.h>
+#include <dxh/channel.h>
 
 #include <getopt.h>
 
@@ -18,12 +19,13 @@ enum {
 
 /* Which arguments a subcommand takes. */
 enum {
-	BLOCK_NAME = 1,   /* a name, always */
-	BLOCK_FILE = 2,   /* or a data file */
-	BLOCK_LIST = 4,   /* or nothing: all of the directory */
-	BLOCK_KEY = 8,    /* --key */
-	BLOCK_APPLY = 16, /* --apply */
-	BLOCK_KEEP = 32   /* --keep-closed */
+	BLOCK_NAME = 1,    /* a name, always */
+	BLOCK_FILE = 2,    /* or a data file */
+	BLOCK_LIST = 4,    /* or nothing: all of the directory */
+	BLOCK_KEY = 8,     /* --key */
+	BLOCK_APPLY = 16,  /* --apply */
+	BLOCK_KEEP = 32,   /* --keep-closed */
+	BLOCK_CHANNEL = 64 /* --broker: the name may be that of a channel */
 };
 
 struct block_arguments {
@@ -31,10 +33,12 @@ struct block_arguments {
 	const char *given; /* as the user wrote it; NULL: nothing */
 	const char *name;  /* one of these two is set, or none */
 	const char *file;
-	const char *directory; /* NULL: the default one */
+	const char *directory; /* NULL: the default one; of a channel that was found: its own */
+	const char *broker;    /* NULL: the name is that of a block */
 	uint32_t owner_uid_plus1;
 	const unsigned char *key; /* NULL: none */
 	bool as_json, apply, keep_closed;
+	char found_directory[DXH_ENDPOINT_MAX + 1];
 	unsigned char key_bytes[DXH_CHECKSUM_KEY_BYTES];
 };
 

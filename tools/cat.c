@@ -14,12 +14,15 @@
 static int help(void)
 {
 	printf("usage: dxh cat [--zones] [--zone NAME] [--last N] [--ticket T] [--elements N]\n"
-	       "               [--dir DIR] [--owner USER] [--key FILE] [--json] BLOCK | FILE\n\n"
+	       "               [--broker ENDPOINT | --dir DIR] [--owner USER] [--key FILE] "
+	       "[--json]\n"
+	       "               CHANNEL | BLOCK | FILE\n\n"
 	       "Print what a block holds by the members of its structs, which it describes "
 	       "itself;\n"
 	       "read only, whether its producer lives or not. A latch is one whole value, an item\n"
 	       "is whole or not shown. Without a choice: all zones and the newest item.\n\n"
-	       "  BLOCK         the name of a block\n"
+	       "  CHANNEL       a name that a broker knows: with --broker or $DXH_BROKER\n"
+	       "  BLOCK         without these, or with --dir, the name of a block\n"
 	       "  FILE          a data file, for example a copy; begins with / or .\n"
 	       "  --zones       all zones\n"
 	       "  --zone NAME   this zone\n"
@@ -27,6 +30,7 @@ static int help(void)
 	       "  --ticket T    the item of this ticket\n"
 	       "  --elements N  of an array, and bytes of a text, at most (%d; %d with --json);\n"
 	       "                1024 and sixteen times as many in all\n"
+	       "  --broker ENDPOINT  ask this broker where it is\n"
 	       "  --dir DIR     where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
 	       "  --owner USER  accept a block of this user, by name or number\n"
 	       "  --key FILE    the 32 bytes of the key of keyed checksums\n"
@@ -143,8 +147,8 @@ int tool_cat(int argc, char **argv)
 	dxh_status status;
 	int code;
 
-	if (!block_arguments_and(argc, argv, BLOCK_NAME | BLOCK_FILE | BLOCK_KEY, help, &own,
-	                         &arguments, &code))
+	if (!block_arguments_and(argc, argv, BLOCK_NAME | BLOCK_FILE | BLOCK_KEY | BLOCK_CHANNEL,
+	                         help, &own, &arguments, &code))
 		return code;
 	complete(&cat, arguments.as_json);
 	signal(SIGBUS, on_bus_error);

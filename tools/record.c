@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char name[] = "record";
@@ -22,7 +21,6 @@ static const char name[] = "record";
 enum {
 	FLUSH_NS = 200000000,    /* what is lost of a recorder that is killed */
 	PROGRESS_NS = 200000000, /* between two pictures of the progress */
-	AGAIN_NS = 50000000,     /* between two looks for a block that is gone */
 	CLOCK_STEP_NS = 1000000, /* of the offset, which is told again then */
 	READ_WAIT_NS = 100000000 /* a look at the signals at the latest */
 };
@@ -47,7 +45,8 @@ static int help(void)
 	       "and\n"
 	       "a block that is made anew are recorded as such. docs/recording-format.md tells\n"
 	       "the format; dxh replay plays it.\n\n"
-	       "  --broker ENDPOINT  NAME is a channel of this broker; without it a block\n"
+	       "  --broker ENDPOINT  NAME is a channel of this broker; without it, and without\n"
+	       "                     $DXH_BROKER or with --dir, a block\n"
 	       "  --dir DIR          where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
 	       "  --output FILE      default: NAME.dxr, with - for /; - is standard output, for\n"
 	       "                     csv only\n"
@@ -144,15 +143,13 @@ static bool check(struct recording_job *job, int argc, char **argv)
 {
 	if (optind + 1 != argc)
 		tool_usage(name, optind == argc ? "record what?" : "one NAME at a time");
-	else if (job->source.broker && job->source.directory)
-		tool_usage(name, "a channel's broker knows the directory: --broker or --dir");
 	else if (job->as_csv && job->compress)
 		tool_usage(name, "--lz4 is for recordings, not for csv");
 	else if (job->output && strcmp(job->output, "-") == 0 && !job->as_csv)
 		tool_usage(name, "a recording needs a file: --output FILE");
 	else {
 		job->source.name = argv[optind];
-		return true;
+		return source_choose(&job->source, name);
 	}
 	return false;
 }
@@ -264,20 +261,15 @@ static bool store_item(struct recording_job *job, const dxh_item *item)
 	return true;
 }
 
-/* Told once, until an item comes again. */
+/* Told once, until an item comes again; with the zones as they are then, for the next block
+ * may take their place. */
 static bool store_fate(struct recording_job *job, enum recording_fate fate)
 {
 	if (job->fate == (unsigned)fate)
 		return true;
 	job->fate = fate;
-	return job->sink->fate(job, fate, job->epoch, job->next_ticket) || store_failed(job);
-}
-
-static void pause_ns(int64_t ns)
-{
-	struct timespec pause = {.tv_nsec = ns};
-
-	nanosleep(&pause, NULL);
+	return (job->sink->fate(job, fate, job->epoch, job->next_ticket) || store_failed(job)) &&
+	       store_zones(job);
 }
 
 /* The block of that name as it is now. */
@@ -313,30 +305,6 @@ static bool attach(struct recording_job *job)
 	return store_clock(job) && store_zones(job) && (job->sink->flush(job) || store_failed(job));
 }
 
-/* Its name was removed: is there another one by now? */
-static bool attach_again(struct recording_job *job)
-{
-	dxh_consumer *other;
-	dxh_block_info info;
-
-	if (source_open(&job->source, DXH_START_OLDEST, 0, DXH_NOW, &other) != DXH_OK) {
-		pause_ns(AGAIN_NS);
-		return true;
-	}
-	if (dxh_consumer_info(other, &info) == DXH_OK &&
-	    memcmp(info.uuid, job->uuid, sizeof info.uuid) == 0) {
-		dxh_consumer_close(&other);
-		pause_ns(AGAIN_NS);
-		return true;
-	}
-	if (!store_zones(job))
-		return false;
-	dxh_consumer_close(&job->consumer);
-	job->consumer = other;
-	job->next_ticket = 0;
-	return attach(job);
-}
-
 /* One look at the block; false: the job is done, or failed. */
 static bool record_next(struct recording_job *job)
 {
@@ -363,10 +331,12 @@ static bool record_next(struct recording_job *job)
 	case DXH_EDEAD:
 		return store_fate(job, RECORDING_DIED) && !job->until_closed;
 	case DXH_ECLOSED:
-		return store_fate(job, RECORDING_CLOSED) && !job->until_closed && attach_again(job);
+		return store_fate(job, RECORDING_CLOSED) && !job->until_closed;
 	case DXH_EUNLINKED:
-		return store_fate(job, RECORDING_UNLINKED) && !job->until_closed &&
-		       attach_again(job);
+		return store_fate(job, RECORDING_UNLINKED) && !job->until_closed;
+	case DXH_EMOVED:
+		job->next_ticket = 0;
+		return attach(job);
 	default:
 		job->failed = true;
 		tool_fail(name, "%s", dxh_last_error());

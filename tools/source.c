@@ -2,6 +2,8 @@
 /* Attaching to a channel or a block, whichever was named. */
 #include "source.h"
 
+#include "channel.h"
+
 #include <time.h>
 
 enum { AGAIN_NS = 20000000 };
@@ -17,13 +19,25 @@ static dxh_status connect_broker(struct source *source)
 	return status;
 }
 
+bool source_choose(struct source *source, const char *command)
+{
+	if (source->broker && source->directory) {
+		tool_usage(command, "a channel's broker knows the directory: --broker or --dir");
+		return false;
+	}
+	if (!source->directory)
+		source->broker = channel_broker(source->broker);
+	return true;
+}
+
 dxh_status source_open(struct source *source, dxh_start start, uint64_t ticket, int64_t deadline_ns,
                        dxh_consumer **consumer)
 {
 	dxh_consumer_config config = {.directory = source->directory,
 	                              .discipline = source->lossless ? DXH_LOSSLESS : DXH_FOLLOW,
 	                              .start = start,
-	                              .start_ticket = ticket};
+	                              .start_ticket = ticket,
+	                              .follow_name = 1};
 	struct timespec pause = {.tv_nsec = AGAIN_NS};
 	dxh_status status;
 
@@ -31,12 +45,10 @@ dxh_status source_open(struct source *source, dxh_start start, uint64_t ticket, 
 		status = connect_broker(source);
 		if (status != DXH_OK)
 			return status;
-		/* A broker is asked at least once, which takes its time. */
-		return dxh_consume(source->peer, source->name, &config,
-		                   deadline_ns == DXH_NOW ? dxh_in_ms(500) : deadline_ns, consumer);
+		return dxh_consume(source->peer, source->name, &config, deadline_ns, consumer);
 	}
 	while ((status = dxh_consumer_open(source->name, &config, consumer)) == DXH_ENOTFOUND &&
-	       deadline_ns != DXH_NOW && dxh_now_ns() < deadline_ns)
+	       dxh_now_ns() < deadline_ns)
 		nanosleep(&pause, NULL);
 	return status;
 }

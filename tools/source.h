@@ -9,12 +9,16 @@
 
 struct source {
 	const char *name;
-	const char *broker;    /* NULL: a block */
+	const char *broker;    /* NULL: a block, unless source_choose() finds one */
 	const char *directory; /* of the block; NULL: the default one */
 	bool lossless;
 	dxh_hub *hub; /* opened by the first source_open() with a broker */
 	dxh_peer *peer;
 };
+
+/* Without a broker or a directory it is the broker of $DXH_BROKER, if there is that. False:
+ * both were given, which is said by `command`. */
+bool source_choose(struct source *source, const char *command);
 
 /* Attach, waiting for it up to the deadline. Returns: as dxh_consume() and
  * dxh_consumer_open(). */

@@ -8,12 +8,15 @@
 
 static int help(void)
 {
-	printf("usage: dxh stat [--dir DIR] [--owner USER] [--json] [BLOCK | FILE]\n\n"
+	printf("usage: dxh stat [--broker ENDPOINT | --dir DIR] [--owner USER] [--json]\n"
+	       "                [CHANNEL | BLOCK | FILE]\n\n"
 	       "Tell what a block is, who produces and who reads it, and what was counted; read\n"
 	       "only, whether its producer lives or not. Without BLOCK: all blocks of the\n"
 	       "directory, one line each.\n\n"
-	       "  BLOCK         the name of a block\n"
+	       "  CHANNEL       a name that a broker knows: with --broker or $DXH_BROKER\n"
+	       "  BLOCK         without these, or with --dir, the name of a block\n"
 	       "  FILE          a data file, for example a copy; begins with / or .\n"
+	       "  --broker ENDPOINT  ask this broker where it is, and who consumes it\n"
 	       "  --dir DIR     where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
 	       "  --owner USER  accept a block of this user, by name or number\n"
 	       "  --json        facts for programs; times in ns\n\n"
@@ -124,8 +127,8 @@ int tool_stat(int argc, char **argv)
 	dxh_status status;
 	int code;
 
-	if (!block_arguments(argc, argv, BLOCK_NAME | BLOCK_FILE | BLOCK_LIST, help, &arguments,
-	                     &code))
+	if (!block_arguments(argc, argv, BLOCK_NAME | BLOCK_FILE | BLOCK_LIST | BLOCK_CHANNEL, help,
+	                     &arguments, &code))
 		return code;
 	if (arguments.given == NULL)
 		return stat_list(&arguments);

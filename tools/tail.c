@@ -19,7 +19,6 @@ static const char name[] = "tail";
 
 enum {
 	READ_WAIT_NS = 100000000, /* a look at the signals at the latest */
-	AGAIN_NS = 50000000,      /* between two looks for a block that is gone */
 	ELEMENTS_SHOWN = 4,       /* of an array in a line for people */
 	BYTES_SHOWN = 32,
 	ELEMENTS_TOLD = 65536
@@ -55,7 +54,8 @@ static int help(void)
 	       "members of the struct that the block describes. Only reads; what it misses is "
 	       "told.\n"
 	       "Follows a successor, and a block that is made anew.\n\n"
-	       "  --broker ENDPOINT  NAME is a channel of this broker; without it a block\n"
+	       "  --broker ENDPOINT  NAME is a channel of this broker; without it, and without\n"
+	       "                     $DXH_BROKER or with --dir, a block\n"
 	       "  --dir DIR          where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
 	       "  --last N           begin with the N newest items; default 1\n"
 	       "  --items N          end after so many\n"
@@ -305,27 +305,6 @@ static void pause_ns(int64_t ns)
 	nanosleep(&pause, NULL);
 }
 
-/* Is there another block of that name by now? */
-static bool attach_again(struct tail *tail)
-{
-	dxh_consumer *other;
-	dxh_block_info info;
-
-	pause_ns(AGAIN_NS);
-	if (source_open(&tail->source, DXH_START_OLDEST, 0, DXH_NOW, &other) != DXH_OK)
-		return true;
-	if (dxh_consumer_info(other, &info) == DXH_OK &&
-	    memcmp(info.uuid, tail->block.uuid, sizeof info.uuid) == 0) {
-		dxh_consumer_close(&other);
-		return true;
-	}
-	dxh_consumer_close(&tail->consumer);
-	tail->consumer = other;
-	tail->told = DXH_OK;
-	say(tail, "the block was made anew", NULL);
-	return look(tail);
-}
-
 /* Once, until an item comes again. */
 static bool say_fate(struct tail *tail, dxh_status fate)
 {
@@ -336,9 +315,7 @@ static bool say_fate(struct tail *tail, dxh_status fate)
 		                          : "the block was unlinked",
 		    NULL);
 	tail->told = fate;
-	if (tail->until_closed)
-		return false;
-	return fate == DXH_EDEAD || attach_again(tail);
+	return !tail->until_closed;
 }
 
 static bool take_item(struct tail *tail, const dxh_item *item)
@@ -386,6 +363,10 @@ static bool follow(struct tail *tail, int *code)
 		return say_fate(tail, DXH_ECLOSED);
 	case DXH_EUNLINKED:
 		return say_fate(tail, DXH_EUNLINKED);
+	case DXH_EMOVED:
+		tail->told = DXH_OK;
+		say(tail, "the block was made anew", NULL);
+		return look(tail);
 	default:
 		*code = tool_fail(name, "%s", tool_shown(dxh_last_error()).s);
 		return false;
@@ -429,9 +410,8 @@ int tool_tail(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return tool_usage(name, optind == argc ? "follow what?" : "one NAME at a time");
-	if (tail.source.broker && tail.source.directory)
-		return tool_usage(name,
-		                  "a channel's broker knows the directory: --broker or --dir");
+	if (!source_choose(&tail.source, name))
+		return TOOL_USAGE;
 	tail.source.name = argv[optind];
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

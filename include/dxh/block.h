@@ -520,7 +520,7 @@ DXH_API dxh_status dxh_consumer_close(dxh_consumer **consumer);
  *          DXH_EUNLINKED: no producer, and the name was removed: no successor
  *          will come to this memory, attach again by name. Told at once, always; with
  *          follow_name once at once, then at each further deadline.
- *          DXH_EMOVED (follow_name only): from here on this is another block. Its tickets
+ *          DXH_EMOVED (follow_name only), behind one of the three: from here on this is another block. Its tickets
  *          begin at 0, and what is gone of them counts as lost. Zones are to be asked for
  *          again; pointers to the old ones stay good until the consumer is closed, and
  *          show what was there last. dxh_consumer_info() tells of the new one. With

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Asking a broker for channels, and the words for what it answers. */
+#include "channel.h"
+
+#include "text.h"
+
+#include <dxh.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_MS = 2000 };
+
+const char *channel_broker(const char *given)
+{
+	const char *environment = getenv("DXH_BROKER");
+
+	if (given)
+		return given;
+	return environment && environment[0] ? environment : NULL;
+}
+
+bool channel_connect(const char *command, const char *endpoint, struct channel_asker *asker)
+{
+	*asker = (struct channel_asker){.endpoint = endpoint};
+	if (!tool_broker_folder(command, endpoint, false))
+		return false;
+	if (dxh_hub_open(&(dxh_hub_config){.name = "dxh"}, &asker->hub) == DXH_OK &&
+	    dxh_peer_connect(asker->hub, endpoint, NULL, &asker->peer) == DXH_OK)
+		return true;
+	tool_fail(command, "%s", tool_shown(dxh_last_error()).s);
+	channel_disconnect(asker);
+	return false;
+}
+
+void channel_disconnect(struct channel_asker *asker)
+{
+	if (asker->hub)
+		dxh_hub_close(&asker->hub);
+	asker->peer = NULL;
+}
+
+int channel_unanswered(const char *command, const struct channel_asker *asker, dxh_status status)
+{
+	if (status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT)
+		return tool_fail(command,
+		                 "no broker answers at %s; start one with: dxh broker --endpoint "
+		                 "%s; or name another with --broker or DXH_BROKER",
+		                 tool_shown(asker->endpoint).s, tool_shown(asker->endpoint).s);
+	return tool_fail(command, "%s: %s", tool_shown(asker->endpoint).s,
+	                 tool_shown(dxh_last_error()).s);
+}
+
+static bool
+found(const char *command, const struct channel_asker *asker, const dxh_channel_info *info)
+{
+	if (info->state != DXH_CHANNEL_NOT_FOUND)
+		return true;
+	tool_fail(
+		command,
+		"the broker at %s knows no channel \"%s\": `dxh ls` lists those it knows; a block "
+		"that no broker knows is named with --dir DIR",
+		tool_shown(asker->endpoint).s, tool_shown(info->name).s);
+	return false;
+}
+
+bool channel_find(const char *command, const char *broker, const char *name,
+                  char directory[DXH_ENDPOINT_MAX + 1])
+{
+	struct channel_asker asker;
+	dxh_channel_info info;
+	dxh_status status;
+	bool is_found;
+
+	if (!channel_connect(command, broker, &asker))
+		return false;
+	status = dxh_discover(asker.peer, name, dxh_in_ms(ANSWER_MS), &info);
+	if (status != DXH_OK)
+		channel_unanswered(command, &asker, status);
+	is_found = status == DXH_OK && found(command, &asker, &info);
+	if (is_found)
+		snprintf(directory, DXH_ENDPOINT_MAX + 1, "%s", info.directory);
+	channel_disconnect(&asker);
+	return is_found;
+}
+
+const char *channel_state_text(dxh_channel_state state)
+{
+	switch (state) {
+	case DXH_CHANNEL_FOUND:
+		return "live";
+	case DXH_CHANNEL_PENDING:
+		return "pending";
+	case DXH_CHANNEL_NOT_FOUND:
+		break;
+	}
+	return "unknown";
+}
+
+const char *channel_discipline_text(dxh_discipline discipline)
+{
+	switch (discipline) {
+	case DXH_LATEST:
+		return "latest";
+	case DXH_LOSSLESS:
+		return "lossless";
+	case DXH_FOLLOW:
+		break;
+	}
+	return "follow";
+}
