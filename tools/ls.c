@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* `dxh ls`: the channels that a broker knows, one line each. */
 #include "ls.h"
+#include "channel.h"
 #include "json.h"
+#include "text.h"
 #include "tool.h"
 
 #include <dxh.h>
@@ -23,7 +25,7 @@ struct listing {
 	struct json json; /* json.out is NULL for text */
 	bool opened;      /* the array has begun */
 	size_t shown;
-	bool watch, figures;
+	bool watch, figures, consumers;
 	uint64_t events; /* to watch; 0: without end */
 };
 
@@ -32,36 +34,60 @@ static int help(void)
 	char endpoint[256] = "";
 
 	tool_broker_endpoint(endpoint, sizeof endpoint);
-	printf("usage: dxh ls [--broker ENDPOINT] [--timeout MS] [--json]\n"
+	printf("usage: dxh ls [--broker ENDPOINT] [--timeout MS] [--consumers] [--json]\n"
 	       "              [--watch [--events N] | --figures]\n\n"
 	       "List the channels that a broker knows.\n\n"
 	       "  --broker ENDPOINT  the broker; default: $DXH_BROKER, else\n"
 	       "                     ipc:///tmp/dxh-UID/broker (here: %s)\n"
 	       "  --timeout MS       how long to wait for it, 1 to 60000; default 2000\n"
+	       "  --consumers        also who consumes each, how far behind, and what it lost\n"
 	       "  --watch            then tell what happens, a line each, until interrupted;\n"
 	       "                     with --json the events alone\n"
 	       "  --events N         end after so many events\n"
 	       "  --figures          what the broker has counted, in place of the list\n"
 	       "  --json             facts for programs\n\n"
-	       "example: dxh ls --broker ipc://@plant\n",
+	       "exit status: 0 listed, 1 it could not be, 2 wrong usage\n"
+	       "example:     dxh ls --broker ipc://@plant\n",
 	       endpoint);
 	return TOOL_OK;
 }
 
-static const char *state_text(dxh_channel_state state)
+static void tell_consumers(struct json *json, const dxh_channel_facts *facts)
 {
-	switch (state) {
-	case DXH_CHANNEL_FOUND:
-		return "live";
-	case DXH_CHANNEL_PENDING:
-		return "pending";
-	case DXH_CHANNEL_NOT_FOUND:
-		break;
+	json_array(json, "consumer_list");
+	for (size_t i = 0; i < facts->consumer_count; i++) {
+		const dxh_channel_consumer *consumer = &facts->consumers[i];
+
+		json_object(json, NULL);
+		json_text(json, "name", consumer->name);
+		json_integer(json, "pid", consumer->pid);
+		json_text(json, "discipline", channel_discipline_text(consumer->discipline));
+		json_number(json, "read", consumer->read);
+		json_number(json, "lag", consumer->lag);
+		json_number(json, "lost", consumer->lost);
+		json_number(json, "corrupt", consumer->corrupt);
+		json_number(json, "silent_ms", consumer->silent_ms);
+		json_end_object(json);
 	}
-	return "unknown";
+	json_end_array(json);
 }
 
-static void show_json(struct json *json, const dxh_channel_info *channel)
+static void show_consumers(const dxh_channel_facts *facts)
+{
+	for (size_t i = 0; i < facts->consumer_count; i++) {
+		const dxh_channel_consumer *consumer = &facts->consumers[i];
+
+		printf("  consumer %" PRId64 " %s, %s: read %" PRIu64 ", %" PRIu64
+		       " behind, lost %" PRIu64 "\n",
+		       consumer->pid, tool_shown(consumer->name).s,
+		       channel_discipline_text(consumer->discipline), consumer->read, consumer->lag,
+		       consumer->lost);
+	}
+}
+
+/* `facts` is NULL where consumers were not asked for. */
+static void
+show_json(struct json *json, const dxh_channel_info *channel, const dxh_channel_facts *facts)
 {
 	char hash[2 * sizeof channel->schema_hash + 1];
 
@@ -69,7 +95,7 @@ static void show_json(struct json *json, const dxh_channel_info *channel)
 		snprintf(hash + 2 * i, 3, "%02x", channel->schema_hash[i]);
 	json_object(json, NULL);
 	json_text(json, "name", channel->name);
-	json_text(json, "state", state_text(channel->state));
+	json_text(json, "state", channel_state_text(channel->state));
 	json_text(json, "reason", channel->reason);
 	json_text(json, "directory", channel->directory);
 	json_text(json, "endpoint", channel->endpoint);
@@ -81,6 +107,8 @@ static void show_json(struct json *json, const dxh_channel_info *channel)
 	json_number(json, "zone_count", channel->zone_count);
 	json_number(json, "consumers", channel->consumers);
 	json_number(json, "checksum_errors", channel->checksum_errors);
+	if (facts != NULL)
+		tell_consumers(json, facts);
 	json_end_object(json);
 }
 
@@ -91,10 +119,31 @@ static void show_text(const dxh_channel_info *channel, bool first)
 		       "EPOCH", "ZONES", "RING", "CONSUMERS", "BROKEN", "SERVICE");
 	printf("%-32s %-8s %8" PRId64 " %6" PRIu64 " %6u %5u x %6" PRIu64 " %9u %6" PRIu64
 	       "  %s%s%s\n",
-	       channel->name, state_text(channel->state), channel->producer_pid, channel->epoch,
-	       channel->zone_count, channel->slot_count, channel->slot_bytes, channel->consumers,
-	       channel->checksum_errors, channel->endpoint[0] != '\0' ? channel->endpoint : "-",
+	       channel->name, channel_state_text(channel->state), channel->producer_pid,
+	       channel->epoch, channel->zone_count, channel->slot_count, channel->slot_bytes,
+	       channel->consumers, channel->checksum_errors,
+	       channel->endpoint[0] != '\0' ? channel->endpoint : "-",
 	       channel->reason[0] != '\0' ? "  " : "", channel->reason);
+}
+
+static dxh_status list_one(struct listing *listing, const dxh_channel_info *channel)
+{
+	dxh_channel_facts *facts = NULL;
+	dxh_status status = DXH_OK;
+
+	if (listing->consumers)
+		status = dxh_describe(listing->broker, channel->name, listing->deadline_ns, &facts);
+	if (status != DXH_OK)
+		return status;
+	if (listing->json.out != NULL)
+		show_json(&listing->json, channel, facts);
+	else
+		show_text(channel, listing->shown == 0);
+	if (listing->json.out == NULL && facts != NULL)
+		show_consumers(facts);
+	listing->shown++;
+	dxh_channel_facts_free(&facts);
+	return DXH_OK;
 }
 
 static dxh_status list(struct listing *listing)
@@ -112,17 +161,12 @@ static dxh_status list(struct listing *listing)
 		if (listing->json.out != NULL && !listing->opened)
 			json_array(&listing->json, NULL);
 		listing->opened = true;
-		for (size_t i = 0; i < count; i++) {
-			if (listing->json.out != NULL)
-				show_json(&listing->json, &page[i]);
-			else
-				show_text(&page[i], listing->shown == 0);
-			listing->shown++;
-		}
+		for (size_t i = 0; status == DXH_OK && i < count; i++)
+			status = list_one(listing, &page[i]);
 		if (count > 0)
 			strcpy(after, page[count - 1].name);
-	} while (count == PAGE);
-	return DXH_OK;
+	} while (status == DXH_OK && count == PAGE);
+	return status;
 }
 
 /* The list in between events: as often as that must be, with a deadline of its own. */
@@ -147,47 +191,40 @@ static dxh_status show(struct listing *listing)
 	return list(listing);
 }
 
-static int explain(const struct listing *listing, dxh_status status)
-{
-	if (status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT)
-		return tool_fail(name,
-		                 "no broker answers at %s; start one with: dxh broker --endpoint "
-		                 "%s; or name another with --broker or DXH_BROKER",
-		                 listing->endpoint, listing->endpoint);
-	return tool_fail(name, "%s: %s", listing->endpoint, dxh_last_error());
-}
-
 static int run(struct listing *listing)
 {
-	dxh_hub *hub = NULL;
+	struct channel_asker asker;
 	dxh_status status;
 	int code = TOOL_OK;
 
-	if (dxh_hub_open(&(dxh_hub_config){.name = "dxh ls"}, &hub) != DXH_OK)
-		return tool_fail(name, "%s", dxh_last_error());
-	status = dxh_peer_connect(hub, listing->endpoint, NULL, &listing->broker);
-	if (status == DXH_OK)
-		status = show(listing);
+	if (!channel_connect(name, listing->endpoint, &asker))
+		return TOOL_FAILED;
+	listing->broker = asker.peer;
+	status = show(listing);
 	if (status == DXH_OK && listing->json.out != NULL && listing->opened) {
 		json_end_array(&listing->json);
 		if (!json_finish(&listing->json))
 			code = tool_fail(name, "cannot write to standard output");
 	}
 	if (status != DXH_OK)
-		code = explain(listing, status);
+		code = channel_unanswered(name, &asker, status);
 	else if (listing->opened && listing->json.out == NULL && listing->shown == 0)
 		printf("the broker at %s knows no channel\n", listing->endpoint);
-	dxh_hub_close(&hub);
+	channel_disconnect(&asker);
 	return code;
 }
 
 int tool_ls(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"broker", required_argument, NULL, 'b'}, {"timeout", required_argument, NULL, 't'},
-		{"watch", no_argument, NULL, 'w'},        {"events", required_argument, NULL, 'n'},
-		{"figures", no_argument, NULL, 'f'},      {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"broker", required_argument, NULL, 'b'},
+	                                        {"timeout", required_argument, NULL, 't'},
+	                                        {"watch", no_argument, NULL, 'w'},
+	                                        {"events", required_argument, NULL, 'n'},
+	                                        {"figures", no_argument, NULL, 'f'},
+	                                        {"consumers", no_argument, NULL, 'c'},
+	                                        {"json", no_argument, NULL, 'j'},
+	                                        {"help", no_argument, NULL, 'h'},
+	                                        {NULL, 0, NULL, 0}};
 	struct listing listing = {0};
 	uint64_t timeout_ms = 2000;
 	char endpoint[256];
@@ -213,6 +250,9 @@ int tool_ls(int argc, char **argv)
 			if (!tool_number(name, "--events", optarg, 1, UINT32_MAX, &listing.events))
 				return TOOL_USAGE;
 			break;
+		case 'c':
+			listing.consumers = true;
+			break;
 		case 'f':
 			listing.figures = true;
 			break;
@@ -231,8 +271,6 @@ int tool_ls(int argc, char **argv)
 		return tool_usage(name, "--watch and --figures are two different things");
 	if (listing.events > 0 && !listing.watch)
 		return tool_usage(name, "--events says how long to --watch");
-	if (!tool_broker_folder(name, listing.endpoint, false))
-		return TOOL_FAILED;
 	listing.deadline_ns = dxh_in_ms((int64_t)timeout_ms);
 	return run(&listing);
 }
