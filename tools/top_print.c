@@ -29,13 +29,22 @@ void top_print(const struct top_sample *sample)
 		       tool_text_bytes(block->bytes_s).s, tool_text_count(block->wakes_s).s,
 		       block->reader_count, block->followers);
 		for (size_t r = 0; r < block->reader_count && r < TOP_READERS; r++)
-			printf("  reader %" PRIu32 ", %s: %" PRIu64 " behind, %s, lost %" PRIu64
+			if (!top_is_consumer(block, &block->readers[r]))
+				printf("  reader %" PRIu32 ", %s: %" PRIu64
+				       " behind, %s, lost %" PRIu64 "\n",
+				       block->readers[r].reader.pid,
+				       stat_reader_state(block->readers[r].state),
+				       block->readers[r].reader.lag,
+				       tool_text_ns((uint64_t)block->readers[r].reader.lag_ns).s,
+				       block->readers[r].reader.lost);
+		for (size_t c = 0; c < block->consumer_count && c < TOP_READERS; c++)
+			printf("  consumer %" PRId64 " %s, %s: %" PRIu64 " behind, lost %" PRIu64
 			       "\n",
-			       block->readers[r].reader.pid,
-			       stat_reader_state(block->readers[r].state),
-			       block->readers[r].reader.lag,
-			       tool_text_ns((uint64_t)block->readers[r].reader.lag_ns).s,
-			       block->readers[r].reader.lost);
+			       block->consumers[c].pid, tool_shown(block->consumers[c].name).s,
+			       channel_discipline_text(block->consumers[c].discipline),
+			       block->consumers[c].lag, block->consumers[c].lost);
+		if (block->error[0] != '\0')
+			printf("  %s\n", tool_shown(block->error).s);
 		if (block->is_hub)
 			printf("  hub %s: %s posted/s, %s done/s, %" PRIu64
 			       " open, service p50 %s, p99 %s\n",
@@ -44,8 +53,11 @@ void top_print(const struct top_sample *sample)
 			       tool_text_ns(block->metrics.latency[DXH_STAGE_SERVICE].p50_ns).s,
 			       tool_text_ns(block->metrics.latency[DXH_STAGE_SERVICE].p99_ns).s);
 	}
-	if (sample->count == 0)
-		printf("no block in %s\n", tool_shown(sample->directory).s);
+	if (sample->broker_is_away)
+		printf("the broker at %s does not answer\n", tool_shown(top_title(sample)).s);
+	else if (sample->count == 0)
+		printf("no %s %s\n", sample->place->asker.peer != NULL ? "channel at" : "block in",
+		       tool_shown(top_title(sample)).s);
 }
 
 static void tell_readers(struct json *json, const struct top_block *block)
@@ -60,6 +72,24 @@ static void tell_readers(struct json *json, const struct top_block *block)
 		json_number(json, "lag", row->reader.lag);
 		json_integer(json, "lag_ns", row->reader.lag_ns);
 		json_number(json, "lost", row->reader.lost);
+		json_end_object(json);
+	}
+	json_end_array(json);
+}
+
+static void tell_consumers(struct json *json, const struct top_block *block)
+{
+	json_array(json, "consumers");
+	for (size_t i = 0; i < block->consumer_count && i < TOP_READERS; i++) {
+		const dxh_channel_consumer *consumer = &block->consumers[i];
+
+		json_object(json, NULL);
+		json_text(json, "name", consumer->name);
+		json_integer(json, "pid", consumer->pid);
+		json_text(json, "discipline", channel_discipline_text(consumer->discipline));
+		json_number(json, "read", consumer->read);
+		json_number(json, "lag", consumer->lag);
+		json_number(json, "lost", consumer->lost);
 		json_end_object(json);
 	}
 	json_end_array(json);
@@ -103,6 +133,8 @@ void top_tell(const struct top_sample *sample)
 		json_number(&json, "evicted", block->evicted);
 		json_number(&json, "followers", block->followers);
 		tell_readers(&json, block);
+		if (sample->place->asker.peer != NULL)
+			tell_consumers(&json, block);
 		if (block->is_hub)
 			tell_hub(&json, block);
 		if (block->error[0] != '\0')

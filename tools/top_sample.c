@@ -61,18 +61,22 @@ static void take_facts(const dxh_facts *facts, struct top_block *block)
 	users_free(&users);
 }
 
-/* false: it went meanwhile. */
-static bool take_block(const char *directory, const char *file, struct top_block *block)
+static void name_of(const char *file, char name[DXH_BLOCK_NAME_MAX + 1])
+{
+	snprintf(name, DXH_BLOCK_NAME_MAX + 1, "%.*s", (int)(strlen(file) - strlen(suffix)), file);
+	for (char *at = name; *at != '\0'; at++)
+		if (*at == '+')
+			*at = '/';
+}
+
+bool top_look(const char *directory, const char *name, struct top_block *block)
 {
 	dxh_facts *facts = NULL;
 	dxh_status status;
 
 	*block = (struct top_block){.producer = DXH_PRODUCER_UNKNOWN};
-	snprintf(block->name, sizeof block->name, "%.*s", (int)(strlen(file) - strlen(suffix)),
-	         file);
-	for (char *at = block->name; *at != '\0'; at++)
-		if (*at == '+')
-			*at = '/';
+	snprintf(block->name, sizeof block->name, "%s", name);
+	snprintf(block->directory, sizeof block->directory, "%s", directory);
 	status =
 		dxh_block_facts(block->name, &(dxh_inspect_config){.directory = directory}, &facts);
 	if (status == DXH_ENOTFOUND)
@@ -87,6 +91,21 @@ static bool take_block(const char *directory, const char *file, struct top_block
 		take_metrics(directory, block);
 	dxh_facts_free(&facts);
 	return true;
+}
+
+struct top_block *top_add(struct top_sample *sample)
+{
+	size_t capacity = sample->capacity > 0 ? 2 * sample->capacity : 16;
+	struct top_block *blocks = sample->blocks;
+
+	if (sample->count == sample->capacity) {
+		blocks = realloc(blocks, capacity * sizeof *blocks);
+		if (blocks == NULL)
+			return NULL;
+		sample->blocks = blocks;
+		sample->capacity = capacity;
+	}
+	return &blocks[sample->count++];
 }
 
 static const struct top_block *find(const struct top_sample *sample, const struct top_block *block)
@@ -121,30 +140,68 @@ static void compare(struct top_block *block, const struct top_block *before, dou
 	block->history[TOP_HISTORY - 1] = block->done_s + block->notified_s;
 }
 
-bool top_take(const char *directory, const struct top_sample *before, struct top_sample *sample)
+static bool is_listed(const struct top_sample *sample, const char *name)
 {
+	for (size_t i = 0; i < sample->count; i++)
+		if (strcmp(sample->blocks[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* All blocks of the directory; beside channels only hubs, which no broker knows. */
+static bool take_directory(struct top_sample *sample)
+{
+	const char *directory = sample->place->directory;
+	bool hubs_only = sample->place->asker.peer != NULL;
+	char name[DXH_BLOCK_NAME_MAX + 1];
+	struct top_block *block = NULL;
 	struct dirent **files = NULL;
 	int count = scandir(directory, &files, is_data_file, alphasort);
 
 	if (count == -1)
-		return false;
-	*sample = (struct top_sample){.directory = directory, .taken_ns = dxh_now_ns()};
-	sample->blocks = calloc((size_t)count + 1, sizeof *sample->blocks);
+		return hubs_only;
 	for (int i = 0; i < count; i++) {
-		struct top_block *block = sample->blocks ? &sample->blocks[sample->count] : NULL;
-		const struct top_block *known;
-
-		if (block && take_block(directory, files[i]->d_name, block)) {
-			sample->count++;
-			known = before ? find(before, block) : NULL;
-			if (known)
-				compare(block, known,
-				        (double)(sample->taken_ns - before->taken_ns) / 1e9);
-		}
+		name_of(files[i]->d_name, name);
 		free(files[i]);
+		if (is_listed(sample, name) || (block = top_add(sample)) == NULL)
+			continue;
+		if (!top_look(directory, name, block) || (hubs_only && !block->is_hub))
+			sample->count--;
 	}
 	free(files);
-	return sample->blocks != NULL;
+	return true;
+}
+
+static void compare_all(struct top_sample *sample, const struct top_sample *before)
+{
+	double seconds = (double)(sample->taken_ns - before->taken_ns) / 1e9;
+
+	for (size_t i = 0; i < sample->count; i++) {
+		const struct top_block *known = find(before, &sample->blocks[i]);
+
+		if (known != NULL)
+			compare(&sample->blocks[i], known, seconds);
+	}
+}
+
+bool top_take(const struct top_place *place, const struct top_sample *before,
+              struct top_sample *sample)
+{
+	*sample = (struct top_sample){.place = place, .taken_ns = dxh_now_ns()};
+	if ((place->asker.peer != NULL && !top_take_channels(before, sample)) ||
+	    !take_directory(sample)) {
+		top_free(sample);
+		return false;
+	}
+	if (before != NULL)
+		compare_all(sample, before);
+	return true;
+}
+
+const char *top_title(const struct top_sample *sample)
+{
+	return sample->place->asker.peer != NULL ? sample->place->asker.endpoint
+	                                         : sample->place->directory;
 }
 
 void top_free(struct top_sample *sample)

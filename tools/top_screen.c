@@ -13,7 +13,7 @@
 #include <string.h>
 
 struct screen {
-	const char *directory;
+	const struct top_place *place;
 	double every_s;
 	bool paused;
 	int first; /* line that stands at the top, of all there are */
@@ -81,6 +81,21 @@ static void show_reader(struct screen *screen, const struct top_block *block, si
 	       full, tool_text_ns((uint64_t)row->reader.lag_ns).s, row->reader.lost);
 }
 
+static void show_consumer(struct screen *screen, const struct top_block *block, size_t index)
+{
+	const dxh_channel_consumer *consumer = &block->consumers[index];
+	double full =
+		block->slot_count > 0 ? 100 * (double)consumer->lag / (double)block->slot_count : 0;
+
+	if (!next_line(screen))
+		return;
+	printw("  └ consumer %-8" PRId64 " ", consumer->pid);
+	put_toned(consumer->lost > 0 ? TONE_CARE : TONE_GOOD,
+	          channel_discipline_text(consumer->discipline));
+	printw("  %" PRIu64 " behind (%.0f %% of the ring), lost %" PRIu64 "  %.24s", consumer->lag,
+	       full, consumer->lost, tool_shown(consumer->name).s);
+}
+
 static void show_hub(struct screen *screen, const struct top_block *block)
 {
 	const dxh_latency *service = &block->metrics.latency[DXH_STAGE_SERVICE];
@@ -111,8 +126,11 @@ static void show_block(struct screen *screen, const struct top_block *block)
 			put_history(block->history);
 		}
 	}
+	for (size_t i = 0; i < block->consumer_count && i < TOP_READERS; i++)
+		show_consumer(screen, block, i);
 	for (size_t i = 0; i < block->reader_count && i < TOP_READERS; i++)
-		show_reader(screen, block, i);
+		if (!top_is_consumer(block, &block->readers[i]))
+			show_reader(screen, block, i);
 	if (block->is_hub)
 		show_hub(screen, block);
 }
@@ -121,8 +139,10 @@ static void show(struct screen *screen)
 {
 	erase();
 	attron(A_BOLD);
-	mvprintw(0, 0, "dxh top  %s  %zu blocks  every %.3g s%s", screen->directory,
-	         screen->sample.count, screen->every_s, screen->paused ? "  paused" : "");
+	mvprintw(0, 0, "dxh top  %s  %zu blocks  every %.3g s%s%s",
+	         tool_shown(top_title(&screen->sample)).s, screen->sample.count, screen->every_s,
+	         screen->paused ? "  paused" : "",
+	         screen->sample.broker_is_away ? "  the broker does not answer" : "");
 	mvprintw(2, 0, "%-24s %-8s %8s %9s %11s %8s %-7s %s", "BLOCK", "PRODUCER", "PID", "ITEMS/S",
 	         "BYTES/S", "WAKES/S", "READERS", "HISTORY");
 	attroff(A_BOLD);
@@ -166,7 +186,9 @@ static bool sample_again(struct screen *screen)
 {
 	struct top_sample next;
 
-	if (!top_take(screen->directory, &screen->sample, &next))
+	const struct top_sample *before = screen->sample.taken_ns > 0 ? &screen->sample : NULL;
+
+	if (!top_take(screen->place, before, &next))
 		return false;
 	top_free(&screen->sample);
 	screen->sample = next;
@@ -175,7 +197,7 @@ static bool sample_again(struct screen *screen)
 
 static bool run(struct screen *screen)
 {
-	int64_t due_ns = 0;
+	int64_t due_ns = dxh_in_ns((int64_t)(screen->every_s * 1e9));
 
 	for (;;) {
 		int64_t left_ns = due_ns - dxh_now_ns();
@@ -195,11 +217,15 @@ static bool run(struct screen *screen)
 	}
 }
 
-int top_screen(const char *directory, double every_s)
+int top_screen(const struct top_place *place, double every_s)
 {
-	struct screen screen = {.directory = directory, .every_s = every_s};
+	struct screen screen = {.place = place, .every_s = every_s};
 	bool ended_well;
 	int reason;
+
+	/* What cannot be watched at all is said where it can be read. */
+	if (!sample_again(&screen))
+		return top_unable(place);
 
 	setlocale(LC_CTYPE, "");
 	if (initscr() == NULL)
@@ -219,5 +245,6 @@ int top_screen(const char *directory, double every_s)
 	reason = errno;
 	endwin();
 	top_free(&screen.sample);
-	return ended_well ? TOOL_OK : tool_fail("top", "%s: %s", directory, strerror(reason));
+	errno = reason;
+	return ended_well ? TOOL_OK : top_unable(place);
 }
