@@ -74,19 +74,25 @@ def timed(call, count):
 
 
 class Row:
-    """Two calls that do the same."""
+    """Two calls that do the same. What else the machine does falls on both of a round, so that
+    the ratio of each round counts, and the median of these."""
 
     def __init__(self, what, ours, theirs, count):
         self.what, self.calls, self.count = what, (ours, theirs), count
-        self.times = ([], [])
+        self.rounds = []
 
     def round(self, number):
+        medians = [0.0, 0.0]
         for which in (0, 1) if number % 2 else (1, 0):
-            self.times[which].extend(timed(self.calls[which], self.count))
+            medians[which] = statistics.median(timed(self.calls[which], self.count)) / 1e3
+        self.rounds.append(medians)
 
     def show(self):
-        ours, theirs = (statistics.median(each) / 1e3 for each in self.times)
-        print(f"{self.what:34} {ours:9.1f} {theirs:9.1f} {ours / theirs:7.2f}")
+        ours, theirs = (statistics.median(each) for each in zip(*self.rounds))
+        ratios = sorted(each[0] / each[1] for each in self.rounds)
+        ratio = statistics.median(ratios)
+        print(f"{self.what:34} {ours:9.1f} {theirs:9.1f} {ratio:7.2f} "
+              f"[{ratios[len(ratios) // 10]:.2f}..{ratios[-1 - len(ratios) // 10]:.2f}]")
 
 
 def ask_zmq(endpoint):
@@ -169,11 +175,11 @@ def main():
             ]
             for row in rows:
                 row.round(0)  # to warm up
-                row.times = ([], [])
+                row.rounds.clear()
             for number in range(rounds):
                 for row in rows:
                     row.round(number)
-            print(f"{'median of us':34} {'dxh':>9} {'pyzmq':>9} {'ratio':>7}")
+            print(f"{'medians of us':34} {'dxh':>9} {'pyzmq':>9} {'ratio':>7} [10 %..90 %]")
             for row in rows:
                 row.show()
             consumer.close()
