@@ -121,8 +121,8 @@ void bench_workload_growth_slots(bench *found)
 	bench_axis(found, "slots");
 	for (size_t i = 0; i < COUNT(slots); i++) {
 		load.count = slots[i];
-		bench_point(found, "dxh, no wake word", (double)slots[i], bench_publish_plain,
-		            &load);
+		bench_point(found, "dxh, no stamps, no waiting", (double)slots[i],
+		            bench_publish_plain, &load);
 		bench_point(found, "memcpy into the same ring", (double)slots[i], bench_memcpy,
 		            &load);
 	}
@@ -140,8 +140,8 @@ static void publish_payload(bench *found)
 	bench_axis(found, "bytes of an item");
 	for (size_t i = 0; i < COUNT(sizes); i++) {
 		load.bytes = sizes[i];
-		bench_point(found, "dxh, no wake word", (double)sizes[i], bench_publish_plain,
-		            &load);
+		bench_point(found, "dxh, no stamps, no waiting", (double)sizes[i],
+		            bench_publish_plain, &load);
 		bench_point(found, "memcpy into the same ring", (double)sizes[i], bench_memcpy,
 		            &load);
 	}
