@@ -207,7 +207,7 @@ dxh_status dxh_await(dxh_completion done, int64_t deadline_ns, dxh_reply *reply)
 
 	if (status != DXH_OK)
 		return status;
-	if (!(state & DXI_STATE_DONE) && dxi_may_not_wait)
+	if (!(state & DXI_STATE_DONE) && dxi_may_not_wait && deadline_ns != DXH_NOW)
 		return dxi_fail(DXH_EDEADLK, "await on the I/O thread would wait for itself: use "
 		                             "dxh_result(), or await on another thread");
 	while (!(state & DXI_STATE_DONE)) {

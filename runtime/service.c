@@ -231,6 +231,9 @@ dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub, const char 
 	dxh_service_config config;
 	dxh_status status = dxi_config_read(&config, sizeof config, given, config_bytes);
 
+	if (status == DXH_OK && dxi_may_not_wait)
+		status = dxi_fail(DXH_EDEADLK, "the I/O thread may not wait for an address that is "
+		                               "in use: bind on another thread");
 	return status == DXH_OK ? dxi_service_bind(hub, endpoint, &config, NULL, service) : status;
 }
 

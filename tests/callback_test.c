@@ -105,14 +105,17 @@ Test(callback, next_hands_out_one)
 
 /* ---- inline -------------------------------------------------------------------------- */
 
-static dxh_status waited;
+static dxh_status waited, polled, bound;
 
 static void see_and_try_to_wait(void *context, const dxh_event *event)
 {
 	dxh_completion done;
+	dxh_service *service;
 
 	must(dxh_post(peer, "echo", "y", 1, SOON, &done));
 	waited = dxh_await(done, SOON, NULL);
+	polled = dxh_await(done, DXH_NOW, NULL);
+	bound = dxh_service_bind(hub, "inproc://from-a-callback", NULL, &service);
 	must(dxh_release(done));
 	see(context, event);
 }
@@ -126,6 +129,8 @@ Test(callback, an_inline_one_runs_on_the_io_thread_and_may_not_wait)
 	test_wait_for(&its.calls, 1);
 	cr_expect_not(pthread_equal(its.thread, pthread_self()));
 	cr_expect_eq(waited, DXH_EDEADLK);
+	cr_expect_eq(polled, DXH_EWAIT);
+	cr_expect_eq(bound, DXH_EDEADLK);
 	must(dxh_group_close(&group));
 }
 

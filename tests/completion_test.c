@@ -160,6 +160,7 @@ Test(completion, await_is_refused_where_it_would_wait_for_itself, .timeout = 10)
 
 	dxi_may_not_wait = true;
 	must_be(dxh_await(done, DXH_FOREVER, NULL), DXH_EDEADLK, "dxh_result");
+	must_be(dxh_await(done, DXH_NOW, NULL), DXH_EWAIT, NULL); /* it does not wait */
 	dxi_completion_claim(slot);
 	complete(slot, DXH_OK);
 	must(dxh_await(done, DXH_FOREVER, NULL));

@@ -44,7 +44,8 @@ typedef struct dxh_reply {
  * Owner:   `done` must still be released; reply->body lives until then.
  * Units:   deadline_ns is absolute, CLOCK_MONOTONIC; DXH_NOW polls, DXH_FOREVER
  *          never passes (the operation's own deadline still ends it).
- * Blocks:  yes, without holding any lock; on the I/O thread DXH_EDEADLK.
+ * Blocks:  yes, without holding any lock, but for DXH_NOW; on the I/O thread
+ *          DXH_EDEADLK.
  * Returns: the operation's own status (reply, which may be NULL, is filled), or
  *          DXH_EWAIT when this deadline passed first: the operation is still in
  *          flight and `done` still valid. DXH_ESTALE; DXH_EFORKED.

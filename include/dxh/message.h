@@ -96,7 +96,8 @@ typedef struct dxh_peer_config {
  *          dxh_peer_close() or the hub closes.
  * Returns: DXH_EINVAL naming what is wrong with the endpoint or the keys;
  *          DXH_EACCESS or DXH_ENOTFOUND for key_file; DXH_ELIMIT; DXH_ENOMEM;
- *          DXH_EUNSUPPORTED without CURVE; DXH_EDRAINING; DXH_EFORKED.
+ *          DXH_EUNSUPPORTED without CURVE; DXH_EDRAINING; DXH_EFORKED; DXH_EDEADLK on
+ *          another hub's I/O thread.
  */
 #define dxh_peer_connect(...) dxh_peer_connect_sized(sizeof(dxh_peer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_peer_connect_sized(size_t config_bytes, dxh_hub *hub,
@@ -296,7 +297,7 @@ typedef struct dxh_service_config {
  * Returns: DXH_EINVAL naming what is wrong with the endpoint; DXH_EINSECURE for
  *          tcp beyond loopback; DXH_EBUSY when the address is in use; DXH_EEXIST
  *          when an ipc path is something else than a socket;
- *          DXH_EACCESS; DXH_ELIMIT; DXH_ENOMEM; DXH_EDRAINING; DXH_EFORKED.
+ *          DXH_EACCESS; DXH_ELIMIT; DXH_ENOMEM; DXH_EDRAINING; DXH_EDEADLK; DXH_EFORKED.
  */
 #define dxh_service_bind(...) dxh_service_bind_sized(sizeof(dxh_service_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_service_bind_sized(size_t config_bytes, dxh_hub *hub,

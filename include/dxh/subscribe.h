@@ -31,9 +31,10 @@ typedef struct dxh_subscription_config {
 /* Subscribe to all topics that begin with `prefix`; "" is all of them. Returns at
  * once; the service is told when it is connected, and again after each reconnect.
  * Called:  dxh_subscribe(peer, prefix, config, &subscription); config NULL: defaults.
- * Thread:  any. Owner: the caller, until dxh_subscription_close(), or until the peer
- *          or the hub is closed.
- * Returns: DXH_EINVAL; DXH_ENOMEM; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
+ * Thread:  any, also this hub's I/O thread. Owner: the caller, until
+ *          dxh_subscription_close(), or until the peer or the hub is closed.
+ * Returns: DXH_EINVAL; DXH_ENOMEM; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED; DXH_EDEADLK
+ *          on another hub's I/O thread.
  */
 #define dxh_subscribe(...) dxh_subscribe_sized(sizeof(dxh_subscription_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_subscribe_sized(size_t config_bytes, dxh_peer *peer,
