@@ -34,5 +34,5 @@ int main(int argc, char **argv)
 	if (dxh_request_sync(producer, "end", NULL, 0, dxh_in_ms(5000), answer, 16, NULL) == DXH_OK)
 		printf("%s\n", answer);
 	dxh_consumer_close(&consumer);
-	return dxh_hub_close(&hub);
+	return dxh_hub_close(&hub) != DXH_OK;
 }

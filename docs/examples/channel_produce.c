@@ -33,5 +33,5 @@ int main(int argc, char **argv)
 			return fprintf(stderr, "%s\n", dxh_last_error()), 1;
 	dxh_request_reply(request, "goodbye", 8);
 	dxh_producer_close(&producer);
-	return dxh_hub_close(&hub);
+	return dxh_hub_close(&hub) != DXH_OK;
 }
