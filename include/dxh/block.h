@@ -78,7 +78,7 @@ typedef struct dxh_slot_spec {
 typedef enum dxh_checksum {
 	DXH_CHECKSUM_NONE = 0,
 	DXH_CHECKSUM_XXH3 = 1,   /* 64 bits; the choice when nothing speaks for another */
-	DXH_CHECKSUM_CRC32C = 2, /* 32 bits; computed by the processor, so faster from 1 KiB on */
+	DXH_CHECKSUM_CRC32C = 2, /* 32 bits; what processors and hardware on the way compute */
 	DXH_CHECKSUM_BLAKE2B = 3 /* BLAKE2b-256, with checksum_key keyed */
 } dxh_checksum;
 

@@ -15,7 +15,7 @@ class Checksum(enum.IntEnum):
 
     NONE = 0
     XXH3 = 1  #: 64 bits; the choice when nothing speaks for another
-    CRC32C = 2  #: 32 bits; computed by the processor, so faster from 1 KiB on
+    CRC32C = 2  #: 32 bits; what processors and hardware on the way compute
     BLAKE2B = 3  #: with a key also against who changes them on purpose
 
 
