@@ -6,12 +6,17 @@
 #include "runtime/channel_follow.h"
 #include "shm/consumer.h"
 
+#include <dxh/describe.h>
+
 #include <string.h>
+
+enum { DESCRIBE_MS = 1000 };
 
 typedef struct attaching {
 	dxh_peer *broker;
 	const char *name;
 	dxh_consumer_config config;
+	int64_t deadline_ns;
 	dxh_consumer *opened;
 } attaching;
 
@@ -75,6 +80,27 @@ follow(const attaching *wanted, const dxh_channel_info *told, dxh_consumer *cons
 	return status;
 }
 
+/* Is it what is expected, as far as the broker knows? Before anything is attached, and for
+ * blocks of other machines. What it does not tell is seen when the block is attached. */
+static dxh_status check_told(const attaching *wanted)
+{
+	const dxh_consumer_config *config = &wanted->config;
+	int64_t deadline_ns = dxh_in_ms(DESCRIBE_MS);
+	dxh_channel_facts *facts = NULL;
+	dxh_status status = DXH_OK;
+
+	if (wanted->deadline_ns < deadline_ns)
+		deadline_ns = wanted->deadline_ns;
+	if (!config->zones && !config->slot.schema && config->slot.bytes == 0)
+		return DXH_OK;
+	if (dxh_describe(wanted->broker, wanted->name, deadline_ns, &facts) == DXH_OK &&
+	    facts->channel.state == DXH_CHANNEL_FOUND)
+		status = dxi_consumer_check_schema(config, facts->schema, facts->schema_bytes,
+		                                   facts->channel.slot_bytes);
+	dxh_channel_facts_free(&facts);
+	return status;
+}
+
 /* The broker may be a moment behind: a block that is gone, or another one, is
  * asked for again. What else is wrong with the block stays wrong. */
 static dxi_outcome attach(void *context, const dxh_channel_info *told, dxh_status *status)
@@ -85,6 +111,9 @@ static dxi_outcome attach(void *context, const dxh_channel_info *told, dxh_statu
 
 	if (!config.directory)
 		config.directory = told->directory;
+	*status = check_told(wanted);
+	if (*status != DXH_OK)
+		return DXI_DECIDED;
 	*status = dxh_consumer_open(wanted->name, &config, &opened);
 	if (*status != DXH_OK)
 		return *status == DXH_ENOTFOUND ? DXI_NOT_YET : DXI_DECIDED;
@@ -107,7 +136,7 @@ dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker, const char *
                              const dxh_consumer_config *given, int64_t deadline_ns,
                              dxh_consumer **consumer)
 {
-	attaching wanted = {.broker = broker, .name = name};
+	attaching wanted = {.broker = broker, .name = name, .deadline_ns = deadline_ns};
 	dxh_status status = dxi_channel_check_call(broker, name, consumer);
 
 	if (status == DXH_OK)

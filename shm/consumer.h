@@ -98,6 +98,11 @@ static inline void dxi_consumer_show(dxh_consumer *consumer)
 	atomic_store_explicit(&shown->corrupt, consumer->corrupt, memory_order_relaxed);
 }
 
+/* Is a block of this description what the config expects? Its bytes are anybody's.
+ * Returns: DXH_ESCHEMA or DXH_ESIZE, naming the first difference; DXH_ECORRUPT; DXH_ENOMEM. */
+dxh_status dxi_consumer_check_schema(const dxh_consumer_config *config, const void *schema,
+                                     size_t schema_bytes, uint64_t slot_bytes);
+
 /* Is that a place to start at? Go on there. */
 dxh_status dxi_consumer_check_start(dxh_start start, uint64_t ticket);
 dxh_status dxi_consumer_choose(dxh_consumer *consumer, dxh_start start, uint64_t ticket);

@@ -86,6 +86,24 @@ static dxh_status check_expected(const dxh_consumer_config *config, dxi_block *b
 	return status == DXH_OK ? check_slot(&config->slot, block) : status;
 }
 
+dxh_status dxi_consumer_check_schema(const dxh_consumer_config *config, const void *schema,
+                                     size_t schema_bytes, uint64_t slot_bytes)
+{
+	dxi_block *told = calloc(1, sizeof *told);
+	dxh_status status;
+
+	if (!told)
+		return dxi_fail(DXH_ENOMEM, "no memory for a schema");
+	status = dxi_schema_parse(schema, schema_bytes, 0, &told->schema);
+	told->ring.physical = told->schema.has_slot;
+	told->ring.slot_bytes = slot_bytes;
+	if (status == DXH_OK)
+		status = check_expected(config, told);
+	dxi_schema_fini(&told->schema);
+	free(told);
+	return status;
+}
+
 dxh_status dxi_consumer_choose(dxh_consumer *consumer, dxh_start start, uint64_t ticket)
 {
 	/* Pairs with the release in write.c: the slots below are published. */

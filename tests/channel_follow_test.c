@@ -223,6 +223,31 @@ Test(channel_follow, a_consumer_outlives_its_hub, .timeout = 60)
 
 /* ---- what is asked for must be to be had ---- */
 
+/* There is no block at all: only the broker can know. */
+Test(channel_follow, another_schema_is_refused_before_anything_is_attached, .timeout = 60)
+{
+	static const dxh_zone_spec others[] = {DXH_ZONE_RAW("letters", 64), {.name = NULL}};
+	dxh_producer *producer;
+	dxi_claim claim;
+
+	world_open(NULL);
+	strcpy(name, new_name());
+	producer = produce(world.producers, name);
+	claim = claim_of(producer);
+	claim.schema = memcpy(malloc(claim.schema_bytes), claim.schema, claim.schema_bytes);
+	must(dxh_producer_close(&producer));
+	must(claim_by_hand(&claim));
+	must_be(dxh_consume(world.consumers, name, &(dxh_consumer_config){.zones = others},
+	                    dxh_in_ms(60000), &consumer),
+	        DXH_ESCHEMA, "letters");
+	must_be(dxh_consume(world.consumers, name,
+	                    &(dxh_consumer_config){.slot = DXH_SLOT_BYTES(4096)}, dxh_in_ms(60000),
+	                    &consumer),
+	        DXH_ESIZE, "4096");
+	free((void *)(uintptr_t)claim.schema);
+	world_close();
+}
+
 Test(channel_follow, a_discipline_that_the_block_cannot_give_is_refused_at_once, .timeout = 60)
 {
 	dxh_channel_config zones = {
