@@ -39,6 +39,7 @@ NOT_CALLED = {
     "dxh_service_dispatch": "Service.run()",
     "dxh_service_handle": "Service.on()",
     "dxh_service_handle_inline": "the I/O thread must not wait for the interpreter's lock",
+    "dxh_service_receive_many": "each request is an object of its own: Service.receive()",
     "dxh_status_advice": "Status, docstrings of the exceptions",
     "dxh_status_name": "Status",
     "dxh_status_text": "str() of an exception",
