@@ -62,7 +62,7 @@ Test(request, bad_arguments_are_refused_and_nothing_is_posted, .timeout = 20)
 	must_be(dxh_post(peer, "s", subject, 1 << 20, SOON, &done), DXH_ETOOBIG, "524288");
 	must_be(dxh_post_to(group, peer, "s", NULL, 0, SOON, &done), DXH_EINVAL, "group");
 	must_be(dxh_notify(peer, "", NULL, 0), DXH_EINVAL, NULL);
-	must_be(dxh_notify(peer, "s", subject, 20000), DXH_ETOOBIG, "frame_bytes");
+	must_be(dxh_notify(peer, "s", subject, 1 << 17), DXH_ETOOBIG, "frame_bytes");
 	must_be(dxh_notify(NULL, "s", NULL, 0), DXH_EINVAL, NULL);
 	must_be(dxh_flush(peer, (dxh_flush_level)7, SOON), DXH_EINVAL, NULL);
 	cr_expect_eq(test_stats(hub).posted, 0);
