@@ -91,7 +91,8 @@ static void fill(struct everything *value, uint64_t count)
 	for (int i = 0; i < 6; i++)
 		value->grid[i / 3][i % 3] = (int16_t)(i - 2);
 	for (int i = 0; i < 2; i++)
-		snprintf(value->axes[i].label, sizeof value->axes[i].label, "axis %d", i);
+		snprintf(value->axes[i].label, sizeof value->axes[i].label, "axis %c",
+		         (char)('0' + i));
 	value->axes[1].position = 1.5F;
 	value->cells[1][0].speed = -2;
 	value->opaque.a = 0x01020304;
