@@ -59,7 +59,7 @@ dxh_status ls_watch(dxh_peer *broker, int64_t deadline_ns, uint64_t most, bool a
                     dxh_status (*list)(void *context), void *context)
 {
 	dxh_watch_event event;
-	dxh_watcher *watcher;
+	dxh_watcher *watcher = NULL;
 	dxh_status status = dxh_watch(broker, "", NULL, deadline_ns, &watcher);
 	bool look = true;
 
@@ -78,7 +78,9 @@ dxh_status ls_watch(dxh_peer *broker, int64_t deadline_ns, uint64_t most, bool a
 			show_text(&event);
 		look = event.kind == DXH_WATCH_GAP;
 	}
-	/* What went wrong stays the last error: the hub closes the rest. */
+	/* What went wrong stays the last error: a close that succeeds says nothing. */
+	if (watcher)
+		(void)dxh_watcher_close(&watcher);
 	return status;
 }
 

@@ -59,11 +59,15 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	Py_INCREF(hub);
 	self->hub = (dxn_hub *)hub;
 	dxn_door_enter(&self->hub->door);
+	if (self->broker)
+		dxn_door_enter(&self->broker->door);
 	Py_BEGIN_ALLOW_THREADS
 	status = self->broker ? dxh_channel_peer(self->broker->peer, endpoint, &config, deadline_ns,
 	                                         &self->peer)
 	                      : dxh_peer_connect(self->hub->hub, endpoint, &config, &self->peer);
 	Py_END_ALLOW_THREADS
+	if (self->broker)
+		dxn_door_leave(&self->broker->door);
 	dxn_door_leave(&self->hub->door);
 	if (status == DXH_OK)
 		return 0;
