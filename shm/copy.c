@@ -143,7 +143,8 @@ void dxi_copy_item_in(void *shared, const void *own, size_t bytes)
 
 	for (size_t i = 0; i < by_lines; i += LINE)
 		move_line(to + i, from + i);
-	words_in((shared_word *)(void *)(to + by_lines), from + by_lines, bytes - by_lines);
+	if (by_lines < bytes) /* of nothing `own` may be NULL */
+		words_in((shared_word *)(void *)(to + by_lines), from + by_lines, bytes - by_lines);
 }
 
 void dxi_copy_item_out(void *own, const void *shared, size_t bytes)
@@ -154,6 +155,7 @@ void dxi_copy_item_out(void *own, const void *shared, size_t bytes)
 
 	for (size_t i = 0; i < by_lines; i += LINE)
 		move_line(to + i, from + i);
-	words_out(to + by_lines, (const shared_word *)(const void *)(from + by_lines),
-	          bytes - by_lines);
+	if (by_lines < bytes) /* of nothing `own` may be NULL */
+		words_out(to + by_lines, (const shared_word *)(const void *)(from + by_lines),
+		          bytes - by_lines);
 }

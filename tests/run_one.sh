@@ -9,10 +9,8 @@ tmp=$2
 kind=$3
 path=$4
 name=$(basename "$path")
-DXH_SHM_DIR=$1/$$
-TMPDIR=$tmp/$$
+DXH_SHM_DIR=$(mktemp -d "$1/XXXX") && TMPDIR=$(mktemp -d "$tmp/XXXX") || exit 1
 export DXH_SHM_DIR TMPDIR
-mkdir -m 700 "$DXH_SHM_DIR" "$TMPDIR" || exit 1
 log=$tmp/$name.log
 said=$tmp/$name.said
 passed=0
