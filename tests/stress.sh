@@ -28,9 +28,13 @@ check() {
 
 for program in "$build"/tests/*_stress; do
     name=$(basename "$program")
-    # A whole hub with its sockets takes its time: a tenth, and 100000 at the least.
-    count=$operations
-    [ "$name" = hub_stress ] && [ "$count" -gt 100000 ] && count=$((operations / 10))
+    # A whole hub with its sockets takes its time, a broker with its channels more: a tenth
+    # and a hundredth, and 100000 at the least.
+    case $name in
+    hub_stress) count=$((operations / 10)) ;;
+    broker_stress) count=$((operations / 100)) ;;
+    *) count=$operations ;;
+    esac
     [ "$count" -lt 100000 ] && count=100000
     # shellcheck disable=SC2086
     timeout 3600 "$program" "$count" $seed >"$log" 2>&1
