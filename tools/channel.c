@@ -46,7 +46,8 @@ int channel_unanswered(const char *command, const struct channel_asker *asker, d
 	if (status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT)
 		return tool_fail(command,
 		                 "no broker answers at %s; start one with: dxh broker --endpoint "
-		                 "%s; or name another with --broker or DXH_BROKER",
+		                 "%s; or name another with --broker or DXH_BROKER; blocks of this "
+		                 "machine need none: dxh stat",
 		                 tool_shown(asker->endpoint).s, tool_shown(asker->endpoint).s);
 	return tool_fail(command, "%s: %s", tool_shown(asker->endpoint).s,
 	                 tool_shown(dxh_last_error()).s);

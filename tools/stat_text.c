@@ -188,8 +188,8 @@ static void show_followers(const dxh_facts *facts, const struct users *users)
 			printf("%10spid %ld, \"%s\": %u\n", "", users->list[i].pid,
 			       tool_shown(users->list[i].command).s, count);
 	if (users->hidden > 0)
-		printf("%10s%zu processes could not be looked at%s\n", "", users->hidden,
-		       geteuid() != 0 ? ": root may" : "");
+		printf("%10s%zu process%s could not be looked at%s\n", "", users->hidden,
+		       users->hidden == 1 ? "" : "es", geteuid() != 0 ? ": root may" : "");
 	if (!users->complete)
 		printf("%10snot all that there are: /proc could not be read\n", "");
 }
