@@ -5,6 +5,7 @@
  */
 #include "shm/geometry.h"
 #include "tools/cat.h"
+#include "tools/channel.h"
 #include "tools/tool.h"
 
 #include <dxh/inspect.h>
@@ -48,6 +49,22 @@ bool tool_number(const char *command, const char *option, const char *text, uint
 	(void)option;
 	(void)text;
 	*number = least < most ? least : most;
+	abort();
+}
+
+const char *channel_broker(const char *given)
+{
+	(void)given;
+	abort();
+}
+
+bool channel_find(const char *command, const char *broker, const char *name,
+                  char directory[DXH_ENDPOINT_MAX + 1])
+{
+	(void)command;
+	(void)broker;
+	(void)name;
+	directory[0] = '\0';
 	abort();
 }
 
