@@ -22,7 +22,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { VIOLATED = 1, BROKEN = 2, SECONDS_MAX = 60, SHOWN_MAX = 3, JOBS_MAX = 16, RECORDS_MAX = 6 };
+enum {
+	VIOLATED = 1,
+	BROKEN = 2,
+	SECONDS_MAX = 60,
+	SHOWN_MAX = 3,
+	JOBS_MAX = 16,
+	TRIES_MAX = 4,
+	RECORDS_MAX = 6
+};
 
 /* Shared by all processes of the run. */
 typedef struct board {
@@ -202,30 +210,51 @@ static void kill_everywhere(long jobs, size_t every, counts *tally)
 		wait_for_one(tally);
 }
 
+/* What was recorded was a rare way: too few of the others came by its points. */
+static bool strayed_often(const counts *tally)
+{
+	return shared->strayed * 10 > tally->points;
+}
+
 /* Enough was tried, and almost all where it was meant. */
 static bool has_shown_something(const counts *tally, size_t every)
 {
 	return shared->trace.complete && tally->broken == 0 &&
-	       tally->points * every >= current->floor && shared->strayed * 10 <= tally->points;
+	       tally->points * every >= current->floor && !strayed_often(tally);
 }
 
-static int run_scenario(long jobs, size_t every)
+static void report(const char *verdict, const counts *tally, int64_t begun_ns)
 {
-	int64_t begun_ns = dxh_now_ns();
-	counts tally = {0};
-	int code;
-
-	shared->strayed = shared->shown = 0;
-	record_steady(&tally);
-	kill_everywhere(jobs, every, &tally);
-	code = tally.violations ? VIOLATED : has_shown_something(&tally, every) ? 0 : BROKEN;
 	printf("%s %s: %zu points of %zu instructions (%s), %zu system calls, %zu violations, "
 	       "%" PRIu64 " strayed, %.1f s\n",
-	       code == 0 ? "ok  " : "FAIL", current->name, tally.points, shared->trace.count,
+	       verdict, current->name, tally->points, shared->trace.count,
 	       current->states ? "distinct states" : "each", shared->trace.system_calls,
-	       tally.violations, shared->strayed, (double)(dxh_now_ns() - begun_ns) / 1e9);
+	       tally->violations, shared->strayed, (double)(dxh_now_ns() - begun_ns) / 1e9);
 	fflush(stdout);
-	return code;
+}
+
+/* Once more where many strayed, a few times: on a loaded machine clocks tick in between. */
+static int run_scenario(long jobs, size_t every)
+{
+	for (int tries = 1;; tries++) {
+		int64_t begun_ns = dxh_now_ns();
+		counts tally = {0};
+
+		shared->strayed = shared->shown = 0;
+		record_steady(&tally);
+		kill_everywhere(jobs, every, &tally);
+		if (tally.violations == 0 && tally.broken == 0 && strayed_often(&tally) &&
+		    tries < TRIES_MAX) {
+			report("anew", &tally, begun_ns);
+			continue;
+		}
+		if (tally.violations == 0 && has_shown_something(&tally, every)) {
+			report("ok  ", &tally, begun_ns);
+			return 0;
+		}
+		report("FAIL", &tally, begun_ns);
+		return tally.violations ? VIOLATED : BROKEN;
+	}
 }
 
 static bool is_named(const char *name, int count, char **names)
