@@ -5,7 +5,7 @@
 # make lint       format, arrows between rooms, headers stand alone
 # make symbols    exported symbols == symbols declared in include/
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
-# make tsan       the same programs, fewer operations, under ThreadSanitizer
+# make tsan       the same under ThreadSanitizer, OPERATIONS=100000 unless told otherwise
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
 #                 hubs for SECONDS=60 each (STEPS="accounting storms torn kills strangers crowds orders idle")
@@ -142,7 +142,7 @@ stress-programs: $(STRESS_PROGRAMS)
 tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
-	@tests/tsan.sh make 100000
+	@tests/tsan.sh make $(if $(filter file,$(origin OPERATIONS)),100000,$(OPERATIONS))
 
 STEPS ?=
 soak:

@@ -3,7 +3,7 @@
 # soak.sh BUILD SECONDS OPERATIONS [STEPS]: what takes long to show. Each step has a
 # control that it must notice.
 #
-#   accounting  the stress programs, OPERATIONS of each (hub_stress a tenth)
+#   accounting  the stress programs, OPERATIONS of each kind
 #   storms      services restarted, connections reset and garbled for SECONDS each
 #   torn        a ring and a latch whose writer laps their readers, for SECONDS
 #   strangers   a live service among strangers who send 3000 frames for each of SECONDS

@@ -29,8 +29,12 @@ say() {
 for program in "$build"/tests/*_stress; do
     # Its children would need ThreadSanitizer to survive a fork beside threads.
     [ "$(basename "$program")" = fork_stress ] && continue
-    timeout 1200 "$program" "$operations" >"$log" 2>&1
-    say "$(basename "$program") has no race" $? 0
+    count=$operations
+    # Every word of an item is an access that the sanitizer looks at: a tenth.
+    [ "$(basename "$program")" = ring_stress ] && [ "$count" -gt 100000 ] && count=$((count / 10))
+    timeout 3600 "$program" "$count" >"$log" 2>&1
+    say "$(basename "$program") has no race in $count operations" $? 0
+    tail -n 1 "$log"
 done
 
 # seen PROGRAM SOURCE WHAT CHANGE FLAGS: with this change (sed) of the source, or
