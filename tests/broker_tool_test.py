@@ -6,11 +6,16 @@ line, readiness told, an end in good order.
 Usage: broker_tool_test.py BUILD
 """
 
+import ctypes
+import errno
 import hashlib
 import json
 import os
+import platform
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,10 +24,12 @@ import time
 import msgpack
 import zmq
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "interop"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "interop"))
 import wire  # noqa: E402
 
 DXH = os.path.join(sys.argv[1], "dxh")
+SYS_SOCKET = {"x86_64": 41, "aarch64": 198}.get(platform.machine())
 checks = 0
 
 
@@ -132,7 +139,56 @@ def service(folder, address):
     check(not os.path.exists(folder + "/broker"), "nothing is left of its socket")
 
 
+def families_only(allowed):
+    """In a child before it becomes another program: no socket of other families, as
+    RestrictAddressFamilies= does it."""
+    load, equal, end = 0x20, 0x15, 0x06
+    steps = [(load, 0, 0, 0), (equal, 0, len(allowed) + 2, SYS_SOCKET), (load, 0, 0, 16)]
+    steps += [(equal, len(allowed) - i, 0, family) for i, family in enumerate(allowed)]
+    steps += [(end, 0, 0, 0x50000 | errno.EAFNOSUPPORT), (end, 0, 0, 0x7fff0000)]
+    code = b"".join(struct.pack("HBBI", *step) for step in steps)
+    text = ctypes.create_string_buffer(code)
+    program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(steps),
+                                                      ctypes.addressof(text)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, seccomp = 38, 22
+    if libc.prctl(no_new_privileges, 1, 0, 0, 0) or libc.prctl(seccomp, 2, program, 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def unit():
+    """The systemd unit is one, and leaves the broker what it needs."""
+    with open(os.path.join(HERE, "../tools/install/dxh-broker.service")) as file:
+        text = file.read().replace("@BINDIR@", os.path.dirname(os.path.abspath(DXH)))
+    if shutil.which("systemd-analyze"):
+        with tempfile.TemporaryDirectory(prefix="dxh-check-unit-") as folder:
+            # The manual need not be installed here.
+            path = write(folder + "/dxh-broker.service", text.replace("Documentation=", "#"))
+            ran = subprocess.run(["systemd-analyze", "--man=no", "verify", path],
+                                 capture_output=True, text=True, timeout=60)
+            check("dxh-broker.service" not in ran.stdout + ran.stderr,
+                  "systemd understands it: " + ran.stderr)
+    lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+    allowed = [getattr(socket, family) for family in lines["RestrictAddressFamilies"].split()]
+    check(lines["Environment"] == '"OPTIONS=--endpoint tcp://127.0.0.1:5599"', "its endpoint")
+    check(lines["ExecStart"].endswith("/dxh broker $OPTIONS"), "what it starts")
+
+    def first_line(families):
+        broker = subprocess.Popen([DXH, "broker", "--endpoint", "tcp://127.0.0.1:*"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                  preexec_fn=lambda: families_only(families))
+        line = broker.stdout.readline()
+        broker.terminate()
+        broker.communicate(timeout=60)
+        return line
+
+    if SYS_SOCKET is not None:
+        check("listening on tcp://127.0.0.1:" in first_line(allowed), "it listens in there")
+        check(first_line([socket.AF_UNIX]) == "", "the control: the sandbox is one")
+
+
 def main():
+    unit()
     with tempfile.TemporaryDirectory(prefix="dxh-check-broker-") as folder:
         mistakes(folder)
         service(folder, folder + "/manager")
