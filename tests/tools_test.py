@@ -325,13 +325,18 @@ def refusals_say_what_to_do():
 
 def a_full_disk_is_told():
     scenes.make("closed", "full")
-    for command in (["stat", "full"], ["check", "full", "--json"], ["gc"], ["recover", "full"]):
+    for command, code in (
+        (["stat", "full"], 3), (["check", "full", "--json"], 3), (["gc"], 3),
+        (["recover", "full"], 3), (["cat", "full"], 3), (["size", "--slot", "8", "--slots", "4"], 3), (["top", "--once"], 1),
+        (["doctor"], 1), (["doctor", "--json"], 1), (["keygen", "full.key"], 1), (["--help"], 1),
+        (["--version"], 1), (["help", "ls"], 1), (["ls", "--help"], 1),
+    ):
         with open("/dev/full", "w", encoding="ascii") as full:
             run = subprocess.run(
                 [DXH, *command], env=scenes.environment, stdout=full, stderr=subprocess.PIPE,
-                text=True, check=False,
+                text=True, check=False, cwd=scenes.directory,
             )
-        check(run.returncode == 3, f"{command} onto a full disk: exit {run.returncode}")
+        check(run.returncode == code, f"{command} onto a full disk: exit {run.returncode}")
         check("cannot write" in run.stderr, f"{command}: {run.stderr}")
 
 

@@ -335,14 +335,6 @@ int block_unable(const struct block_arguments *arguments, dxh_status status)
 	return TOOL_UNABLE;
 }
 
-int block_end(const struct block_arguments *arguments, int code)
-{
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return code;
-	tool_fail(arguments->command, "cannot write to standard output");
-	return TOOL_UNABLE;
-}
-
 const char *block_liveness(dxh_liveness producer)
 {
 	switch (producer) {

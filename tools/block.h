@@ -64,9 +64,6 @@ const char *block_directory(const struct block_arguments *arguments);
 /* Say why a block cannot be looked at, and what to do about it; TOOL_UNABLE. */
 int block_unable(const struct block_arguments *arguments, dxh_status status);
 
-/* The end of each: TOOL_UNABLE when standard output could not take everything. */
-int block_end(const struct block_arguments *arguments, int code);
-
 const char *block_liveness(dxh_liveness producer);
 
 #endif

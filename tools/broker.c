@@ -48,7 +48,8 @@ static int help(void)
 	       "  --beats-kept N       so many more, and it is forgotten; default 10\n\n"
 	       "A service manager that set NOTIFY_SOCKET is told when it listens, and when it\n"
 	       "ends (systemd: Type=notify).\n\n"
-	       "example: dxh broker --endpoint tcp://127.0.0.1:5599\n",
+	       "exit status: 0 ended by a signal, 1 it could not serve, 2 wrong usage\n"
+	       "example:     dxh broker --endpoint tcp://127.0.0.1:5599\n",
 	       endpoint);
 	return TOOL_OK;
 }

@@ -157,7 +157,7 @@ int tool_cat(int argc, char **argv)
 		return block_unable(&arguments, status);
 	status = cat_block(&cat);
 	if (status == DXH_OK)
-		code = block_end(&arguments, cat.missing > 0 ? TOOL_FOUND : TOOL_OK);
+		code = cat.missing > 0 ? TOOL_FOUND : TOOL_OK;
 	else
 		code = fail(&arguments, &cat, status);
 	dxh_consumer_close(&cat.consumer);

@@ -96,5 +96,5 @@ int tool_check(int argc, char **argv)
 		show(&arguments, report);
 	code = report->errors + report->warnings > 0 ? TOOL_FOUND : TOOL_OK;
 	dxh_report_free(&report);
-	return block_end(&arguments, code);
+	return code;
 }

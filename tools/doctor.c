@@ -73,8 +73,7 @@ static int examine_all(bool as_json)
 	}
 	if (as_json) {
 		json_end_array(&json);
-		if (!json_finish(&json))
-			return tool_fail(name, "standard output took not everything");
+		json_finish(&json);
 	} else {
 		printf("%u fine, %u notes, %u warnings, %u broken\n", count[SYMPTOM_FINE],
 		       count[SYMPTOM_NOTE], count[SYMPTOM_WARN], count[SYMPTOM_BROKEN]);

@@ -120,5 +120,5 @@ int tool_gc(int argc, char **argv)
 		show(&arguments, report);
 	code = report->removable > 0 ? TOOL_FOUND : TOOL_OK;
 	dxh_gc_report_free(&report);
-	return block_end(&arguments, code);
+	return code;
 }

@@ -20,22 +20,24 @@ static int help(void)
 	       "  --json    print {\"public\": KEY, \"file\": FILE}\n\n"
 	       "The public key of a service goes to its clients (server_key); the public keys of\n"
 	       "clients go, a line each, into the file that the service lets in (allow_file).\n\n"
-	       "example: dxh keygen camera.key\n");
+	       "exit status: 0 made or printed, 1 it could not be, 2 wrong usage\n"
+	       "example:     dxh keygen camera.key\n");
 	return TOOL_OK;
 }
 
-static int print(const char *public_key, const char *file, bool as_json)
+static void print(const char *public_key, const char *file, bool as_json)
 {
 	struct json json = {.out = stdout};
 
-	if (!as_json)
-		return printf("%s\n", public_key) > 0 && fflush(stdout) == 0 ? TOOL_OK
-		                                                             : TOOL_FAILED;
+	if (!as_json) {
+		printf("%s\n", public_key);
+		return;
+	}
 	json_object(&json, NULL);
 	json_text(&json, "public", public_key);
 	json_text(&json, "file", file);
 	json_end_object(&json);
-	return json_finish(&json) ? TOOL_OK : TOOL_FAILED;
+	json_finish(&json);
 }
 
 int tool_keygen(int argc, char **argv)
@@ -69,5 +71,6 @@ int tool_keygen(int argc, char **argv)
 	              : dxh_key_make(argv[optind], public_key);
 	if (status != DXH_OK)
 		return tool_fail(name, "%s", dxh_last_error());
-	return print(public_key, argv[optind], as_json);
+	print(public_key, argv[optind], as_json);
+	return TOOL_OK;
 }

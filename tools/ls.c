@@ -203,8 +203,7 @@ static int run(struct listing *listing)
 	status = show(listing);
 	if (status == DXH_OK && listing->json.out != NULL && listing->opened) {
 		json_end_array(&listing->json);
-		if (!json_finish(&listing->json))
-			code = tool_fail(name, "cannot write to standard output");
+		json_finish(&listing->json);
 	}
 	if (status != DXH_OK)
 		code = channel_unanswered(name, &asker, status);

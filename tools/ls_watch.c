@@ -67,7 +67,8 @@ dxh_status ls_watch(dxh_peer *broker, int64_t deadline_ns, uint64_t most, bool a
 	for (uint64_t seen = 0; status == DXH_OK && (most == 0 || seen < most); seen++) {
 		if (look && !as_json)
 			status = list(context);
-		fflush(stdout);
+		if (fflush(stdout) == EOF)
+			break; /* main() says so */
 		if (status == DXH_OK)
 			status = dxh_watcher_next(watcher, DXH_FOREVER, &event);
 		if (status != DXH_OK)

@@ -9,28 +9,31 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { UNABLE = 3 }; /* of those over blocks, see block.h */
+
 /* A subcommand is a row here and a file of its own. */
 static const struct command {
 	const char *name;
 	const char *help;
 	int (*run)(int argc, char **argv);
+	int unwritten; /* its exit code when standard output cannot take what it tells */
 } commands[] = {
-	{"demo", "show it all at work on this machine, and check that it adds up", tool_demo},
-	{"broker", "run a broker in the foreground", tool_broker},
-	{"keygen", "make a key pair for encrypted connections", tool_keygen},
-	{"ls", "list the channels that a broker knows", tool_ls},
-	{"stat", "tell what a block is, who uses it, what was counted", tool_stat},
-	{"top", "watch all blocks as they work", tool_top},
-	{"cat", "print what a block holds, by the members of its structs", tool_cat},
-	{"tail", "show what is published, as it comes", tool_tail},
-	{"check", "look whether a block is in order", tool_check},
-	{"recover", "put in order what a crash left in a block", tool_recover},
-	{"size", "tell how many bytes a block will take", tool_size},
-	{"gc", "remove blocks that nobody uses", tool_gc},
-	{"record", "write what is published into a file", tool_record},
-	{"replay", "publish again what was recorded", tool_replay},
-	{"doctor", "look whether this machine has what is needed", tool_doctor},
-	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench},
+	{"demo", "show it all at work on this machine, and check that it adds up", tool_demo, TOOL_FAILED},
+	{"broker", "run a broker in the foreground", tool_broker, TOOL_FAILED},
+	{"keygen", "make a key pair for encrypted connections", tool_keygen, TOOL_FAILED},
+	{"ls", "list the channels that a broker knows", tool_ls, TOOL_FAILED},
+	{"stat", "tell what a block is, who uses it, what was counted", tool_stat, UNABLE},
+	{"top", "watch all blocks as they work", tool_top, TOOL_FAILED},
+	{"cat", "print what a block holds, by the members of its structs", tool_cat, UNABLE},
+	{"tail", "show what is published, as it comes", tool_tail, TOOL_FAILED},
+	{"check", "look whether a block is in order", tool_check, UNABLE},
+	{"recover", "put in order what a crash left in a block", tool_recover, UNABLE},
+	{"size", "tell how many bytes a block will take", tool_size, UNABLE},
+	{"gc", "remove blocks that nobody uses", tool_gc, UNABLE},
+	{"record", "write what is published into a file", tool_record, TOOL_FAILED},
+	{"replay", "publish again what was recorded", tool_replay, TOOL_FAILED},
+	{"doctor", "look whether this machine has what is needed", tool_doctor, TOOL_FAILED},
+	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench, TOOL_FAILED},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -80,6 +83,18 @@ static int help_for(const char *name)
 	return command->run(2, arguments);
 }
 
+/* The end of each: what was told must have gone out. Who went away before the end of what
+ * it read knows that. */
+static int end(const char *name, int code, int unwritten)
+{
+	errno = 0;
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || code == unwritten)
+		return code;
+	fprintf(stderr, "dxh%s%s: cannot write to standard output%s%s\n", name[0] ? " " : "", name,
+	        errno ? ": " : "", errno ? strerror(errno) : "");
+	return unwritten;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
@@ -89,15 +104,17 @@ int main(int argc, char **argv)
 		return TOOL_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return help(stdout);
+		return end("", help(stdout), TOOL_FAILED);
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("dxh %s\n", dxh_version());
-		return TOOL_OK;
+		return end("", TOOL_OK, TOOL_FAILED);
 	}
 	if (strcmp(argv[1], "help") == 0)
-		return argc > 2 ? help_for(argv[2]) : help(stdout);
+		return end("help", argc > 2 ? help_for(argv[2]) : help(stdout), TOOL_FAILED);
 	command = find(argv[1]);
-	return command == NULL ? TOOL_USAGE : command->run(argc - 1, argv + 1);
+	if (command == NULL)
+		return TOOL_USAGE;
+	return end(command->name, command->run(argc - 1, argv + 1), command->unwritten);
 }
 
 /* ---- shared by the subcommands ------------------------------------------------ */

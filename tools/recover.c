@@ -92,5 +92,5 @@ int tool_recover(int argc, char **argv)
 	code = report->errors > 0 || findings_count(report, DXH_REPAIR_RECOVER) > 0 ? TOOL_FOUND
 	                                                                            : TOOL_OK;
 	dxh_report_free(&report);
-	return block_end(&arguments, code);
+	return code;
 }

@@ -349,7 +349,7 @@ int tool_size(int argc, char **argv)
 			tell(&plan, &sizes);
 		else
 			show(&plan, &sizes);
-		code = block_end(&like, TOOL_OK);
+		code = TOOL_OK;
 	}
 	if (consumer != NULL)
 		dxh_consumer_close(&consumer);

@@ -148,5 +148,5 @@ int tool_stat(int argc, char **argv)
 		stat_show(facts, &users);
 	users_free(&users);
 	dxh_facts_free(&facts);
-	return block_end(&arguments, TOOL_OK);
+	return TOOL_OK;
 }

@@ -125,5 +125,5 @@ int stat_list(const struct block_arguments *arguments)
 	} else if (listing.shown == 0) {
 		printf("no block in %s\n", tool_shown(directory).s);
 	}
-	return block_end(arguments, TOOL_OK);
+	return TOOL_OK;
 }
