@@ -117,7 +117,7 @@ def names_are_not_found_without(elsewhere):
     dxh("ls", "--broker", "ipc://@nobody-listens", "--timeout", "50", code=1, says="dxh broker")
 
 
-def consumers_are_shown():
+def consumers_are_shown(elsewhere):
     tail = begin(DXH, "tail", "--broker", BROKER, NAME, stdout=subprocess.DEVNULL)
 
     def seen():
@@ -129,6 +129,15 @@ def consumers_are_shown():
     consumer, = seen()
     check(consumer["discipline"] == "follow" and consumer["lost"] == 0, f"{consumer}")
     dxh("ls", "--consumers", "--broker", BROKER, says=f"consumer {tail.pid} ")
+    dxh("stat", "--broker", BROKER, NAME, says=[f"consumer {tail.pid} dxh, follow: read ",
+                                                "live, serves requests at ipc://",
+                                                "followers 0 unobserved"])
+    facts = told("stat", "--broker", BROKER, NAME)
+    consumer, = facts["channel"]["consumers"]
+    check(consumer["pid"] == tail.pid and consumer["lost"] == 0, f"stat: {facts}")
+    check(facts["channel"]["state"] == "live" and facts["followers"] == [], f"stat: {facts}")
+    check("channel" not in told("stat", "--dir", elsewhere, NAME), "nothing of it without a broker")
+    dxh("stat", "--dir", elsewhere, NAME, says=f"pid {tail.pid}, ")
     block, = [each for each in told("top", "--broker", BROKER, "--every", "0.1")
               if each["name"] == NAME]
     check(tail.pid in [each["pid"] for each in block["consumers"]], f"top: {block}")
@@ -211,7 +220,7 @@ def main():
         producer = produce(elsewhere)
         names_of_channels(elsewhere, producer)
         names_are_not_found_without(elsewhere)
-        tail = consumers_are_shown()
+        tail = consumers_are_shown(elsewhere)
         broker = top_on_a_screen(broker, tail)
         end(tail, signal.SIGINT)
         producer = a_restart_is_followed(elsewhere, producer)

@@ -86,6 +86,21 @@ bool channel_find(const char *command, const char *broker, const char *name,
 	return is_found;
 }
 
+dxh_channel_facts *channel_describe(const char *command, const char *broker, const char *name)
+{
+	struct channel_asker asker;
+	dxh_channel_facts *facts = NULL;
+	dxh_status status;
+
+	if (!channel_connect(command, broker, &asker))
+		return NULL;
+	status = dxh_describe(asker.peer, name, dxh_in_ms(ANSWER_MS), &facts);
+	if (status != DXH_OK)
+		channel_unanswered(command, &asker, status);
+	channel_disconnect(&asker);
+	return facts;
+}
+
 const char *channel_state_text(dxh_channel_state state)
 {
 	switch (state) {

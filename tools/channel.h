@@ -30,6 +30,14 @@ int channel_unanswered(const char *command, const struct channel_asker *asker, d
 bool channel_find(const char *command, const char *broker, const char *name,
                   char directory[DXH_ENDPOINT_MAX + 1]);
 
+/* All that a broker knows of a channel; NULL: it is said why. Free it. */
+dxh_channel_facts *channel_describe(const char *command, const char *broker, const char *name);
+
+/* Its consumers: a line each, or an array. */
+struct json;
+void channel_show_consumers(const dxh_channel_facts *facts, int indent);
+void channel_tell_consumers(struct json *json, const char *key, const dxh_channel_facts *facts);
+
 const char *channel_state_text(dxh_channel_state state);
 const char *channel_discipline_text(dxh_discipline discipline);
 

@@ -52,39 +52,6 @@ static int help(void)
 	return TOOL_OK;
 }
 
-static void tell_consumers(struct json *json, const dxh_channel_facts *facts)
-{
-	json_array(json, "consumer_list");
-	for (size_t i = 0; i < facts->consumer_count; i++) {
-		const dxh_channel_consumer *consumer = &facts->consumers[i];
-
-		json_object(json, NULL);
-		json_text(json, "name", consumer->name);
-		json_integer(json, "pid", consumer->pid);
-		json_text(json, "discipline", channel_discipline_text(consumer->discipline));
-		json_number(json, "read", consumer->read);
-		json_number(json, "lag", consumer->lag);
-		json_number(json, "lost", consumer->lost);
-		json_number(json, "corrupt", consumer->corrupt);
-		json_number(json, "silent_ms", consumer->silent_ms);
-		json_end_object(json);
-	}
-	json_end_array(json);
-}
-
-static void show_consumers(const dxh_channel_facts *facts)
-{
-	for (size_t i = 0; i < facts->consumer_count; i++) {
-		const dxh_channel_consumer *consumer = &facts->consumers[i];
-
-		printf("  consumer %" PRId64 " %s, %s: read %" PRIu64 ", %" PRIu64
-		       " behind, lost %" PRIu64 "\n",
-		       consumer->pid, tool_shown(consumer->name).s,
-		       channel_discipline_text(consumer->discipline), consumer->read, consumer->lag,
-		       consumer->lost);
-	}
-}
-
 /* `facts` is NULL where consumers were not asked for. */
 static void
 show_json(struct json *json, const dxh_channel_info *channel, const dxh_channel_facts *facts)
@@ -108,7 +75,7 @@ show_json(struct json *json, const dxh_channel_info *channel, const dxh_channel_
 	json_number(json, "consumers", channel->consumers);
 	json_number(json, "checksum_errors", channel->checksum_errors);
 	if (facts != NULL)
-		tell_consumers(json, facts);
+		channel_tell_consumers(json, "consumer_list", facts);
 	json_end_object(json);
 }
 
@@ -140,7 +107,7 @@ static dxh_status list_one(struct listing *listing, const dxh_channel_info *chan
 	else
 		show_text(channel, listing->shown == 0);
 	if (listing->json.out == NULL && facts != NULL)
-		show_consumers(facts);
+		channel_show_consumers(facts, 2);
 	listing->shown++;
 	dxh_channel_facts_free(&facts);
 	return DXH_OK;

@@ -10,8 +10,9 @@ static int help(void)
 {
 	printf("usage: dxh stat [--broker ENDPOINT | --dir DIR] [--owner USER] [--json]\n"
 	       "                [CHANNEL | BLOCK | FILE]\n\n"
-	       "Tell what a block is, who produces and who reads it, and what was counted; read\n"
-	       "only, whether its producer lives or not. Without BLOCK: all blocks of the\n"
+	       "Tell what a block is, who produces and who reads it, and what was counted; of a\n"
+	       "channel also what its broker knows: its state, and consumers with their losses.\n"
+	       "Read only, whether its producer lives or not. Without BLOCK: all blocks of the\n"
 	       "directory, one line each.\n\n"
 	       "  CHANNEL       a name that a broker knows: with --broker or $DXH_BROKER\n"
 	       "  BLOCK         without these, or with --dir, the name of a block\n"
@@ -25,14 +26,20 @@ static int help(void)
 	return TOOL_OK;
 }
 
-unsigned stat_followers(const dxh_facts *facts, const struct user *user)
+unsigned stat_followers(const struct stat_facts *facts, const struct user *user)
 {
-	unsigned rows = 0;
+	const dxh_facts *block = facts->block;
+	const dxh_channel_facts *channel = facts->channel;
+	unsigned known = 0;
 
-	for (size_t i = 0; i < facts->reader_count; i++)
-		rows += facts->readers[i].state != DXH_READER_DEAD &&
-		        facts->readers[i].reader.pid == user->pid;
-	return user->reading > rows ? user->reading - rows : 0;
+	for (size_t i = 0; i < block->reader_count; i++)
+		known += block->readers[i].state != DXH_READER_DEAD &&
+		         block->readers[i].reader.pid == user->pid;
+	/* Those that are lossless have a row. */
+	for (size_t i = 0; channel && i < channel->consumer_count; i++)
+		known += channel->consumers[i].discipline != DXH_LOSSLESS &&
+		         channel->consumers[i].pid == user->pid;
+	return user->reading > known ? user->reading - known : 0;
 }
 
 int64_t stat_age_ns(const dxh_facts *facts, int64_t published_ns)
@@ -122,8 +129,7 @@ const char *stat_zone_kind(const dxh_zone_info *zone)
 int tool_stat(int argc, char **argv)
 {
 	struct block_arguments arguments;
-	struct users users;
-	dxh_facts *facts = NULL;
+	struct stat_facts facts = {0};
 	dxh_status status;
 	int code;
 
@@ -138,15 +144,19 @@ int tool_stat(int argc, char **argv)
 					 .file = arguments.file,
 					 .owner_uid_plus1 = arguments.owner_uid_plus1,
 				 },
-	                         &facts);
+	                         &facts.block);
 	if (status != DXH_OK)
 		return block_unable(&arguments, status);
-	users_find(facts->path, &users);
+	/* A broker that says no more than where the block is hides nothing else of it. */
+	if (arguments.broker != NULL && arguments.name != NULL)
+		facts.channel = channel_describe("stat", arguments.broker, arguments.name);
+	users_find(facts.block->path, &facts.users);
 	if (arguments.as_json)
-		stat_tell(facts, &users);
+		stat_tell(&facts);
 	else
-		stat_show(facts, &users);
-	users_free(&users);
-	dxh_facts_free(&facts);
+		stat_show(&facts);
+	users_free(&facts.users);
+	dxh_channel_facts_free(&facts.channel);
+	dxh_facts_free(&facts.block);
 	return TOOL_OK;
 }

@@ -4,6 +4,7 @@
 #define STAT_H
 
 #include "block.h"
+#include "channel.h"
 #include "users.h"
 
 #include <dxh/inspect.h>
@@ -11,13 +12,20 @@
 /* All blocks of the directory, a line each; an exit code. */
 int stat_list(const struct block_arguments *arguments);
 
-/* One block, for people and for programs. */
-void stat_show(const dxh_facts *facts, const struct users *users);
-void stat_tell(const dxh_facts *facts, const struct users *users);
+/* What is told of one block. */
+struct stat_facts {
+	dxh_facts *block;
+	dxh_channel_facts *channel; /* NULL: no broker was asked, or it did not say */
+	struct users users;
+};
+
+/* For people and for programs. */
+void stat_show(const struct stat_facts *facts);
+void stat_tell(const struct stat_facts *facts);
 
 /* How many followers a process has at least: who has the block mapped and is neither its
- * producer nor a reader with a row. What they lose only they know. */
-unsigned stat_followers(const dxh_facts *facts, const struct user *user);
+ * producer nor a reader with a row, nor known to the broker. What they lose only they know. */
+unsigned stat_followers(const struct stat_facts *facts, const struct user *user);
 
 /* How long ago that was, of the producer's clock; 0: it says nothing here and now. */
 int64_t stat_age_ns(const dxh_facts *facts, int64_t published_ns);

@@ -93,8 +93,20 @@ static void tell_readers(struct json *json, const dxh_facts *facts)
 	json_end_array(json);
 }
 
-static void tell_followers(struct json *json, const dxh_facts *facts, const struct users *users)
+static void tell_channel(struct json *json, const dxh_channel_facts *facts)
 {
+	json_object(json, "channel");
+	json_text(json, "state", channel_state_text(facts->channel.state));
+	json_text(json, "reason", facts->channel.reason);
+	json_text(json, "endpoint", facts->channel.endpoint);
+	channel_tell_consumers(json, "consumers", facts);
+	json_end_object(json);
+}
+
+static void tell_followers(struct json *json, const struct stat_facts *facts)
+{
+	const struct users *users = &facts->users;
+
 	json_array(json, "followers");
 	for (size_t i = 0; i < users->count; i++) {
 		unsigned count = stat_followers(facts, &users->list[i]);
@@ -112,8 +124,9 @@ static void tell_followers(struct json *json, const dxh_facts *facts, const stru
 	json_bool(json, "processes_complete", users->complete);
 }
 
-void stat_tell(const dxh_facts *facts, const struct users *users)
+void stat_tell(const struct stat_facts *given)
 {
+	const dxh_facts *facts = given->block;
 	char uuid[2 * sizeof facts->block.uuid + 1], hash[2 * sizeof facts->block.schema_hash + 1];
 	struct json json = {.out = stdout};
 
@@ -141,7 +154,9 @@ void stat_tell(const dxh_facts *facts, const struct users *users)
 	tell_ring(&json, facts);
 	tell_counters(&json, facts);
 	tell_readers(&json, facts);
-	tell_followers(&json, facts, users);
+	if (given->channel != NULL)
+		tell_channel(&json, given->channel);
+	tell_followers(&json, given);
 	json_end_object(&json);
 	json_finish(&json);
 }

@@ -175,8 +175,23 @@ static void show_readers(const dxh_facts *facts)
 	}
 }
 
-static void show_followers(const dxh_facts *facts, const struct users *users)
+static void show_channel(const dxh_channel_facts *facts)
 {
+	const dxh_channel_info *channel = &facts->channel;
+
+	title("channel");
+	printf("%s%s%s%s%s\n", channel_state_text(channel->state),
+	       channel->reason[0] != '\0' ? ": " : "", tool_shown(channel->reason).s,
+	       channel->endpoint[0] != '\0' ? ", serves requests at " : ", serves no requests",
+	       tool_shown(channel->endpoint).s);
+	title("consumers");
+	printf("%zu that the broker knows\n", facts->consumer_count);
+	channel_show_consumers(facts, 10);
+}
+
+static void show_followers(const struct stat_facts *facts)
+{
+	const struct users *users = &facts->users;
 	unsigned count = 0;
 
 	for (size_t i = 0; i < users->count; i++)
@@ -194,8 +209,10 @@ static void show_followers(const dxh_facts *facts, const struct users *users)
 		printf("%10snot all that there are: /proc could not be read\n", "");
 }
 
-void stat_show(const dxh_facts *facts, const struct users *users)
+void stat_show(const struct stat_facts *given)
 {
+	const dxh_facts *facts = given->block;
+
 	show_block(facts);
 	show_producer(facts);
 	show_zones(facts);
@@ -203,5 +220,7 @@ void stat_show(const dxh_facts *facts, const struct users *users)
 	show_tickets(facts);
 	show_memory(facts);
 	show_readers(facts);
-	show_followers(facts, users);
+	if (given->channel != NULL)
+		show_channel(given->channel);
+	show_followers(given);
 }

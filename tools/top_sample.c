@@ -37,9 +37,9 @@ static bool has_metrics(const dxh_facts *facts)
 	       strcmp(facts->zones[1].name, "counters") == 0;
 }
 
-static void take_facts(const dxh_facts *facts, struct top_block *block)
+static void take_facts(dxh_facts *facts, struct top_block *block)
 {
-	struct users users;
+	struct stat_facts given = {.block = facts};
 
 	memcpy(block->uuid, facts->block.uuid, sizeof block->uuid);
 	block->producer = facts->block.producer;
@@ -54,11 +54,11 @@ static void take_facts(const dxh_facts *facts, struct top_block *block)
 	block->reader_count = facts->reader_count;
 	for (size_t i = 0; i < facts->reader_count && i < TOP_READERS; i++)
 		block->readers[i] = facts->readers[i];
-	users_find(facts->path, &users);
-	for (size_t i = 0; i < users.count; i++)
-		if (users.list[i].pid != facts->block.producer_pid)
-			block->followers += stat_followers(facts, &users.list[i]);
-	users_free(&users);
+	users_find(facts->path, &given.users);
+	for (size_t i = 0; i < given.users.count; i++)
+		if (given.users.list[i].pid != facts->block.producer_pid)
+			block->followers += stat_followers(&given, &given.users.list[i]);
+	users_free(&given.users);
 }
 
 static void name_of(const char *file, char name[DXH_BLOCK_NAME_MAX + 1])
