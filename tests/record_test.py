@@ -76,12 +76,14 @@ class Publisher:
         self.process.stdout.close()
 
 
-def dxh(*arguments, code=0, says=""):
+def dxh(*arguments, code=0, says="", times=None):
     run = subprocess.run([os.path.join(BUILD, "dxh"), *arguments], capture_output=True,
                          timeout=LIMIT, stdin=subprocess.DEVNULL, check=False)
     said = run.stderr.decode(errors="replace")
     check(run.returncode == code, f"dxh {arguments}: exit {run.returncode}, not {code}: {said}")
     check(says in said, f"dxh {arguments} does not say {says!r}: {said!r}")
+    if times is not None:
+        check(said.count(says) == times, f"dxh {arguments} says it {times} times: {said!r}")
     return run.stdout
 
 
@@ -382,15 +384,27 @@ def check_tail():
                   f"{line}")
             at += 1
     dxh("tail", "--items", "1", "--every", "0.001", "tail")
-    publisher.end()
     dxh("tail", code=2, says="follow what")
+    shutil.copy(os.path.join(os.environ["DXH_SHM_DIR"], "tail.dxh"), "copy.dxh")
+    for path in ("./copy.dxh", os.path.join(os.environ["DXH_SHM_DIR"], "tail.dxh")):
+        lines = dxh("tail", "--last", "2", path).decode().splitlines()
+        check([line.split()[0] for line in lines] == ["0", "1"], f"of a file: {lines}")
+        check(len(dxh("tail", "--json", path).splitlines()) == 1, "its newest")
+    dxh("tail", "./none.dxh", code=1, says="there is no file ./none.dxh")
+    dxh("tail", "--dir", "/tmp", "./copy.dxh", code=2, says="--dir says nothing")
+    for command, code in (("tail", 1), ("cat", 3), ("stat", 3)):
+        dxh(command, "./life.dxr", code=code, says="next: `dxh replay --csv - FILE`")
+    dxh("tail", "nobody/at/all", code=1, says="next: `dxh stat` lists")
+    dxh("tail", "--broker", "ipc://@dxh-nobody", "x", code=1, says="no broker answers at")
     dxh("tail", "--every", "x", "tail", code=2, says="--every takes")
+    publisher.end()
 
 
 def check_refusals():
     dxh("record", code=2, says="record what?")
     dxh("record", "--lz4", "--format", "csv", "x", code=2, says="--lz4")
     dxh("record", "--seconds", "no", "x", code=2, says="--seconds takes")
+    dxh("record", "./life.dxr", code=2, says="not a file")
     dxh("replay", code=2, says="which file")
     dxh("replay", "nothing.dxr", code=1, says="No such file")
     with open("text.dxr", "w", encoding="utf-8") as file:
@@ -407,7 +421,7 @@ def check_refusals():
         publisher = Publisher("full")
         publisher.do("publish 1")
         dxh("record", "--items", "1", "--start", "oldest", "--replace", "--output", "/dev/full",
-            "full", code=1, says="No space left")
+            "full", code=1, says="No space left", times=1)
         publisher.end()
 
 

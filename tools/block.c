@@ -3,6 +3,7 @@
 #include "block.h"
 
 #include "channel.h"
+#include "recording.h"
 #include "text.h"
 #include "users.h"
 
@@ -329,6 +330,13 @@ static const char *next_step(const struct block_arguments *arguments, dxh_status
 
 int block_unable(const struct block_arguments *arguments, dxh_status status)
 {
+	if (status == DXH_ECORRUPT && arguments->file != NULL &&
+	    recording_is_one(arguments->file)) {
+		tool_fail(arguments->command, "%s is a recording, no block",
+		          tool_shown(arguments->file).s);
+		fprintf(stderr, "next: `dxh replay --csv - FILE` shows what is in it\n");
+		return TOOL_UNABLE;
+	}
 	tool_fail(arguments->command, "%s", tool_shown(dxh_last_error()).s);
 	if (status != DXH_ENOTFOUND || !explain_removed(arguments))
 		fprintf(stderr, "next: %s\n", next_step(arguments, status));

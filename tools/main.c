@@ -18,7 +18,8 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	int unwritten; /* its exit code when standard output cannot take what it tells */
 } commands[] = {
-	{"demo", "show it all at work on this machine, and check that it adds up", tool_demo, TOOL_FAILED},
+	{"demo", "show it all at work on this machine, and check that it adds up", tool_demo,
+         TOOL_FAILED},
 	{"broker", "run a broker in the foreground", tool_broker, TOOL_FAILED},
 	{"keygen", "make a key pair for encrypted connections", tool_keygen, TOOL_FAILED},
 	{"ls", "list the channels that a broker knows", tool_ls, TOOL_FAILED},
@@ -33,7 +34,8 @@ static const struct command {
 	{"record", "write what is published into a file", tool_record, TOOL_FAILED},
 	{"replay", "publish again what was recorded", tool_replay, TOOL_FAILED},
 	{"doctor", "look whether this machine has what is needed", tool_doctor, TOOL_FAILED},
-	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench, TOOL_FAILED},
+	{"bench", "compare with what could be used instead, in alternating rounds", tool_bench,
+         TOOL_FAILED},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

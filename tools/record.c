@@ -47,6 +47,7 @@ static int help(void)
 	       "the format; dxh replay plays it.\n\n"
 	       "  --broker ENDPOINT  NAME is a channel of this broker; without it, and without\n"
 	       "                     $DXH_BROKER or with --dir, a block\n"
+	       "                     (one that is not there yet is waited for, five seconds)\n"
 	       "  --dir DIR          where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
 	       "  --output FILE      default: NAME.dxr, with - for /; - is standard output, for\n"
 	       "                     csv only\n"
@@ -147,10 +148,8 @@ static bool check(struct recording_job *job, int argc, char **argv)
 		tool_usage(name, "--lz4 is for recordings, not for csv");
 	else if (job->output && strcmp(job->output, "-") == 0 && !job->as_csv)
 		tool_usage(name, "a recording needs a file: --output FILE");
-	else {
-		job->source.name = argv[optind];
-		return source_choose(&job->source, name);
-	}
+	else
+		return source_choose(&job->source, name, argv[optind], false);
 	return false;
 }
 
@@ -197,8 +196,11 @@ static void show_progress(struct recording_job *job, bool last)
 		fputc('\n', stderr);
 }
 
+/* Said once: what could not be written cannot be closed either. */
 static bool store_failed(struct recording_job *job)
 {
+	if (job->failed)
+		return false;
 	job->failed = true;
 	tool_fail(name, "%s: %s", tool_shown(job->output).s, job->sink->error(job));
 	return false;
@@ -372,11 +374,8 @@ static void record_all(struct recording_job *job)
 
 static int record(struct recording_job *job)
 {
-	dxh_status status = source_open(&job->source, job->start, job->start_ticket,
-	                                dxh_in_ms(5000), &job->consumer);
-
-	if (status != DXH_OK)
-		return tool_fail(name, "%s", dxh_last_error());
+	if (!source_open(&job->source, name, job->start, job->start_ticket, &job->consumer))
+		return TOOL_FAILED;
 	if (!job->sink->open(job)) {
 		int code = tool_fail(name, "%s: %s%s", tool_shown(job->output).s,
 		                     job->sink->error(job),

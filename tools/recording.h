@@ -100,6 +100,9 @@ struct recording_reader {
 	char error[256];
 };
 
+/* Does the file begin like a recording? */
+bool recording_is_one(const char *path);
+
 /* Open a file and look whether it was closed well. */
 bool recording_open(const char *path, struct recording_reader *reader);
 void recording_close(struct recording_reader *reader);

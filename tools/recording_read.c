@@ -158,21 +158,32 @@ static bool look_for_end(struct recording_reader *reader)
 	return true;
 }
 
+bool recording_is_one(const char *path)
+{
+	struct recording_reader reader;
+	bool is_one = recording_open(path, &reader);
+
+	recording_close(&reader);
+	return is_one;
+}
+
 bool recording_open(const char *path, struct recording_reader *reader)
 {
 	unsigned char header[RECORDING_FILE_HEADER_BYTES];
 	struct stat found;
 
-	*reader = (struct recording_reader){.fd = open(path, O_RDONLY | O_CLOEXEC),
+	*reader = (struct recording_reader){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK),
 	                                    .at = RECORDING_FILE_HEADER_BYTES};
 	if (reader->fd == -1)
 		return fail(reader, "%s", strerror(errno));
 	if (fstat(reader->fd, &found) == -1 || !S_ISREG(found.st_mode))
-		return fail(reader, "it is no file");
+		return fail(reader, "a recording is a regular file, which this is not");
 	reader->file_bytes = (uint64_t)found.st_size;
 	if (reader->file_bytes < sizeof header || !read_at(reader, 0, header, sizeof header) ||
 	    memcmp(header, RECORDING_MAGIC, 8) != 0)
-		return fail(reader, "it is no recording");
+		return fail(reader,
+		            "it is no recording: `dxh record` makes one, and `dxh cat` shows "
+		            "a block's data file");
 	if (recording_get(header + 8, 2) != RECORDING_MAJOR)
 		return fail(reader, "it has format %u, this command reads %d",
 		            (unsigned)recording_get(header + 8, 2), RECORDING_MAJOR);

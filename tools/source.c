@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Attaching to a channel or a block, whichever was named. */
+/* Attaching to a channel, a block or a file, whichever was named. */
 #include "source.h"
 
+#include "block.h"
 #include "channel.h"
+#include "text.h"
 
 #include <time.h>
 
-enum { AGAIN_NS = 20000000 };
+enum { AGAIN_NS = 20000000, WAIT_MS = 5000 };
 
 static dxh_status connect_broker(struct source *source)
 {
@@ -19,38 +21,77 @@ static dxh_status connect_broker(struct source *source)
 	return status;
 }
 
-bool source_choose(struct source *source, const char *command)
+bool source_choose(struct source *source, const char *command, const char *given, bool takes_file)
 {
 	if (source->broker && source->directory) {
 		tool_usage(command, "a channel's broker knows the directory: --broker or --dir");
 		return false;
 	}
-	if (!source->directory)
-		source->broker = channel_broker(source->broker);
-	return true;
+	if (given[0] != '/' && given[0] != '.') {
+		source->name = given;
+		if (!source->directory)
+			source->broker = channel_broker(source->broker);
+		return true;
+	}
+	source->file = given;
+	source->broker = NULL;
+	if (!takes_file)
+		tool_usage(command, "name a channel or a block, not a file: %s",
+		           tool_shown(given).s);
+	else if (source->directory)
+		tool_usage(command, "%s is a file: --dir says nothing about it",
+		           tool_shown(given).s);
+	return takes_file && !source->directory;
 }
 
-dxh_status source_open(struct source *source, dxh_start start, uint64_t ticket, int64_t deadline_ns,
-                       dxh_consumer **consumer)
+static bool unable(const struct source *source, const char *command, dxh_status status)
+{
+	struct channel_asker asker = {.endpoint = source->broker};
+	struct block_arguments arguments = {.command = command,
+	                                    .name = source->name,
+	                                    .file = source->file,
+	                                    .directory = source->directory};
+
+	if (!source->broker)
+		block_unable(&arguments, status);
+	else if (status == DXH_ENOTFOUND)
+		tool_fail(command, "%s at %s: `dxh ls` lists those it knows",
+		          tool_shown(dxh_last_error()).s, tool_shown(source->broker).s);
+	else if (status == DXH_EACCESS)
+		tool_fail(command, "%s: `dxh stat` tells whose it is",
+		          tool_shown(dxh_last_error()).s);
+	else
+		channel_unanswered(command, &asker, status);
+	return false;
+}
+
+bool source_open(struct source *source, const char *command, dxh_start start, uint64_t ticket,
+                 dxh_consumer **consumer)
 {
 	dxh_consumer_config config = {.directory = source->directory,
 	                              .discipline = source->lossless ? DXH_LOSSLESS : DXH_FOLLOW,
 	                              .start = start,
 	                              .start_ticket = ticket,
-	                              .follow_name = 1};
+	                              .file = source->file,
+	                              .follow_name = source->file == NULL};
 	struct timespec pause = {.tv_nsec = AGAIN_NS};
+	int64_t deadline_ns = dxh_in_ms(WAIT_MS);
 	dxh_status status;
 
 	if (source->broker) {
+		if (!tool_broker_folder(command, source->broker, false))
+			return false;
 		status = connect_broker(source);
-		if (status != DXH_OK)
-			return status;
-		return dxh_consume(source->peer, source->name, &config, deadline_ns, consumer);
+		if (status == DXH_OK)
+			status = dxh_consume(source->peer, source->name, &config, deadline_ns,
+			                     consumer);
+	} else {
+		while ((status = dxh_consumer_open(source->name, &config, consumer)) ==
+		               DXH_ENOTFOUND &&
+		       !source->file && dxh_now_ns() < deadline_ns)
+			nanosleep(&pause, NULL);
 	}
-	while ((status = dxh_consumer_open(source->name, &config, consumer)) == DXH_ENOTFOUND &&
-	       dxh_now_ns() < deadline_ns)
-		nanosleep(&pause, NULL);
-	return status;
+	return status == DXH_OK || unable(source, command, status);
 }
 
 void source_close(struct source *source)

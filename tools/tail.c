@@ -49,13 +49,16 @@ static void interrupt(int unused)
 static int help(void)
 {
 	printf("usage: dxh tail [--broker ENDPOINT | --dir DIR] [--last N] [--items N]\n"
-	       "                [--every S] [--until-closed] [--json] NAME\n\n"
+	       "                [--every S] [--until-closed] [--json] NAME | FILE\n\n"
 	       "Show what the producer of a channel or a block publishes, a line an item, by the\n"
 	       "members of the struct that the block describes. Only reads; what it misses is "
 	       "told.\n"
 	       "Follows a successor, and a block that is made anew.\n\n"
+	       "  FILE               a data file, for example a copy; begins with / or . and is\n"
+	       "                     not followed: its newest items, and that is all\n"
 	       "  --broker ENDPOINT  NAME is a channel of this broker; without it, and without\n"
 	       "                     $DXH_BROKER or with --dir, a block\n"
+	       "                     (one that is not there yet is waited for, five seconds)\n"
 	       "  --dir DIR          where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
 	       "  --last N           begin with the N newest items; default 1\n"
 	       "  --items N          end after so many\n"
@@ -283,13 +286,11 @@ static bool begin(struct tail *tail)
 {
 	uint64_t first;
 
-	if (source_open(&tail->source, DXH_START_NEXT, 0, dxh_in_ms(5000), &tail->consumer) !=
-	    DXH_OK) {
-		tool_fail(name, "%s", tool_shown(dxh_last_error()).s);
+	if (!source_open(&tail->source, name, DXH_START_NEXT, 0, &tail->consumer) || !look(tail))
 		return false;
-	}
-	if (!look(tail))
-		return false;
+	/* A live one would go on and on. */
+	if (tail->source.file != NULL && (tail->items_max == 0 || tail->items_max > tail->last))
+		tail->items_max = tail->last > 0 ? tail->last : 1;
 	first = tail->block.head > tail->last ? tail->block.head - tail->last : 0;
 	return tail->last == 0 ||
 	       dxh_consumer_seek(tail->consumer,
@@ -308,6 +309,8 @@ static void pause_ns(int64_t ns)
 /* Once, until an item comes again. */
 static bool say_fate(struct tail *tail, dxh_status fate)
 {
+	if (tail->source.file != NULL)
+		return false; /* it does not tell */
 	if (tail->told != fate)
 		say(tail,
 		    fate == DXH_EDEAD     ? "the producer died"
@@ -356,7 +359,7 @@ static bool follow(struct tail *tail, int *code)
 		say(tail, "broken", &item);
 		return true;
 	case DXH_EWAIT:
-		return true;
+		return tail->source.file == NULL;
 	case DXH_EDEAD:
 		return say_fate(tail, DXH_EDEAD);
 	case DXH_ECLOSED:
@@ -410,9 +413,8 @@ int tool_tail(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return tool_usage(name, optind == argc ? "follow what?" : "one NAME at a time");
-	if (!source_choose(&tail.source, name))
+	if (!source_choose(&tail.source, name, argv[optind], true))
 		return TOOL_USAGE;
-	tail.source.name = argv[optind];
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	code = run(&tail);
