@@ -218,7 +218,7 @@ class Consumer(Local):
     def seek(self, start: Start, ticket: int = 0) -> None:
         """Go on at another place; ``ticket`` for :attr:`dxh.Start.TICKET`. What is passed over is
         neither read nor lost."""
-        self._native.seek(int(start), ticket)
+        self._native.seek(start, ticket)
 
     def check(self) -> None:
         """Raise what :meth:`read` would raise besides a timeout, without reading: for blocks without

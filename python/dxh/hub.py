@@ -142,6 +142,8 @@ class Hub(Local):
         to: str = endpoint or channel or ""
         if (endpoint is None) == (channel is None):
             raise TypeError("either an endpoint or a channel is needed")
+        if on_state is not None and not callable(on_state):
+            raise TypeError(f"on_state is called, and {on_state!r} cannot be")
         broker = None if channel is None else self._broker_peer()
         told = None if on_state is None else _typed(on_state)
         open_it: Callable[[float | None], _native.Peer] = lambda patience: _native.Peer(
@@ -218,7 +220,7 @@ class Hub(Local):
             key_file,
             allow_file,
             allow_any,
-            int(repeats),
+            repeats,
             replies_max,
             replies_bytes,
             replies_absent,
@@ -421,7 +423,7 @@ class Hub(Local):
 
     def latency(self, stage: Stage) -> dict[str, int]:
         """Percentiles of the requests that were timed, in ns, as ``dxh_latency``."""
-        return self._native.latency(int(stage))
+        return self._native.latency(stage)
 
     def dump(self) -> str:
         """What it is doing now, as text: its peers with their open operations, its services with

@@ -118,10 +118,6 @@ def _report(told: dict[str, Any]) -> Report:
     return Report(**told)
 
 
-def _uid(owner_uid: int | None) -> int:
-    return 0 if owner_uid is None else owner_uid + 1
-
-
 def diagnose(
     name: str | None = None,
     *,
@@ -134,7 +130,7 @@ def diagnose(
     ``file``: exactly this data file instead, for example a copy. ``owner_uid``: accept a block of
     this other user. Raises :class:`dxh.NotFoundError`, :class:`dxh.AccessError`.
     """
-    return _report(_native.inspect(_DIAGNOSE, name, directory, file, _uid(owner_uid), None))
+    return _report(_native.inspect(_DIAGNOSE, name, directory, file, owner_uid, None))
 
 
 def validate(
@@ -148,7 +144,7 @@ def validate(
     """Is what it carries what was written? The sums of all items, and the digests of zones. As
     :func:`diagnose`."""
     return _report(
-        _native.inspect(_VALIDATE, name, directory, file, _uid(owner_uid), checksum_key)
+        _native.inspect(_VALIDATE, name, directory, file, owner_uid, checksum_key)
     )
 
 
@@ -161,7 +157,7 @@ def check(
     checksum_key: bytes | None = None,
 ) -> Report:
     """:func:`diagnose` and :func:`validate`."""
-    return _report(_native.inspect(_CHECK, name, directory, file, _uid(owner_uid), checksum_key))
+    return _report(_native.inspect(_CHECK, name, directory, file, owner_uid, checksum_key))
 
 
 def recover(
@@ -176,7 +172,7 @@ def recover(
 
     Raises :class:`dxh.BusyError` naming the live producer; as :func:`diagnose`.
     """
-    return _report(_native.recover(name, directory, apply, _uid(owner_uid)))
+    return _report(_native.recover(name, directory, apply, owner_uid))
 
 
 # ---- facts ----------------------------------------------------------------------------------
@@ -293,7 +289,7 @@ def block_facts(
 
     Raises :class:`dxh.CorruptError`, :class:`dxh.VersionError`; as :func:`diagnose`.
     """
-    told = _native.facts(name, directory, file, _uid(owner_uid))
+    told = _native.facts(name, directory, file, owner_uid)
     zone = {"latch": bool, "shared": bool}
     return _typed(
         told,

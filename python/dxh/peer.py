@@ -120,7 +120,7 @@ class Peer(Local):
 
         Raises :class:`dxh.ExpiredError` after ``timeout`` seconds; :class:`dxh.LostError`.
         """
-        self._native.flush(int(level), timeout)
+        self._native.flush(level, timeout)
 
     def subscribe(
         self,

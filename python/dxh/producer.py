@@ -151,7 +151,7 @@ class Producer(Local):
         Raises :class:`dxh.AccessError`; :class:`dxh.StateError` for a block with a name;
         :class:`dxh.WaitTimeoutError`; :class:`dxh.ClosedError`.
         """
-        self._native.send(socket.fileno(), 0 if uid is None else uid + 1, timeout)
+        self._native.send(socket.fileno(), uid, timeout)
 
     @property
     def info(self) -> BlockInfo:

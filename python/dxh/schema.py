@@ -391,10 +391,10 @@ def zone_spec(name: str, layout: ZoneLayout) -> _native.ZoneSpec:
     is_latch = isinstance(layout, Latch)
     wanted: Layout = layout.layout if isinstance(layout, Latch) else layout
     if isinstance(wanted, int):
-        return (name, None, wanted, 0, is_latch, int(digest))
+        return (name, None, wanted, 0, is_latch, digest)
     dtype: np.dtype[Any] = np.dtype(wanted)
     schema = schema_of(dtype, name, name)
-    return (name, schema, schema[1], schema[2], is_latch, int(digest))
+    return (name, schema, schema[1], schema[2], is_latch, digest)
 
 
 def slot_spec(layout: Layout | None) -> _native.SlotSpec | None:

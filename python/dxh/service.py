@@ -102,7 +102,7 @@ class Request(Local):
 
     def reject(self, text: str, status: Status = Status.REJECTED) -> None:
         """Answer with an error: the client raises the class of ``status`` with ``text``."""
-        self._native.reject(int(status), text)
+        self._native.reject(status, text)
 
     def release(self) -> None:
         """Give it back; a request that was not answered is rejected."""

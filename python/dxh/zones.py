@@ -38,10 +38,16 @@ class Atomic(Local):
         self._offset = offset
         self._dtype = dtype
 
+    def _packed_float(self, value: Number) -> bytes:
+        try:
+            return struct.pack("<f" if self._dtype.itemsize == 4 else "<d", value)
+        except struct.error:
+            raise TypeError(f"a number is needed, not {value!r}") from None
+
     def _bits(self, value: Number) -> int:
         size = self._dtype.itemsize
         if self._dtype.kind == "f":
-            packed = struct.pack("<f" if size == 4 else "<d", value)
+            packed = self._packed_float(value)
         elif self._dtype.kind == "b":
             packed = bytes([bool(value)])
         else:  # says itself what does not fit
@@ -88,8 +94,9 @@ class Atomic(Local):
         if self._dtype.kind == "b":
             raise TypeError("a bool is not added to")
         while True:  # ends when nobody comes between
-            before = self.load()
-            done, _ = self.compare_exchange(before, before + amount)
+            bits, _ = self._step(_LOAD, 0)  # which are compared: a NaN is no float twice
+            before = self._value(bits)
+            _, done = self._step(_COMPARE_EXCHANGE, self._bits(before + amount), bits)
             if done:
                 return before
 

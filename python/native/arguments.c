@@ -2,6 +2,7 @@
 /* From Python's values to those of the C API, and bytes back. */
 #include "native.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -62,10 +63,62 @@ bool dxn_text_or_none(PyObject *text, const char **utf8)
 	return *utf8 || text == Py_None;
 }
 
-bool dxn_uid(PyObject *given, uint32_t *uid_plus1)
+/* false: raised. */
+static bool in_range(PyObject *given, long long min, unsigned long long max, uint64_t *bits)
 {
-	*uid_plus1 = (uint32_t)PyLong_AsUnsignedLong(given);
-	return !PyErr_Occurred();
+	PyObject *index = PyNumber_Index(given);
+	int beyond = 0;
+	long long number = index ? PyLong_AsLongLongAndOverflow(index, &beyond) : 0;
+	bool fits = beyond == 0 && (number < 0 ? number >= min : (uint64_t)number <= max);
+
+	if (!index)
+		return false;
+	*bits = (uint64_t)number;
+	if (beyond > 0) {
+		*bits = PyLong_AsUnsignedLongLong(index);
+		fits = !PyErr_Occurred() && *bits <= max;
+	}
+	Py_DECREF(index);
+	if (fits)
+		return true;
+	PyErr_Clear();
+	PyErr_Format(PyExc_ValueError, "%R is not a number from %lld to %llu", given, min, max);
+	return false;
+}
+
+int dxn_u32(PyObject *given, void *number)
+{
+	uint64_t bits;
+	bool fits = in_range(given, 0, UINT32_MAX, &bits);
+
+	if (fits)
+		*(uint32_t *)number = (uint32_t)bits;
+	return fits;
+}
+
+int dxn_u64(PyObject *given, void *number)
+{
+	return in_range(given, 0, UINT64_MAX, number);
+}
+
+int dxn_uid(PyObject *given, void *uid_plus1)
+{
+	uint64_t uid;
+	bool fits = given != Py_None && in_range(given, 0, UINT32_MAX - 1, &uid);
+
+	if (fits)
+		*(uint32_t *)uid_plus1 = (uint32_t)uid + 1;
+	return fits || given == Py_None;
+}
+
+int dxn_int(PyObject *given, void *number)
+{
+	uint64_t bits;
+	bool fits = in_range(given, INT_MIN, INT_MAX, &bits);
+
+	if (fits)
+		*(int *)number = (int)bits;
+	return fits;
 }
 
 bool dxn_bytes(PyObject *body, Py_buffer *view)

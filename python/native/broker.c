@@ -40,12 +40,14 @@ static int broker_init(PyObject *object, PyObject *arguments, PyObject *keywords
 		PyErr_SetString(PyExc_RuntimeError, "this broker was started already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "O!sIIIIpzzpIIIIz:Broker", names, &dxn_hub_type, &hub,
-		    &endpoint, &config.channels_max, &config.beat_ms, &config.beats_missed,
-		    &config.clients_max, &config.insecure, &config.key_file, &config.allow_file,
-		    &config.allow_any, &config.beats_kept, &config.consumers_max,
-		    &config.client_channels, &config.client_consumers, &config.rights_file) ||
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sO&O&O&O&pzzpO&O&O&O&z:Broker",
+	                                 names, &dxn_hub_type, &hub, &endpoint, dxn_u32,
+	                                 &config.channels_max, dxn_u32, &config.beat_ms, dxn_u32,
+	                                 &config.beats_missed, dxn_u32, &config.clients_max,
+	                                 &config.insecure, &config.key_file, &config.allow_file,
+	                                 &config.allow_any, dxn_u32, &config.beats_kept, dxn_u32,
+	                                 &config.consumers_max, dxn_u32, &config.client_channels,
+	                                 dxn_u32, &config.client_consumers, &config.rights_file) ||
 	    !dxn_hub_open_of((dxn_hub *)hub))
 		return -1;
 	Py_INCREF(hub);

@@ -47,18 +47,16 @@ static bool open_block(dxn_end *self, opening *what)
 
 static int consumer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = {"name",         "directory",   "file",
-	                        "discipline",   "start",       "start_ticket",
-	                        "slot",         "zones",       "owner_uid_plus1",
-	                        "checksum_key", "write_zones", "accept_appended",
-	                        "follow_name",  "broker",      "socket",
-	                        "timeout",      NULL};
+	static char *names[] = {"name",        "directory",    "file",        "discipline",
+	                        "start",       "start_ticket", "slot",        "zones",
+	                        "owner_uid",   "checksum_key", "write_zones", "accept_appended",
+	                        "follow_name", "broker",       "socket",      "timeout",
+	                        NULL};
 	dxn_end *self = (dxn_end *)object;
 	opening what = {0};
 	dxh_consumer_config *config = &what.config;
 	dxh_zone_spec zones[DXH_ZONES_MAX] = {0};
 	PyObject *slot, *wanted, *broker, *timeout;
-	unsigned long long start_ticket;
 	dxn_arena arena = {NULL};
 	Py_buffer key = {0};
 	int discipline, start, failed = -1;
@@ -67,16 +65,15 @@ static int consumer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		PyErr_SetString(PyExc_RuntimeError, "this consumer is open already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zzziiKOOIz*pppOiO:Consumer", names,
-	                                 &what.name, &config->directory, &config->file, &discipline,
-	                                 &start, &start_ticket, &slot, &wanted,
-	                                 &config->owner_uid_plus1, &key, &config->write_zones,
-	                                 &config->accept_appended, &config->follow_name, &broker,
-	                                 &what.socket, &timeout))
+	if (!PyArg_ParseTupleAndKeywords(
+		    arguments, keywords, "zzzO&O&O&OOO&z*pppOO&O:Consumer", names, &what.name,
+		    &config->directory, &config->file, dxn_int, &discipline, dxn_int, &start,
+		    dxn_u64, &config->start_ticket, &slot, &wanted, dxn_uid,
+		    &config->owner_uid_plus1, &key, &config->write_zones, &config->accept_appended,
+		    &config->follow_name, &broker, dxn_int, &what.socket, &timeout))
 		return -1;
 	config->discipline = (dxh_discipline)discipline;
 	config->start = (dxh_start)start;
-	config->start_ticket = start_ticket;
 	config->checksum_key = key.buf;
 	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||
 	    !dxn_read_slot(&arena, slot, &config->slot) || !dxn_read_zones(&arena, wanted, zones) ||
@@ -297,14 +294,11 @@ static PyObject *consumer_peek(PyObject *object, PyObject *timeout)
 static PyObject *consumer_seek(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxn_end *self = (dxn_end *)object;
-	unsigned long long ticket;
-	long start;
+	uint64_t ticket;
+	int start;
 
-	if (!dxn_arguments("seek", count, 2) || !dxn_end_check(self))
-		return NULL;
-	start = PyLong_AsLong(arguments[0]);
-	ticket = PyLong_AsUnsignedLongLong(arguments[1]);
-	if (PyErr_Occurred())
+	if (!dxn_arguments("seek", count, 2) || !dxn_int(arguments[0], &start) ||
+	    !dxn_u64(arguments[1], &ticket) || !dxn_end_check(self))
 		return NULL;
 	return dxn_none_or_raise(dxh_consumer_seek(self->consumer, (dxh_start)start, ticket));
 }

@@ -21,23 +21,22 @@ static int hub_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	dxn_hub *self = (dxn_hub *)object;
 	dxh_hub_config config = {0};
 	PyObject *connect, *shortest, *longest;
-	unsigned long long body_bytes_max;
 	dxh_status status;
 
 	if (self->hub) {
 		PyErr_SetString(PyExc_RuntimeError, "this hub is open already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zIKIOOOiz:Hub", names, &config.name,
-	                                 &config.operations_max, &body_bytes_max,
-	                                 &config.frame_bytes, &connect, &shortest, &longest,
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "zO&O&O&OOOO&z:Hub", names,
+	                                 &config.name, dxn_u32, &config.operations_max, dxn_u64,
+	                                 &config.body_bytes_max, dxn_u32, &config.frame_bytes,
+	                                 &connect, &shortest, &longest, dxn_int,
 	                                 &config.sample_one_in, &config.metrics_block))
 		return -1;
 	if (!dxn_ns(connect, &config.connect_timeout_ns) ||
 	    !dxn_ns(shortest, &config.reconnect_min_ns) ||
 	    !dxn_ns(longest, &config.reconnect_max_ns))
 		return -1;
-	config.body_bytes_max = body_bytes_max;
 	dxn_door_init(&self->door);
 	Py_BEGIN_ALLOW_THREADS
 	status = dxh_hub_open(&config, &self->hub);
@@ -238,11 +237,11 @@ PyObject *dxn_latency_dict(const dxh_latency *latency)
 static PyObject *hub_latency(PyObject *object, PyObject *stage)
 {
 	dxh_hub *hub = dxn_hub_open_of((dxn_hub *)object);
-	long wanted = PyLong_AsLong(stage);
+	int wanted;
 	dxh_latency latency;
 	dxh_status status;
 
-	if (!hub || PyErr_Occurred())
+	if (!hub || !dxn_int(stage, &wanted))
 		return NULL;
 	status = dxh_hub_latency_get(hub, (dxh_stage)wanted, &latency);
 	return status == DXH_OK ? dxn_latency_dict(&latency) : dxn_raise(status);

@@ -45,7 +45,7 @@ read_inspection(PyObject *const *arguments, const char **name, dxh_inspect_confi
 	       dxn_uid(arguments[3], &config->owner_uid_plus1);
 }
 
-/* inspect(0: diagnose, 1: validate, 2: check; name, directory, file, uid + 1, key) */
+/* inspect(0: diagnose, 1: validate, 2: check; name, directory, file, uid, key) */
 PyObject *dxn_inspect(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxh_inspect_config config = {0};
@@ -75,7 +75,7 @@ PyObject *dxn_inspect(PyObject *module, PyObject *const *arguments, Py_ssize_t c
 	return status == DXH_OK ? report_as_dict(report) : dxn_raise(status);
 }
 
-/* recover(name, directory, apply, uid + 1) */
+/* recover(name, directory, apply, uid) */
 PyObject *dxn_recover(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxh_recover_config config = {0};
@@ -176,7 +176,7 @@ static const dxn_member facts_members[] = {
 	FACT(readers_status, 'i'),
 };
 
-/* facts(name, directory, file, uid + 1) */
+/* facts(name, directory, file, uid) */
 PyObject *dxn_facts(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxh_inspect_config config = {0};
@@ -227,8 +227,8 @@ PyObject *dxn_block_size(PyObject *module, PyObject *arguments)
 	dxh_status status;
 
 	(void)module;
-	if (!PyArg_ParseTuple(arguments, "sOOIIpp:block_size", &name, &zones, &slot,
-	                      &config.slot_count, &config.readers_max, &config.memfd,
+	if (!PyArg_ParseTuple(arguments, "sOOO&O&pp:block_size", &name, &zones, &slot, dxn_u32,
+	                      &config.slot_count, dxn_u32, &config.readers_max, &config.memfd,
 	                      &config.zones_writable))
 		return NULL;
 	if (dxn_read_zones(&arena, zones, config.zones) &&

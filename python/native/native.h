@@ -50,8 +50,16 @@ const char *dxn_text(PyObject *text);
 /* The same, NULL for None. false: raised. */
 bool dxn_text_or_none(PyObject *text, const char **utf8);
 
-/* uid + 1, or 0. false: raised. */
-bool dxn_uid(PyObject *given, uint32_t *uid_plus1);
+/* An int that fits, for the "O&" of PyArg_Parse...(), whose "I" and "K" would cut it off. 0:
+ * raised. */
+int dxn_u32(PyObject *given, void *number);
+int dxn_u64(PyObject *given, void *number);
+
+/* uid + 1; None leaves it as it is. */
+int dxn_uid(PyObject *given, void *uid_plus1);
+
+/* The same of an enum. */
+int dxn_int(PyObject *given, void *number);
 
 /* Bytes-like or None, contiguous. false: raised. Else dxn_bytes_done() once. */
 bool dxn_bytes(PyObject *body, Py_buffer *view);

@@ -21,7 +21,6 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	dxn_peer *of_broker;
 	int64_t deadline_ns;
 	const char *endpoint;
-	unsigned long long requests_bytes;
 	int drop_oldest;
 	dxh_status status;
 
@@ -30,12 +29,13 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "O!sIIOzzIIOOOOKIIIpOOO:Peer", names, &dxn_hub_type, &hub,
-		    &endpoint, &config.requests_max, &config.notify_frames, &full_wait,
-		    &config.server_key, &config.key_file, &config.retries_max,
-		    &config.retry_percent, &retry_min, &retry_max, &beat, &silence, &requests_bytes,
-		    &config.batch_records, &config.batch_bytes, &config.linger_us, &drop_oldest,
-		    &on_state, &broker, &timeout))
+		    arguments, keywords, "O!sO&O&OzzO&O&OOOOO&O&O&O&pOOO:Peer", names,
+		    &dxn_hub_type, &hub, &endpoint, dxn_u32, &config.requests_max, dxn_u32,
+		    &config.notify_frames, &full_wait, &config.server_key, &config.key_file,
+		    dxn_u32, &config.retries_max, dxn_u32, &config.retry_percent, &retry_min,
+		    &retry_max, &beat, &silence, dxn_u64, &config.requests_bytes, dxn_u32,
+		    &config.batch_records, dxn_u32, &config.batch_bytes, dxn_u32, &config.linger_us,
+		    &drop_oldest, &on_state, &broker, &timeout))
 		return -1;
 	if (!dxn_ns(full_wait, &self->full_wait_ns) || !dxn_ns(retry_min, &config.retry_min_ns) ||
 	    !dxn_ns(retry_max, &config.retry_max_ns) || !dxn_ns(beat, &config.beat_ns) ||
@@ -46,7 +46,6 @@ static int peer_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	self->broker = of_broker;
 	config.full_wait_ns =
 		self->full_wait_ns < PATIENCE_STEP_NS ? self->full_wait_ns : PATIENCE_STEP_NS;
-	config.requests_bytes = requests_bytes;
 	if (on_state != Py_None) {
 		self->listener = dxn_state_listener_new(on_state);
 		if (!self->listener)
@@ -266,8 +265,12 @@ static bool read_request(PyObject *pair, dxh_request_item *item, Py_buffer *body
 {
 	PyObject *subject, *bytes;
 
-	if (!PyArg_ParseTuple(pair, "OO:request", &subject, &bytes))
+	if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+		PyErr_Format(PyExc_TypeError, "a request is (subject, body), not %R", pair);
 		return false;
+	}
+	subject = PyTuple_GET_ITEM(pair, 0);
+	bytes = PyTuple_GET_ITEM(pair, 1);
 	item->subject = dxn_text(subject);
 	if (!item->subject || !dxn_bytes(bytes, body))
 		return false;
@@ -407,7 +410,7 @@ static PyObject *peer_notify(PyObject *object, PyObject *const *arguments, Py_ss
 static PyObject *peer_flush(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxh_peer *peer = dxn_peer_open_of((dxn_peer *)object);
-	long level;
+	int level;
 	int64_t deadline_ns;
 	dxh_completion done;
 	dxh_status status;
@@ -415,8 +418,7 @@ static PyObject *peer_flush(PyObject *object, PyObject *const *arguments, Py_ssi
 
 	if (!peer || !dxn_arguments("flush", count, 2))
 		return NULL;
-	level = PyLong_AsLong(arguments[0]);
-	if ((level == -1 && PyErr_Occurred()) || !dxn_deadline(arguments[1], &deadline_ns))
+	if (!dxn_int(arguments[0], &level) || !dxn_deadline(arguments[1], &deadline_ns))
 		return NULL;
 	status = dxh_flush_post(peer, (dxh_flush_level)level, deadline_ns, &done);
 	if (status != DXH_OK)

@@ -83,13 +83,14 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "sOOIzIzppOIpz*IppppppOzpIO:Producer", names, &what.name,
-		    &zones, &slot, &block->slot_count, &block->directory, &block->mode,
-		    &block->group, &block->no_wait, &block->unlink_on_close, &owner_wait,
-		    &block->checksum, &block->checksum_manual, &key, &block->readers_max,
-		    &block->evict, &block->memfd, &block->lock_memory, &block->huge_pages,
-		    &block->zones_writable, &block->no_timestamps, &broker, &what.config.endpoint,
-		    &what.config.serve, &what.config.stall_ms, &timeout))
+		    arguments, keywords, "sOOO&zO&zppOO&pz*O&ppppppOzpO&O:Producer", names,
+		    &what.name, &zones, &slot, dxn_u32, &block->slot_count, &block->directory,
+		    dxn_u32, &block->mode, &block->group, &block->no_wait, &block->unlink_on_close,
+		    &owner_wait, dxn_u32, &block->checksum, &block->checksum_manual, &key, dxn_u32,
+		    &block->readers_max, &block->evict, &block->memfd, &block->lock_memory,
+		    &block->huge_pages, &block->zones_writable, &block->no_timestamps, &broker,
+		    &what.config.endpoint, &what.config.serve, dxn_u32, &what.config.stall_ms,
+		    &timeout))
 		return -1;
 	block->checksum_key = key.buf;
 	if (!dxn_key_fits(&key) || !dxn_broker_of(broker, &what.broker) ||
@@ -278,7 +279,7 @@ static dxh_status send_step(void *context, int64_t until_ns)
 	return dxh_producer_send_fds(what->producer, what->socket, what->uid_plus1, until_ns);
 }
 
-/* send(socket, uid + 1 or 0, timeout) */
+/* send(socket, uid or None, timeout) */
 static PyObject *producer_send(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxn_end *self = (dxn_end *)object;
@@ -289,9 +290,8 @@ static PyObject *producer_send(PyObject *object, PyObject *const *arguments, Py_
 
 	if (!dxn_arguments("send", count, 3) || !dxn_deadline(arguments[2], &deadline_ns))
 		return NULL;
-	what.socket = (int)PyLong_AsLong(arguments[0]);
-	what.uid_plus1 = (uint32_t)PyLong_AsUnsignedLong(arguments[1]);
-	if (PyErr_Occurred() || !dxn_end_enter(self))
+	if (!dxn_int(arguments[0], &what.socket) || !dxn_uid(arguments[1], &what.uid_plus1) ||
+	    !dxn_end_enter(self))
 		return NULL;
 	went = dxn_wait_at(&self->door, send_step, &what, deadline_ns, &status);
 	dxn_door_leave(&self->door);

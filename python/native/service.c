@@ -58,7 +58,6 @@ static int service_init(PyObject *object, PyObject *arguments, PyObject *keyword
 		"replies_max",   "replies_bytes", "replies_absent", NULL};
 	dxn_service *self = (dxn_service *)object;
 	dxh_service_config config = {0};
-	unsigned long long inbox, client, notify, publish, replies;
 	const char *endpoint;
 	PyObject *hub, *absent;
 	int repeats;
@@ -69,19 +68,17 @@ static int service_init(PyObject *object, PyObject *arguments, PyObject *keyword
 		return -1;
 	}
 	if (!PyArg_ParseTupleAndKeywords(
-		    arguments, keywords, "O!sIIIpKKKIKIzzpiIKO:Service", names, &dxn_hub_type, &hub,
-		    &endpoint, &config.inbox_max, &config.clients_max, &config.client_window,
-		    &config.insecure, &inbox, &client, &notify, &config.publish_max, &publish,
-		    &config.subscriptions_max, &config.key_file, &config.allow_file,
-		    &config.allow_any, &repeats, &config.replies_max, &replies, &absent) ||
+		    arguments, keywords, "O!sO&O&O&pO&O&O&O&O&O&zzpO&O&O&O:Service", names,
+		    &dxn_hub_type, &hub, &endpoint, dxn_u32, &config.inbox_max, dxn_u32,
+		    &config.clients_max, dxn_u32, &config.client_window, &config.insecure, dxn_u64,
+		    &config.inbox_bytes, dxn_u64, &config.client_bytes, dxn_u64,
+		    &config.notify_bytes, dxn_u32, &config.publish_max, dxn_u64,
+		    &config.publish_bytes, dxn_u32, &config.subscriptions_max, &config.key_file,
+		    &config.allow_file, &config.allow_any, dxn_int, &repeats, dxn_u32,
+		    &config.replies_max, dxn_u64, &config.replies_bytes, &absent) ||
 	    !dxn_ns(absent, &config.replies_absent_ns) || !dxn_hub_open_of((dxn_hub *)hub))
 		return -1;
-	config.inbox_bytes = inbox;
-	config.client_bytes = client;
-	config.notify_bytes = notify;
-	config.publish_bytes = publish;
 	config.repeats = (dxh_repeats)repeats;
-	config.replies_bytes = replies;
 	dxn_door_init(&self->door);
 	Py_INCREF(hub);
 	self->hub = (dxn_hub *)hub;
@@ -443,13 +440,12 @@ static PyObject *request_reject(PyObject *object, PyObject *const *arguments, Py
 	dxn_request *self = (dxn_request *)object;
 	dxh_request *request = live_or_raise(self);
 	const char *text;
-	long status;
+	int status;
 
 	if (!request || !dxn_arguments("reject", count, 2))
 		return NULL;
-	status = PyLong_AsLong(arguments[0]);
 	text = dxn_text(arguments[1]);
-	if (!text || (status == -1 && PyErr_Occurred()))
+	if (!text || !dxn_int(arguments[0], &status))
 		return NULL;
 	self->request = NULL;
 	return dxn_none_or_raise(dxh_request_reject(request, (dxh_status)status, text));

@@ -40,9 +40,10 @@ static bool read_member(dxn_arena *arena, PyObject *given, dxh_field *field)
 	PyObject *nested;
 	int type;
 
-	if (!PyArg_ParseTuple(given, "szzIIIipIO:member", &field->name, &field->doc, &field->unit,
-	                      &field->offset_bytes, &field->count, &field->bytes, &type,
-	                      &field->atomic, &field->columns, &nested))
+	if (!PyArg_ParseTuple(given, "szzO&O&O&ipO&O:member", &field->name, &field->doc,
+	                      &field->unit, dxn_u32, &field->offset_bytes, dxn_u32, &field->count,
+	                      dxn_u32, &field->bytes, &type, &field->atomic, dxn_u32,
+	                      &field->columns, &nested))
 		return false;
 	field->type = (dxh_type)type;
 	return nested == Py_None || read_schema(arena, nested, &field->nested);
@@ -70,8 +71,8 @@ static bool read_schema(dxn_arena *arena, PyObject *given, const dxh_schema **sc
 	if (given == Py_None)
 		return true;
 	made = take(arena, 1, sizeof *made);
-	if (!made || !PyArg_ParseTuple(given, "sIIO!:schema", &made->name, &made->bytes,
-	                               &made->align, &PyList_Type, &list))
+	if (!made || !PyArg_ParseTuple(given, "sO&O&O!:schema", &made->name, dxn_u32, &made->bytes,
+	                               dxn_u32, &made->align, &PyList_Type, &list))
 		return false;
 	*schema = made;
 	return read_members(arena, list, made);
@@ -88,8 +89,8 @@ bool dxn_read_zones(dxn_arena *arena, PyObject *list, dxh_zone_spec *zones)
 		return false;
 	}
 	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-		if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "sOnnpi:zone", &zones[i].name,
-		                      &schema, &bytes, &align, &zones[i].latch, &digest) ||
+		if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "sOnnpO&:zone", &zones[i].name,
+		                      &schema, &bytes, &align, &zones[i].latch, dxn_int, &digest) ||
 		    !read_schema(arena, schema, &zones[i].schema))
 			return false;
 		zones[i].bytes = (size_t)bytes;

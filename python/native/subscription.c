@@ -49,7 +49,6 @@ static int subscription_init(PyObject *object, PyObject *arguments, PyObject *ke
 	static char *names[] = {"peer", "prefix", "inbox_max", "inbox_bytes", "tell_gaps", NULL};
 	dxn_subscription *self = (dxn_subscription *)object;
 	dxh_subscription_config config = {0};
-	unsigned long long bytes;
 	const char *prefix;
 	PyObject *peer;
 	dxh_peer *open;
@@ -60,14 +59,13 @@ static int subscription_init(PyObject *object, PyObject *arguments, PyObject *ke
 		PyErr_SetString(PyExc_RuntimeError, "this subscription is open already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sIKp:Subscription", names,
-	                                 &dxn_peer_type, &peer, &prefix, &config.inbox_max, &bytes,
-	                                 &tell_gaps))
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sO&O&p:Subscription", names,
+	                                 &dxn_peer_type, &peer, &prefix, dxn_u32, &config.inbox_max,
+	                                 dxn_u64, &config.inbox_bytes, &tell_gaps))
 		return -1;
 	open = dxn_peer_open_of((dxn_peer *)peer);
 	if (!open)
 		return -1;
-	config.inbox_bytes = bytes;
 	config.tell_gaps = (uint32_t)tell_gaps;
 	dxn_door_init(&self->door);
 	Py_INCREF(peer);

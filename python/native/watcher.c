@@ -47,9 +47,9 @@ static int watcher_init(PyObject *object, PyObject *arguments, PyObject *keyword
 		PyErr_SetString(PyExc_RuntimeError, "this watcher is open already");
 		return -1;
 	}
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sIO:Watcher", names,
-	                                 &dxn_peer_type, &broker, &prefix, &config.events_max,
-	                                 &timeout))
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!sO&O:Watcher", names,
+	                                 &dxn_peer_type, &broker, &prefix, dxn_u32,
+	                                 &config.events_max, &timeout))
 		return -1;
 	open = dxn_peer_open_of((dxn_peer *)broker);
 	if (!open || !dxn_deadline(timeout, &deadline_ns))
