@@ -165,6 +165,7 @@ class Watcher(Local):
         if self._fd is None:
             self._fd = Descriptor(self._native.fd())
         descriptor = self._fd
+        await descriptor.turn()
         while True:
             try:
                 return self.receive(0)

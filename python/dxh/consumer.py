@@ -187,6 +187,7 @@ class Consumer(Local):
         What says that the producer is gone is raised once; after that it waits for a successor.
         """
         descriptor = self._descriptor()
+        await descriptor.turn()
         while True:
             try:
                 item = self.read(0)

@@ -48,15 +48,28 @@ def group_of_running_loop() -> LoopGroup | None:
     return group
 
 
+#: So many are taken at most without the loop's other tasks having their turn.
+_AT_ONCE = 16
+
+
 class Descriptor:
     """A descriptor of the library that tasks wait for, of any event loop."""
 
-    __slots__ = ("_fd", "_is_closed", "_waiting")
+    __slots__ = ("_fd", "_is_closed", "_taken", "_waiting")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._is_closed = False
+        self._taken = 0
         self._waiting: dict[asyncio.AbstractEventLoop, list["asyncio.Future[None]"]] = {}
+
+    async def turn(self) -> None:
+        """Before each taking: a task that always finds something would never let others run.
+        Before, since who is cancelled here has taken nothing yet."""
+        self._taken += 1
+        if self._taken > _AT_ONCE:
+            self._taken = 0
+            await asyncio.sleep(0)
 
     async def readable(self) -> None:
         """Return once it is readable, or is being closed; raises after that."""

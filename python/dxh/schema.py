@@ -74,7 +74,10 @@ def field(
     that others write at the same time; a zone hands it out as a :class:`dxh.Atomic`.
     """
     facts = {"dxh": FieldFacts(doc, unit, atomic)}
-    plain: np.dtype[Any] = np.dtype((np.dtype(dtype), shape)) if shape != () else np.dtype(dtype)
+    dimensions = (shape,) if isinstance(shape, int) else shape  # to numpy 1 is not (1,)
+    plain: np.dtype[Any] = np.dtype(dtype)
+    if dimensions != ():
+        plain = np.dtype((plain, dimensions))
     if plain.subdtype is None:
         return np.dtype(plain, metadata=facts)  # type: ignore[call-overload, no-any-return]
     base, dimensions = plain.subdtype

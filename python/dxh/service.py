@@ -256,6 +256,7 @@ class Service(Local):
     async def receive_async(self) -> Request:
         """The same in an event loop."""
         descriptor = self._descriptor()
+        await descriptor.turn()
         while True:
             try:
                 return Request(self._native.receive(0))

@@ -56,6 +56,7 @@ class Subscription(Local):
     async def receive_async(self) -> Note:
         """The same in an event loop."""
         descriptor = self._descriptor()
+        await descriptor.turn()
         while True:
             try:
                 return self.receive(0)

@@ -150,6 +150,62 @@ class LoopTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(sorted(seen), [("door.left", b"%d" % i, 0) for i in range(10)])
 
 
+class TurnsTest(unittest.IsolatedAsyncioTestCase):
+    """Where there is always something to take the other tasks of the loop run as well."""
+
+    COUNT = 200
+
+    async def turns_while(self, taking):
+        """Of another task, until `taking` has got so many."""
+        turns = 0
+
+        async def count():
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        counting = asyncio.ensure_future(count())
+        await asyncio.sleep(0)
+        before = turns
+        left = self.COUNT
+        async for _ in taking:
+            left -= 1
+            if left == 0:
+                break
+        counting.cancel()
+        return turns - before
+
+    async def test_requests(self):
+        with dxh.Hub() as hub:
+            service = hub.serve(support.endpoint())
+            peer = hub.connect(service.endpoint)
+            for _ in range(self.COUNT):
+                peer.notify("x")
+            peer.flush(LONG, level=dxh.FlushLevel.REPLIED)
+            self.assertGreaterEqual(await self.turns_while(service), 5)
+
+    async def test_items(self):
+        name = support.name()
+        with dxh.produce(name, slot=8, slots=256, unlink_on_close=True) as made:
+            made.publish_many([b"x"] * self.COUNT)
+            with dxh.consume(name) as consumer:
+                self.assertGreaterEqual(await self.turns_while(consumer), 5)
+
+    async def test_notes(self):
+        with dxh.Hub() as hub:
+            service = hub.serve(support.endpoint())
+            peer = hub.connect(service.endpoint)
+            with peer.subscribe() as all_notes, peer.subscribe("last") as last:
+                all_notes.confirm(LONG)
+                last.confirm(LONG)
+                for _ in range(self.COUNT):
+                    service.publish("some")
+                service.publish("last")
+                last.receive(LONG)
+                self.assertGreaterEqual(await self.turns_while(all_notes), 5)
+
+
 class ItemsTest(unittest.IsolatedAsyncioTestCase):
     async def test_items_until_the_producer_closes(self):
         name = support.name()

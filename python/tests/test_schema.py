@@ -61,6 +61,9 @@ class RoundTripTest(unittest.TestCase):
         self.assertEqual([dtype.fields[each][1] for each in dtype.names], [0, 8, 56, 80, 96])
         self.assertEqual(dtype.itemsize, 104)
 
+    def test_one_element_is_an_array_of_one(self):
+        self.assertEqual(dxh.field("u8", "one", shape=1).shape, (1,))
+
     def test_doc_unit_and_atomic_come_back(self):
         seen = there_and_back(np.dtype(Stage))
         self.assertEqual(dxh.field_facts(seen["moves"]), ("since start", None, True))
