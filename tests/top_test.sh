@@ -70,5 +70,46 @@ until screen_says '^top/one +alive +[0-9]+ +[1-9].* +0\+0 .*█'; do
 done
 tmux -L "$socket" send-keys p
 until_says screen_says '^dxh top .*paused'
+
+# What does not fit is cut off: nothing runs on into the next line, at whatever size.
+resized() {
+    tmux -L "$socket" resize-window -x "$1" -y "$2"
+    until_says screen_is "$3" "$4"
+}
+screen_is() { # the list begins with this line, and there is nothing below
+    tmux -L "$socket" capture-pane -p >"$work/out"
+    sed -n 2p "$work/out" | grep -q '^$' && sed -n 3p "$work/out" | grep -q '^BLOCK' &&
+        sed -n 4p "$work/out" | grep -qE "$1" && sed -n "$2p" "$work/out" | grep -q '^$'
+}
+resized 80 24 '^top/one +alive .* 0\+0 .*█' 5
+grep -q 'READERS HISTORY$' "$work/out" || fail "the head does not fit 80 columns"
+resized 40 10 '^top/one +alive' 5
+resized 20 6 '^top/one +aliv?e?' 5
+tmux -L "$socket" resize-window -x 1 -y 1
+tmux -L "$socket" resize-window -x 5 -y 2
+resized 140 12 '^top/one +alive .* 0\+0 .*█' 5
 tmux -L "$socket" send-keys q
 until_says screen_says '^ended with 0'
+tmux -L "$socket" kill-server
+socket=$socket-letters
+
+# Where the terminal has letters only.
+tmux -L "$socket" -f /dev/null new-session -d -x 80 -y 12 \
+    "env LC_ALL=C DXH_SHM_DIR='$DXH_SHM_DIR' '$build/dxh' top --every 0.1; cat"
+rounds=0
+until screen_says '^top/one +alive +[0-9]+ +[1-9].* 0\+0 .*#'; do
+    rounds=$((rounds + 1))
+    [ $rounds -lt 300 ] || fail "it never shows that items are published, in letters"
+    echo "publish 50" >&3
+    sleep 0.02
+done
+LC_ALL=C grep -q '[^ -~]' "$work/out" && fail "signs that this terminal has not"
+tmux -L "$socket" send-keys q
+script -qc "env TERM=nonsense '$build/dxh' top" /dev/null >"$work/out" </dev/null || true
+grep -q 'this terminal cannot be used: try --once' "$work/out" || fail "an unknown terminal"
+
+# Names of others are no orders to the terminal.
+printf x >"$DXH_SHM_DIR/$(printf '\033[31mred.dxh')"
+"$build/dxh" top --once --every 0.1 >"$work/out" || fail "--once failed with a strange name"
+LC_ALL=C grep -q '[^ -~]' "$work/out" && fail "a name reaches the terminal as it is"
+grep -q '^\\x1b' "$work/out" || fail "the strange name is not shown"

@@ -24,10 +24,10 @@ void top_print(const struct top_sample *sample)
 	for (size_t i = 0; i < sample->count; i++) {
 		const struct top_block *block = &sample->blocks[i];
 
-		printf("%-24s %-8s %8" PRId64 " %10s %12s %9s %7zu %7u\n", block->name,
-		       top_state(block), block->pid, tool_text_count(block->items_s).s,
-		       tool_text_bytes(block->bytes_s).s, tool_text_count(block->wakes_s).s,
-		       block->reader_count, block->followers);
+		printf("%-24s %-8s %8" PRId64 " %10s %12s %9s %7zu %7u\n",
+		       tool_shown(block->name).s, top_state(block), block->pid,
+		       tool_text_count(block->items_s).s, tool_text_bytes(block->bytes_s).s,
+		       tool_text_count(block->wakes_s).s, block->reader_count, block->followers);
 		for (size_t r = 0; r < block->reader_count && r < TOP_READERS; r++)
 			if (!top_is_consumer(block, &block->readers[r]))
 				printf("  reader %" PRIu32 ", %s: %" PRIu64
