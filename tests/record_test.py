@@ -23,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "docs", "examples"))
 sys.dont_write_bytecode = True
 import recording_to_hdf5 as recording  # noqa: E402
+import xxhash  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1])
 LIMIT = 120
@@ -62,6 +63,11 @@ class Publisher:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
             self.expect_done()
+
+    def order(self, line):
+        """Without waiting until it is done."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
 
     def end(self, how="close"):
         self.process.stdin.write(how + "\n")
@@ -214,6 +220,137 @@ def payloads(path):
     return [payload for _, _, _, payload in kinds(path, recording.ITEM)]
 
 
+def heads(path):
+    """(kind, ticket, first byte of the payload) of each record; sums are not looked at."""
+    with open(path, "rb") as file:
+        file.seek(16)
+        while len(header := file.read(41)) == 41:
+            count, kind, ticket = struct.unpack_from("<QB7xQ", header)
+            yield kind, ticket, header[40]
+            file.seek((count + 7) // 8 * 8 - 1, os.SEEK_CUR)
+
+
+def items_seen(path):
+    return sum(kind == recording.ITEM for kind, _, _ in heads(path))
+
+
+def facts(name):
+    return json.loads(dxh("stat", "--json", name))
+
+
+def run_of_deaths(name, path, size, slots, rounds):
+    """Killed wherever it happens to be, and taken over, again and again; the recorder is
+    stopped now and then, so that the ring goes round under it."""
+    chance = random.Random(11)
+    publisher = Publisher(name, slots, size)
+    recorder = record(name, path, "--start", "oldest")
+    for turn in range(rounds):
+        if turn % 3 == 1:
+            recorder.send_signal(signal.SIGSTOP)
+        publisher.order("publish 400")
+        time.sleep(chance.random() * 0.003)  # it may be anywhere then
+        publisher.kill()
+        recorder.send_signal(signal.SIGCONT)
+        if turn % 4 == 0:
+            until(lambda: (recording.PRODUCER, 3) in [(k, b) for k, _, b in heads(path)],
+                  "a death is recorded")
+        publisher = Publisher(name, slots, size)
+    publisher.do("publish 3", "latch 77")
+    last = facts(name)["ring"]["head"] - 1
+    until(lambda: (recording.ITEM, last) in [(k, t) for k, t, _ in heads(path)], "the newest")
+    stop(recorder)
+    return publisher, last
+
+
+def check_deaths_under_load():
+    """Each ticket is an item as it was published, or in a gap, or, at most one for each death,
+    that which the dead one was writing: nothing is torn, nothing missing, nothing twice."""
+    size, rounds = 16384, 16
+    publisher, last = run_of_deaths("deaths", "deaths.dxr", size, 8, rounds)
+    runs = [bytes([i]) * 16 for i in range(256)]
+    at, missing, epoch, untold, taken = 0, 0, 0, [], []
+    for kind, ticket, _, payload in recording.records("deaths.dxr"):
+        if kind == recording.PRODUCER and payload[0] == 1:
+            epoch, before = int.from_bytes(payload[8:16], "little"), epoch
+            check(epoch > before and ticket >= at, "successors in their order")
+            taken.append(ticket)
+        if kind not in (recording.ITEM, recording.GAP):
+            continue
+        check(ticket >= at, f"ticket {ticket} after {at}")
+        untold += range(at, ticket)
+        at = ticket + 1
+        if kind == recording.GAP:
+            at = int.from_bytes(payload[:8], "little") + 1
+            missing += at - ticket
+            continue
+        whole = b"".join(runs[(ticket * 31 + i) & 0xFF] for i in range(size // 16))
+        check(payload == whole[:size - ticket % 7], f"item {ticket} is whole")
+    check(at == last + 1, "up to the newest")
+    check(epoch == facts("deaths")["epoch"] == rounds, f"the last successor: {epoch}")
+    # Of a gap the recorder cannot know what was aborted within it.
+    check(set(untold) <= {ticket - 1 for ticket in taken}, f"untold: {untold}, {taken}")
+    check(missing > 0, "it was lapped")
+    publisher.end()
+    for options in ([], ["--keep-tickets"]):
+        play("deaths.dxr", "deaths-copy.dxr", "--fast", *options)
+        check(payloads("deaths-copy.dxr") == payloads("deaths.dxr"), "again, bit for bit")
+        os.unlink("deaths-copy.dxr")
+    print(f"deaths: {items_seen('deaths.dxr')} items, {missing} missing, "
+          f"{len(untold)} half written")
+
+
+def check_blocks_and_zones_again():
+    """A replay makes each block of a recording anew, with zones as they were at last."""
+    recorder = begin("record", "--lossless", "--output", "anew-copy.dxr", "again")
+    replay = begin("replay", "--as", "again", "--lossless", "1", "--fast", "anew.dxr")
+    check(replay.wait(LIMIT) == 0, "the replay ended well")
+    until(lambda: items_seen("anew-copy.dxr") == 5, "all items")
+    stop(recorder)
+    check(len(kinds("anew-copy.dxr", recording.BLOCK)) == 2, "two blocks")
+    check(payloads("anew-copy.dxr") == payloads("anew.dxr"), "of the same items")
+    check([t for _, t, _, _ in kinds("anew-copy.dxr", recording.ITEM)] == [0, 0, 1, 2, 3],
+          "tickets begin anew, too")
+    descriptions = [[recording.block_of(payload)[1] for _, _, _, payload in
+                     kinds(path, recording.BLOCK)] for path in ("anew.dxr", "anew-copy.dxr")]
+    for one, other in zip(*descriptions):
+        check(one["slot"]["fields"] == other["slot"]["fields"] and
+              [zone["name"] for zone in one["zones"]] == [zone["name"] for zone in other["zones"]],
+              "that describe themselves the same way")
+    last = [kinds(path, recording.ZONE)[-1][3] for path in ("life.dxr", "copy.dxr")]
+    check(last[0] == last[1] and last[0][:8] == (8).to_bytes(8, "little"), "zones")
+
+
+def check_time():
+    """An item is played when it is due, not before: in real time, and scaled."""
+    publisher = Publisher("paced")
+    recorder = record("paced", "paced.dxr")
+    for _ in range(4):
+        publisher.do("publish 1")
+        time.sleep(0.05)
+    until(lambda: items_seen("paced.dxr") == 4, "all are recorded")
+    stop(recorder)
+    publisher.end()
+    times = [found[2] for found in kinds("paced.dxr", recording.ITEM)]
+    for speed, options in ((1, []), (0.5, ["--speed", "0.5"])):
+        began = time.monotonic_ns()
+        play("paced.dxr", "paced-copy.dxr", *options)
+        copied = [found[2] for found in kinds("paced-copy.dxr", recording.ITEM)]
+        check(all(copy - began >= (at - times[0]) / speed for copy, at in zip(copied, times)),
+              f"at speed {speed}: {times} {copied} {began}")
+        os.unlink("paced-copy.dxr")
+    dxh("replay", "--from-ticket", "5", "paced.dxr", code=1, says="no item of the recording")
+    replay = begin("replay", "--as", "long", "--speed", "0.001", "paced.dxr")
+    until(lambda: facts_or_none("long") is not None, "it plays")
+    replay.send_signal(signal.SIGINT)
+    check(replay.wait(LIMIT) == 1, "interrupted is not all")
+
+
+def facts_or_none(name):
+    run = subprocess.run([os.path.join(BUILD, "dxh"), "stat", "--json", name], timeout=LIMIT,
+                         capture_output=True, check=False)
+    return json.loads(run.stdout) if run.returncode == 0 else None
+
+
 def check_replay():
     play("life.dxr", "copy.dxr", "--fast")
     check(payloads("copy.dxr") == payloads("life.dxr"), "the same items in the same order")
@@ -256,6 +393,19 @@ def check_index_and_compression():
     publisher.end()
 
 
+def comments_of(text):
+    return [line for line in text.decode().splitlines() if line.startswith("#")]
+
+
+def check_comments():
+    """What happened is in the text of a recording as in one that was made as text."""
+    told = comments_of(dxh("replay", "--csv", "-", "life.dxr"))
+    check(told[0] == "# block life, epoch 0" and
+          "overwritten before they were read" in told[1], f"{told}")
+    check(told[-2:] == ["# before ticket 217, epoch 0: the producer died",
+                        "# before ticket 217, epoch 1: a successor took over"], f"{told}")
+
+
 def check_csv():
     publisher = Publisher("text")
     publisher.do("publish 20", "abort 1", "publish 1")
@@ -282,6 +432,50 @@ def check_hdf5():
               "members as columns")
         check(len(tickets) + sum(last - first + 1 for first, last, _ in file["0/missing"]) == 218,
               "and what is missing")
+
+
+def lie(records, chance):
+    """A recording whose sums are right, and which says what no recorder would."""
+    records = [bytearray(record) for record in records]
+    for _ in range(chance.randrange(1, 4)):
+        record = chance.choice(records)
+        if chance.random() < 0.4:  # its kind, a flag, its ticket, its time
+            at = chance.choice((8, 9, *range(16, 32)))
+        elif chance.random() < 0.5:  # a number of its payload
+            at = 40 + chance.randrange(max(1, min(48, len(record) - 40)))
+        else:
+            at = chance.randrange(40, len(record))
+        for i in range(at, min(at + chance.choice((1, 8)), len(record))):
+            if not 0 <= i < 8 and not 10 <= i < 16 and not 32 <= i < 40:
+                record[i] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
+    if chance.random() < 0.3:
+        chance.shuffle(records)
+    for record in records:
+        count, = struct.unpack_from("<Q", record)
+        total = xxhash.xxh3_64_intdigest(bytes(record[:32] + record[40:40 + count]))
+        record[32:40] = total.to_bytes(8, "little")
+    return b"".join(records)
+
+
+def check_lies(whole, chance):
+    """Whatever it says, it is played or refused: as text, and as a block with all options."""
+    records, at = [], 16
+    while at < len(whole):
+        size = 40 + (int.from_bytes(whole[at:at + 8], "little") + 7) // 8 * 8
+        records.append(whole[at:at + size])
+        at += size
+    few = records[:4] + chance.sample(records[4:], 20)
+    for turn in range(200):
+        with open("lies.dxr", "wb") as file:
+            file.write(whole[:16] + lie(chance.choice((records, few)), chance))
+        options = (["--csv", "-"], ["--fast", "--as", "lies"],
+                   ["--fast", "--as", "lies", "--keep-tickets"],
+                   ["--csv", "-", "--from-ticket", "30"],
+                   ["--csv", "-", "--from", "0.001", "--to", "1e9"])[turn % 5]
+        run = subprocess.run([os.path.join(BUILD, "dxh"), "replay", *options, "lies.dxr"],
+                             capture_output=True, timeout=LIMIT, check=False)
+        check(run.returncode in (0, 1), f"{options}: {run.returncode} {run.stderr}")
+        check(run.returncode == 0 or run.stderr, "and it is said why")
 
 
 def check_broken_files():
@@ -315,6 +509,7 @@ def check_broken_files():
         tried += 1
     check(tried >= 190, "enough of them")
 
+    check_lies(whole, chance)
     publisher = Publisher("killed")
     recorder = record("killed", "killed.dxr")
     publisher.do("publish 30")
@@ -434,6 +629,10 @@ def main():
         check_life_of_a_producer()
         check_the_checks()
         check_replay()
+        check_deaths_under_load()
+        check_blocks_and_zones_again()
+        check_time()
+        check_comments()
         check_index_and_compression()
         check_csv()
         check_hdf5()

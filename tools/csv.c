@@ -2,6 +2,7 @@
 /* Members as columns. */
 #include "csv.h"
 
+#include "text.h"
 #include "value.h"
 
 #include <inttypes.h>
@@ -48,6 +49,29 @@ name_columns(void *context, const char *path, const dxh_field *field, size_t off
 		else
 			fprintf(out, ",%s[%" PRIu32 "]", path, i);
 	return DXH_OK;
+}
+
+void csv_block(FILE *out, const char *name, uint64_t epoch)
+{
+	fprintf(out, "# block %s, epoch %" PRIu64 "\n", tool_shown(name).s, epoch);
+}
+
+void csv_gap(FILE *out, uint64_t first, uint64_t last, enum recording_reason reason)
+{
+	fprintf(out, "# missing: tickets %" PRIu64 "..%" PRIu64 ", %s\n", first, last,
+	        reason == RECORDING_CORRUPT ? "broken in the block"
+	                                    : "overwritten before they were read");
+}
+
+void csv_fate(FILE *out, uint64_t ticket, uint64_t epoch, enum recording_fate fate)
+{
+	static const char *const words[] = {"something unknown", "a successor took over",
+	                                    "the producer closed", "the producer died",
+	                                    "the block was unlinked"};
+	size_t known = sizeof words / sizeof words[0];
+
+	fprintf(out, "# before ticket %" PRIu64 ", epoch %" PRIu64 ": %s\n", ticket, epoch,
+	        words[(size_t)fate < known ? (size_t)fate : 0]);
 }
 
 bool csv_names(FILE *out, const dxh_schema *schema)

@@ -4,6 +4,8 @@
 #ifndef CSV_H
 #define CSV_H
 
+#include "recording.h"
+
 #include <dxh/schema.h>
 
 #include <stdbool.h>
@@ -13,6 +15,11 @@
 
 /* Columns one line may have. */
 enum { CSV_COLUMNS_MAX = 16384 };
+
+/* Comments: where a block begins, what is missing, what became of the producer. */
+void csv_block(FILE *out, const char *name, uint64_t epoch);
+void csv_gap(FILE *out, uint64_t first, uint64_t last, enum recording_reason reason);
+void csv_fate(FILE *out, uint64_t ticket, uint64_t epoch, enum recording_fate fate);
 
 /* The names of the columns; schema NULL: one of hex digits. False when there would be too
  * many of them. */

@@ -2,12 +2,12 @@
 /* Recordings that go to lines of text at once. */
 #include "csv.h"
 #include "record.h"
+#include "text.h"
 
 #include <dxh/zone.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,9 +47,9 @@ static bool csv_open(struct recording_job *job)
 	return job->csv != NULL;
 }
 
-static bool csv_block(struct recording_job *job, const struct recording_block *block)
+static bool begin_block(struct recording_job *job, const struct recording_block *block)
 {
-	fprintf(job->csv, "# block %s, epoch %" PRIu64 "\n", block->name, block->epoch);
+	csv_block(job->csv, block->name, block->epoch);
 	if (csv_names(job->csv, schema_of(job)))
 		return told(job);
 	snprintf(job->error, sizeof job->error,
@@ -60,30 +60,22 @@ static bool csv_block(struct recording_job *job, const struct recording_block *b
 
 static bool csv_one(struct recording_job *job, const dxh_item *item, const void *bytes)
 {
-	int64_t realtime_ns = job->clock_offset_ns ? item->timestamp_ns + job->clock_offset_ns : 0;
-
-	csv_item(job->csv, schema_of(job), item->ticket, item->timestamp_ns, realtime_ns, bytes,
-	         item->bytes);
+	csv_item(job->csv, schema_of(job), item->ticket, item->timestamp_ns,
+	         tool_realtime_ns(item->timestamp_ns, job->clock_offset_ns), bytes, item->bytes);
 	return told(job);
 }
 
 static bool
-csv_gap(struct recording_job *job, uint64_t first, uint64_t last, enum recording_reason reason)
+put_gap(struct recording_job *job, uint64_t first, uint64_t last, enum recording_reason reason)
 {
-	fprintf(job->csv, "# missing: tickets %" PRIu64 "..%" PRIu64 ", %s\n", first, last,
-	        reason == RECORDING_CORRUPT ? "broken in the block"
-	                                    : "overwritten before they were read");
+	csv_gap(job->csv, first, last, reason);
 	return told(job);
 }
 
 static bool
-csv_fate(struct recording_job *job, enum recording_fate fate, uint64_t epoch, uint64_t ticket)
+put_fate(struct recording_job *job, enum recording_fate fate, uint64_t epoch, uint64_t ticket)
 {
-	static const char *const words[] = {"", "a successor took over", "the producer closed",
-	                                    "the producer died", "the block was unlinked"};
-
-	fprintf(job->csv, "# before ticket %" PRIu64 ", epoch %" PRIu64 ": %s\n", ticket, epoch,
-	        words[fate]);
+	csv_fate(job->csv, ticket, epoch, fate);
 	return told(job);
 }
 
@@ -124,10 +116,10 @@ static const char *csv_error(const struct recording_job *job)
 }
 
 const struct recording_sink record_to_csv = {.open = csv_open,
-                                             .block = csv_block,
+                                             .block = begin_block,
                                              .item = csv_one,
-                                             .gap = csv_gap,
-                                             .fate = csv_fate,
+                                             .gap = put_gap,
+                                             .fate = put_fate,
                                              .clock = csv_clock,
                                              .zone = csv_zone,
                                              .flush = csv_flush,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `dxh stat`: what a block is, who produces and who reads it, what was counted. */
 #include "stat.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,12 +53,7 @@ int64_t stat_age_ns(const dxh_facts *facts, int64_t published_ns)
 
 int64_t stat_realtime_ns(const dxh_facts *facts, int64_t published_ns)
 {
-	int64_t sum;
-
-	return published_ns > 0 && !__builtin_add_overflow(published_ns,
-	                                                   facts->block.clock_offset_ns, &sum)
-	               ? sum
-	               : 0;
+	return tool_realtime_ns(published_ns, facts->block.clock_offset_ns);
 }
 
 int64_t stat_producer_started_ns(const dxh_facts *facts)

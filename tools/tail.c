@@ -112,7 +112,7 @@ static bool take_option(struct tail *tail, int letter)
 /* The time of day of an item, or how long after boot. */
 static void show_time(const struct tail *tail, int64_t published_ns)
 {
-	int64_t realtime_ns = published_ns + tail->block.clock_offset_ns;
+	int64_t realtime_ns = tool_realtime_ns(published_ns, tail->block.clock_offset_ns);
 	time_t seconds = realtime_ns / 1000000000;
 	struct tm local;
 	char text[16];
@@ -121,7 +121,7 @@ static void show_time(const struct tail *tail, int64_t published_ns)
 		putchar('-');
 		return;
 	}
-	if (tail->block.clock_offset_ns == 0 || localtime_r(&seconds, &local) == NULL) {
+	if (realtime_ns == 0 || localtime_r(&seconds, &local) == NULL) {
 		printf("%" PRId64 ".%06" PRId64 " s", published_ns / 1000000000,
 		       published_ns % 1000000000 / 1000);
 		return;
@@ -223,13 +223,13 @@ static void tell_item(const struct tail *tail, const dxh_item *item)
 	struct json json = {.out = stdout, .one_line = true};
 	struct value value = {tail->slot.schema, tail->copy, item->bytes, item->bytes};
 	struct value_limits limits = {.elements = ELEMENTS_TOLD, .left = 16 * ELEMENTS_TOLD};
+	int64_t realtime_ns = tool_realtime_ns(item->timestamp_ns, tail->block.clock_offset_ns);
 
 	json_object(&json, NULL);
 	json_number(&json, "ticket", item->ticket);
 	json_integer(&json, "published_ns", item->timestamp_ns);
-	if (tail->block.clock_offset_ns != 0 && item->timestamp_ns != 0)
-		json_integer(&json, "realtime_ns",
-		             item->timestamp_ns + tail->block.clock_offset_ns);
+	if (realtime_ns != 0)
+		json_integer(&json, "realtime_ns", realtime_ns);
 	json_number(&json, "epoch", item->epoch);
 	value_tell(&json, "item", &value, &limits);
 	json_end_object(&json);

@@ -86,6 +86,15 @@ struct tool_text tool_text_duration(int64_t ns)
 	return text;
 }
 
+int64_t tool_realtime_ns(int64_t stamp_ns, int64_t offset_ns)
+{
+	int64_t sum;
+
+	if (stamp_ns <= 0 || offset_ns == 0 || __builtin_add_overflow(stamp_ns, offset_ns, &sum))
+		return 0;
+	return sum > 0 ? sum : 0;
+}
+
 struct tool_text tool_text_date(int64_t realtime_ns)
 {
 	time_t seconds = (time_t)(realtime_ns / 1000000000);

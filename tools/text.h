@@ -19,6 +19,9 @@ struct tool_text tool_text_plain(uint64_t count); /* "6 810" */
 struct tool_text tool_text_duration(int64_t ns);
 
 /* CLOCK_REALTIME as "2024-05-06 07:08:09", local time. */
+/* The time of day of a stamp of CLOCK_MONOTONIC, with its offset; 0: not known. */
+int64_t tool_realtime_ns(int64_t stamp_ns, int64_t offset_ns);
+
 struct tool_text tool_text_date(int64_t realtime_ns);
 
 /* What somebody else wrote, so that it cannot move a cursor, change a colour or end a line:
