@@ -20,7 +20,9 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
-enum { EVENTS_MAX = 64 };
+/* After so many turns without a sleep the descriptors are asked all the same: a link whose
+ * news only they tell must not wait for the others to fall silent. */
+enum { EVENTS_MAX = 64, TURNS_IN_A_ROW = 16 };
 
 static dxi_operation *posted_of(dxi_task *task)
 {
@@ -126,9 +128,21 @@ size_t dxi_io_turn(dxh_hub *hub, int64_t now_ns)
 	return work;
 }
 
-static void sleep_until(dxh_hub *hub, int64_t wake_ns)
+/* What the descriptors tell within `left`, or ever (NULL). Returns how many had news. */
+static int hear(dxh_hub *hub, const struct timespec *left)
 {
 	struct epoll_event events[EVENTS_MAX];
+	int count = epoll_pwait2(hub->epoll, events, EVENTS_MAX, left, NULL);
+
+	/* The doorbell (NULL) is watched for edges: each ring is one, and nothing is read. */
+	for (int i = 0; i < count; i++)
+		if (events[i].data.ptr)
+			dxi_sockets_fired(events[i].data.ptr);
+	return count;
+}
+
+static void sleep_until(dxh_hub *hub, int64_t wake_ns)
+{
 	int64_t now_ns = wake_ns == DXH_FOREVER ? 0 : dxh_now_ns();
 	struct timespec left = dxi_timespec(wake_ns > now_ns ? wake_ns - now_ns : 0);
 	int count;
@@ -136,14 +150,10 @@ static void sleep_until(dxh_hub *hub, int64_t wake_ns)
 	if (hub->metrics_block)
 		dxi_metrics_block_tell_before_sleep(hub);
 	DXI_PROBE(sleep, hub->name, wake_ns);
-	count = epoll_pwait2(hub->epoll, events, EVENTS_MAX, wake_ns == DXH_FOREVER ? NULL : &left,
-	                     NULL);
+	count = hear(hub, wake_ns == DXH_FOREVER ? NULL : &left);
 	DXI_PROBE(wakeup, hub->name, count);
+	(void)count; /* without probes */
 	dxi_count(&hub->metrics->wakeups, 1);
-	/* The doorbell (NULL) is watched for edges: each ring is one, and nothing is read. */
-	for (int i = 0; i < count; i++)
-		if (events[i].data.ptr)
-			dxi_sockets_fired(events[i].data.ptr);
 }
 
 static int64_t next_wake_ns(const dxh_hub *hub)
@@ -160,17 +170,21 @@ static int64_t next_wake_ns(const dxh_hub *hub)
 
 void *dxi_io_thread(void *context)
 {
+	static const struct timespec at_once = {0};
 	dxh_hub *hub = context;
+	unsigned turns = 0;
 
 	dxi_may_not_wait = true;
 	pthread_setname_np(pthread_self(), "dxh-io");
 	prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
 	/* A cancel that travels points at the queue: it is awaited. */
 	while (!hub->stop || hub->cancels_under_way > 0) {
-		if (dxi_io_turn(hub, dxh_now_ns()) > 0)
-			continue;
-		if (dxi_links_quiet(&hub->links) && dxi_queue_arm(&hub->queue))
+		size_t work = dxi_io_turn(hub, dxh_now_ns());
+
+		if (work == 0 && dxi_links_quiet(&hub->links) && dxi_queue_arm(&hub->queue))
 			sleep_until(hub, next_wake_ns(hub));
+		else if (++turns % TURNS_IN_A_ROW == 0)
+			hear(hub, &at_once);
 	}
 	return NULL;
 }

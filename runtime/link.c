@@ -69,25 +69,34 @@ void dxi_link_close(dxi_link *link, int linger_ms)
 	links->closing = link;
 }
 
+/* While it is looked at, what comes last decides. */
+static void use(dxi_link *link)
+{
+	link->used = true;
+	if (link->links->looked_at != link)
+		dxi_link_touch(link);
+}
+
 dxi_sent dxi_link_send(dxi_link *link, const dxi_outgoing *message)
 {
-	dxi_link_touch(link);
+	use(link);
 	return link->kind->send(link, message);
 }
 
 dxi_sent dxi_link_send_to(dxi_link *link, const void *client, size_t client_bytes,
                           dxi_encode encode, void *context)
 {
-	dxi_link_touch(link);
+	use(link);
 	return link->kind->send_to(link, client, client_bytes, encode, context);
 }
 
 bool dxi_link_receive(dxi_link *link, dxi_message *message)
 {
 	*message = (dxi_message){.malformed = false};
+	link->used = false;
 	if (!link->kind->receive(link, message))
 		return false;
-	dxi_link_touch(link);
+	use(link);
 	return true;
 }
 
@@ -123,10 +132,26 @@ bool dxi_links_quiet(const dxi_links *links)
 
 static size_t look_at(dxi_source *source)
 {
+	dxi_link *link = source->link;
 	bool fired = source->fired;
+	size_t work = 0;
 
 	source->fired = false;
-	return source->look ? source->look(source, fired) : 0;
+	if (!source->look)
+		return 0;
+	link->links->looked_at = link;
+	work = source->look(source, fired);
+	link->links->looked_at = NULL;
+	if (link->used)
+		dxi_link_touch(link);
+	return work;
+}
+
+size_t dxi_link_is_ready(dxi_link *link, bool can_receive, bool can_send, bool fired)
+{
+	if (!can_receive)
+		link->used = false;
+	return link->config.ready(link->config.owner, can_receive, can_send, fired);
 }
 
 size_t dxi_links_look(dxi_links *links)

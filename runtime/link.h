@@ -3,9 +3,10 @@
  * loopback within the hub (loopback.c). Neither blocks, and what comes over one looks
  * like what comes over the other.
  *
- * A link that was used, or that has news, is *touched*; the I/O thread looks at every
- * touched link and sleeps only when none is touched. So nothing that was there before
- * the sleep is slept over. A receive that finds nothing is no use of it.
+ * A link that has news, or work, is *touched*; the I/O thread looks at every touched link
+ * and sleeps only when none is touched. A link that was *used* is touched too, unless the
+ * last use was a receive that found nothing: any call into a link may take in what was to
+ * be told of others, so nothing is slept over only when that one comes last.
  *
  * All calls: I/O thread.
  */
@@ -122,6 +123,7 @@ struct dxi_links {
 	struct dxi_sockets *sockets;
 	struct dxi_loopbacks *loopbacks;
 	dxi_source *touched;
+	const dxi_link *looked_at;
 	dxi_link *closing; /* freed once nothing points at them any more */
 };
 
@@ -162,9 +164,14 @@ struct dxi_link {
 	dxi_links *links;
 	dxi_link_config config;
 	dxi_source source;
+	bool used; /* since a receive found nothing */
 	uint32_t sources_touched;
 	dxi_link *next_closing;
 };
+
+/* Tell the owner; what has nothing to be received is not looked at for that again. Returns
+ * how much was done. */
+size_t dxi_link_is_ready(dxi_link *link, bool can_receive, bool can_send, bool fired);
 
 void dxi_source_touch(dxi_source *source);
 

@@ -196,8 +196,8 @@ static size_t look_at_caller(dxi_source *source, bool fired)
 	const dxi_link_config *config = &source->link->config;
 
 	if (connection && connection->listener)
-		return config->ready(config->owner, connection->to_caller.first != NULL,
-		                     !dxi_letters_are_full(&connection->to_listener), fired);
+		return dxi_link_is_ready(source->link, connection->to_caller.first != NULL,
+		                         !dxi_letters_are_full(&connection->to_listener), fired);
 	config->event(config->owner, DXI_DISCONNECTED,
 	              connection ? "the other side ended the connection"
 	                         : "nobody listens there in this hub, which inproc does not leave");
@@ -251,9 +251,8 @@ static void close_caller(dxi_link *link, int linger_ms)
 static size_t look_at_listener(dxi_source *source, bool fired)
 {
 	const struct listener *listener = listener_of(source->link);
-	const dxi_link_config *config = &source->link->config;
 
-	return config->ready(config->owner, listener->first != NULL, true, fired);
+	return dxi_link_is_ready(source->link, listener->first != NULL, true, fired);
 }
 
 static dxi_sent send_to_caller(dxi_link *link, const void *client, size_t client_bytes,

@@ -360,14 +360,14 @@ static size_t look_at_monitor(dxi_source *source, bool fired)
 /* What libzmq tells of a socket, in commands, it tells its descriptor once; and any call may
  * take the commands in. So before a sleep one call must have taken all of them and found
  * nothing: reading ZMQ_EVENTS without POLLIN, or a receive that failed. The receive is
- * asked for anyway, so as long as all was sent that was to be sent, only it is made: each
- * such call is a system call, and two more to notice forks. What could not be sent waits
- * for POLLOUT, of which only ZMQ_EVENTS tells. */
+ * asked for anyway, so as long as all was sent that was to be sent, only it is made, and
+ * only if the link was used or its descriptor fired since: each such call is a system call,
+ * and two more to notice forks. What could not be sent waits for POLLOUT, of which only
+ * ZMQ_EVENTS tells. */
 static size_t look_at_socket(dxi_source *source, bool fired)
 {
 	zmq_link *socket = zmq_of(source->link);
-	const dxi_link_config *config = &socket->link.config;
-	int events = ZMQ_POLLIN | ZMQ_POLLOUT;
+	int events = ZMQ_POLLOUT | (fired || socket->link.used ? ZMQ_POLLIN : 0);
 	size_t bytes = sizeof events;
 
 	if (socket->asks && zmq_getsockopt(socket->data.zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
@@ -379,8 +379,7 @@ static size_t look_at_socket(dxi_source *source, bool fired)
 	/* A router's clients are full one by one, so it asks once for each. */
 	if (socket->type == ROUTER || (socket->type == DEALER && (events & ZMQ_POLLOUT)))
 		socket->asks = false;
-	return config->ready(config->owner, (events & ZMQ_POLLIN) != 0, (events & ZMQ_POLLOUT) != 0,
-	                     fired);
+	return dxi_link_is_ready(source->link, events & ZMQ_POLLIN, events & ZMQ_POLLOUT, fired);
 }
 
 /* ---- frames ----------------------------------------------------------------------- */

@@ -90,6 +90,59 @@ Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .time
 	must(test_hub_close(&server));
 }
 
+/* ---- a hub that never rests ------------------------------------------------------------ */
+
+static dxh_group *circle;
+static dxh_peer *inner;
+static _Atomic bool tired;
+
+static void answer_at_once(void *context, dxh_request *request)
+{
+	(void)context;
+	must(dxh_request_reply(request, NULL, 0));
+}
+
+static void ask_again(void *context, const dxh_event *event)
+{
+	dxh_completion next;
+
+	(void)context;
+	must(dxh_release(event->completion));
+	if (!tired)
+		must(dxh_post_to(circle, inner, "x", NULL, 0, DXH_FOREVER, &next));
+}
+
+/* What the I/O thread itself asks and answers would keep it from ever going to sleep, which
+ * is where it hears of what came from outside. */
+Test(fairness, an_answer_from_outside_is_heard_by_a_hub_that_never_rests, .timeout = 60)
+{
+	enum { IN_CIRCLE = 64 };
+	dxh_completion done[IN_CIRCLE], one;
+	test_echo outside;
+	dxh_service *self;
+	size_t left = IN_CIRCLE;
+
+	test_echo_open(&outside, test_endpoint(), NULL);
+	must(test_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(outside.service),
+	                      &(dxh_peer_config){.beat_ns = -1}, &peer));
+	must(dxh_service_bind(hub, "inproc://circle", NULL, &self));
+	must(dxh_service_handle_inline(self, "", answer_at_once, NULL));
+	must(dxh_peer_connect(hub, "inproc://circle", NULL, &inner));
+	must(dxh_group_open_inline(ask_again, NULL, &circle));
+	expect_echo("before", 6);
+	for (int i = 0; i < IN_CIRCLE; i++)
+		must(dxh_post_to(circle, inner, "x", NULL, 0, DXH_FOREVER, &done[i]));
+	must(dxh_post(peer, "echo", NULL, 0, SOON, &one));
+	cr_expect_eq(dxh_await(one, SOON, NULL), DXH_OK, "not heard: %s", dxh_last_error());
+	tired = true;
+	while (left > 0)
+		left = test_stats(hub).open_now;
+	must(dxh_group_close(&circle));
+	must(test_hub_close(&hub));
+	test_echo_close(&outside);
+}
+
 enum { WORKERS = 4, CLIENTS = 8, EACH = 300 };
 
 static dxh_request *all[CLIENTS * EACH];
