@@ -3,7 +3,9 @@
 """What Python pays: requests and frames of this binding beside those of pyzmq.
 
 Client and server are two processes; the two libraries take turns in short rounds, so that noise
-meets both. Printed are medians and their ratio.
+meets both. Printed are medians and their ratio, by where the processes run: the client on a CPU and
+the servers on another, as in all of bench/; all on one CPU; where the kernel puts them, which may be
+the one for one library and the other for the other. Each reply is looked at.
 
 Usage: PYTHONPATH=build/python python/bench/cost.py [ROUNDS]
 """
@@ -95,15 +97,28 @@ class Row:
               f"[{ratios[len(ratios) // 10]:.2f}..{ratios[-1 - len(ratios) // 10]:.2f}]")
 
 
-def ask_zmq(endpoint):
+def connect_zmq(endpoint):
     socket = zmq.Context.instance().socket(zmq.DEALER)
     socket.connect(endpoint)
+    return socket
 
+
+def asker(ask):
+    """A request whose reply is what was sent."""
+
+    def checked():
+        if ask() != BODY:
+            sys.exit("another reply came")
+
+    return checked
+
+
+def ask_of_zmq(socket):
     def ask():
         socket.send(BODY)
         return socket.recv()
 
-    return socket, ask
+    return ask
 
 
 def frame_of_zmq(socket):
@@ -131,6 +146,25 @@ def frame_copied(peer, consumer):
         return int(data[0]) + int(data[-1])
 
     return take
+
+
+def place(processes, client, servers):
+    """All threads that they have: those to come inherit it."""
+    for pid in [os.getpid(), *(each.pid for each in processes)]:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), client if pid == os.getpid() else servers)
+
+
+def measure(title, rows, rounds):
+    for row in rows:
+        row.round(0)  # to warm up
+        row.rounds.clear()
+    for number in range(rounds):
+        for row in rows:
+            row.round(number)
+    print(f"{title:34} {'dxh us':>9} {'pyzmq us':>9} {'ratio':>7} [10 %..90 %]")
+    for row in rows:
+        row.show()
 
 
 def attach(name):
@@ -161,27 +195,28 @@ def main():
     try:
         with dxh.Hub() as hub:
             peer, camera = hub.connect(address[0]), hub.connect(address[2])
-            requests, ask = ask_zmq(address[1])
-            frames, _ = ask_zmq(address[3])
+            requests, frames = connect_zmq(address[1]), connect_zmq(address[3])
+            ask = asker(ask_of_zmq(requests))
             consumer = attach(name)
-            posted = lambda: peer.request("echo", BODY).result()
             rows = [
-                Row("request of 32 bytes, call()", lambda: peer.call("echo", BODY), ask, REQUESTS),
-                Row("request of 32 bytes, request()", posted, ask, REQUESTS),
+                Row("request of 32 bytes, call()", asker(lambda: peer.call("echo", BODY)), ask,
+                    REQUESTS),
+                Row("request of 32 bytes, request()",
+                    asker(lambda: peer.request("echo", BODY).result()), ask, REQUESTS),
                 Row("1 MiB frame to numpy, view()", frame_of_dxh(camera, consumer),
                     frame_of_zmq(frames), FRAMES),
                 Row("1 MiB frame to numpy, read()", frame_copied(camera, consumer),
                     frame_of_zmq(frames), FRAMES),
             ]
-            for row in rows:
-                row.round(0)  # to warm up
-                row.rounds.clear()
-            for number in range(rounds):
-                for row in rows:
-                    row.round(number)
-            print(f"{'medians of us':34} {'dxh':>9} {'pyzmq':>9} {'ratio':>7} [10 %..90 %]")
-            for row in rows:
-                row.show()
+            cpus = sorted(os.sched_getaffinity(0))
+            ask()  # they have their threads
+            if len(cpus) > 1:
+                place(others, {cpus[0]}, {cpus[1]})
+                measure("client and servers on a CPU each", rows, rounds)
+                place(others, {cpus[0]}, {cpus[0]})
+                measure("all on one CPU", rows, rounds)
+                place(others, set(cpus), set(cpus))
+            measure("left to the kernel", rows, rounds)
             consumer.close()
     finally:
         for other in others:

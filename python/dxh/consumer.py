@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, AsyncIterator, Iterator
 
 import numpy as np
@@ -27,6 +28,13 @@ from .views import View, view_of
 from .zones import Zones
 
 __all__ = ["Consumer", "Looking"]
+
+#: From so many bytes on memory that is new costs more than the copy into it: the kernel maps it
+#: page by page, and whether malloc gives it back each time is a matter of luck.
+_LARGE = 1 << 16
+
+#: The item before is often held while the next one is read.
+_SPARES = 2
 
 
 class Looking(Local):
@@ -78,6 +86,7 @@ class Consumer(Local):
         self._native = native
         self._writable = writable
         self._follows = follows
+        self._spares: list[npt.NDArray[np.uint8]] = []
         self._learn()
         self._fd: Descriptor | None = None
         self._gone: tuple[type[Exception], int] | None = None  # what read_async() has told
@@ -101,7 +110,8 @@ class Consumer(Local):
     # ---- reading ----
 
     def read(self, timeout: float | None = None) -> Item[npt.NDArray[Any]]:
-        """A copy of the next item, in an array of its own. ``timeout`` in seconds.
+        """A copy of the next item, in an array of its own. ``timeout`` in seconds. Of large items
+        (64 KiB) the consumer keeps the memory of two, for when nobody holds their arrays any more.
 
         Losses are no error: ``item.lost`` counts them, exactly. Raises
         :class:`dxh.WaitTimeoutError`: nothing new, the producer lives;
@@ -115,12 +125,28 @@ class Consumer(Local):
         item breaks a rule and is lost. The next call goes on in all these cases.
         """
         shape = self._shape
-        whole: npt.NDArray[Any] = np.empty(shape.dimensions, shape.base)
+        room = None if shape.bytes < _LARGE else self._take_room(shape.bytes)
+        whole: npt.NDArray[Any] = np.ndarray(shape.dimensions, shape.base, room)
         try:
             return self._item(whole, self._native.read(whole, timeout))
         except MovedError:
             self._learn()
             raise
+        finally:
+            if room is not None:
+                self._spares = [*self._spares, room][-_SPARES:]
+
+    def _take_room(self, bytes: int) -> npt.NDArray[np.uint8]:
+        """Memory that nobody else holds, nor takes meanwhile: what is here is in no list."""
+        for _ in range(len(self._spares)):
+            try:
+                room = self._spares.pop(0)
+            except IndexError:
+                break  # another thread, which is told that it is one too many
+            if sys.getrefcount(room) == 2 and room.size == bytes:
+                return room
+            self._spares.append(room)
+        return np.empty(bytes, "u1")
 
     def read_many(self, most: int, timeout: float | None = None) -> list[Item[npt.NDArray[Any]]]:
         """Copies of the items that are there, ``most`` at the most, with one call; waits for the

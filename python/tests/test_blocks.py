@@ -256,6 +256,61 @@ class ReadTest(BlockTest):
         self.assertEqual(self.consumer.read(0).ticket, 0)
 
 
+class LargeTest(unittest.TestCase):
+    """Memory of large items is used again, but never under somebody's eyes."""
+
+    def setUp(self):
+        name = support.name("large")
+        self.producer = self.enterContext(
+            dxh.produce(name, slot=np.dtype(("u4", (32, 1024))), slots=4, unlink_on_close=True)
+        )
+        self.consumer = self.enterContext(dxh.consume(name))
+
+    def read(self, value):
+        self.producer.publish(np.full((32, 1024), value))
+        return self.consumer.read(0).data
+
+    def test_what_nobody_holds_is_used_again(self):
+        data, places = None, set()
+        for value in range(20):
+            data = self.read(value)  # the one before is still held meanwhile
+            places.add(data.ctypes.data)
+        self.assertEqual(len(places), 2)
+
+    def test_what_is_held_stays_however_it_is(self):
+        held = []
+        for value in range(0, 40, 4):
+            held.append((value, self.read(value)))
+            held.append((value + 1, memoryview(self.read(value + 1))))
+            held.append((value + 2, self.read(value + 2)[3::2].T))
+            held.append((value + 3, self.read(value + 3).base.view("u4")))
+        for value, each in held:
+            self.assertEqual(set(np.asarray(each).ravel().tolist()), {value})
+
+    def test_what_was_done_to_an_array_is_not_done_to_the_next(self):
+        for value in range(4):
+            data = self.read(value)
+            self.assertEqual((data.shape, data.dtype, data.flags.writeable), ((32, 1024), "u4", True))
+            self.assertEqual(data[31, 1023], value)
+            data.shape = (-1,)
+            data.dtype = "u1"
+            data.flags.writeable = False
+            del data
+
+    def test_a_read_that_finds_nothing_keeps_it(self):
+        place = self.read(1).ctypes.data
+        for _ in range(10):
+            with self.assertRaises(dxh.WaitTimeoutError):
+                self.consumer.read(0)
+        self.assertEqual(self.read(2).ctypes.data, place)
+
+    def test_shorter_ones(self):
+        for rows in (32, 1, 7):
+            self.producer.publish(np.full((rows, 1024), rows))
+            data = self.consumer.read(0).data
+            self.assertEqual((data.shape, set(data.ravel().tolist())), ((rows, 1024), {rows}))
+
+
 class ViewTest(BlockTest):
     def test_an_item_where_it_lies(self):
         self.publish(4)
