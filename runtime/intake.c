@@ -51,11 +51,17 @@ static dxh_request *copy_record(dxh_service *service, const dxi_record *record)
 	return request;
 }
 
+/* Of requests, that is: notifications have their own windows. */
 static bool is_full(const dxh_service *service)
 {
+	const dxi_turns *turns = &service->turns;
+	uint32_t most = service->config.inbox_max;
+
 	/* The inbox's own count is shared with workers: looked at only near the end. */
-	return service->turns.count + DXI_AHEAD_MAX >= service->config.inbox_max &&
-	       service->turns.count + dxi_inbox_count(service->inbox) >= service->config.inbox_max;
+	return turns->requests + DXI_AHEAD_MAX >= most &&
+	       turns->requests + dxi_turns_requests_of_latest(turns,
+	                                                      dxi_inbox_count(service->inbox)) >=
+	               most;
 }
 
 /* However much others hold, so much gets in of a client of which nothing is here. */
@@ -74,7 +80,7 @@ static bool has_bytes(const dxi_client *client, const dxh_request *request)
  * others wait, there is room for one of a client of which none does. */
 static const char *no_room_for(const dxi_client *client, const dxh_request *request, bool waits)
 {
-	if (waits && client->backlog.count > 0 && is_full(client->service))
+	if (waits && client->backlog.requests > 0 && is_full(client->service))
 		return "the service's inbox is full";
 	if (!has_bytes(client, request))
 		return "the service's inbox_bytes are used up";

@@ -46,6 +46,28 @@ void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request)
 	dxi_node *node = (dxi_node *)(void *)request;
 
 	dxi_turns_add_chain(turns, backlog, node, node, 1);
+	backlog->requests++;
+	turns->requests++;
+}
+
+static void hand_on(dxi_turns *turns, dxi_backlog *backlog, const dxi_node *node)
+{
+	uint32_t requests = ((const dxi_task *)(const void *)node)->kind != DXI_TASK_NOTE;
+
+	backlog->count--;
+	backlog->requests -= requests;
+	turns->count--;
+	turns->requests -= requests;
+	turns->requests_before[turns->handed_on++ % DXI_AHEAD_MAX] = turns->requests_handed_on;
+	turns->requests_handed_on += requests;
+}
+
+uint32_t dxi_turns_requests_of_latest(const dxi_turns *turns, uint32_t count)
+{
+	return count == 0
+	               ? 0
+	               : turns->requests_handed_on -
+	                         turns->requests_before[(turns->handed_on - count) % DXI_AHEAD_MAX];
 }
 
 dxh_request *dxi_turns_next(dxi_turns *turns)
@@ -59,8 +81,7 @@ dxh_request *dxi_turns_next(dxi_turns *turns)
 	backlog->first = node->next;
 	if (!backlog->first)
 		backlog->last = NULL;
-	backlog->count--;
-	turns->count--;
+	hand_on(turns, backlog, node);
 	if (backlog->next || backlog->count == 0) { /* else it is its turn again */
 		remove_backlog(turns, backlog);     /* it is the first: one step */
 		if (backlog->count > 0)
@@ -82,5 +103,6 @@ void dxi_turns_move(dxi_turns *turns, dxi_backlog *from, dxi_backlog *to)
 		to->first = from->first;
 	to->last = from->last;
 	to->count += from->count;
+	to->requests += from->requests;
 	*from = (dxi_backlog){.count = 0};
 }

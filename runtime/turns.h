@@ -25,23 +25,29 @@ enum { DXI_AHEAD_MIN = 64, DXI_AHEAD_MAX = 1024, DXI_AHEAD_KEPT_NS = 10000000 };
 typedef struct dxi_backlog {
 	struct dxi_backlog *next; /* in turn */
 	dxi_node *first, *last;   /* the begin of a request, or of a notification */
-	uint32_t count;
+	uint32_t count, requests; /* of these */
 } dxi_backlog;
 
 /* The backlogs that are not empty, in turn. Zeroed is none. */
 typedef struct dxi_turns {
 	dxi_backlog *first, *last;
-	uint64_t count; /* requests in all of them */
+	uint64_t count, requests; /* in all of them */
+	/* Handed on, modulo 2^32; and how many requests had been when one was, the latest. */
+	uint32_t handed_on, requests_handed_on, requests_before[DXI_AHEAD_MAX];
 } dxi_turns;
 
 void dxi_turns_add(dxi_turns *turns, dxi_backlog *backlog, dxh_request *request);
 
-/* The same for `count` of them, linked by their first members. */
+/* The same for `count` notifications, linked by their first members. */
 void dxi_turns_add_chain(dxi_turns *turns, dxi_backlog *backlog, dxi_node *first, dxi_node *last,
                          uint32_t count);
 
 /* The one whose turn it is, out of its backlog; NULL: nothing waits. */
 dxh_request *dxi_turns_next(dxi_turns *turns);
+
+/* How many requests are among the latest `count` that were handed on; of so many as can be
+ * ahead. Those in the inbox are the latest, for it is first in, first out. */
+uint32_t dxi_turns_requests_of_latest(const dxi_turns *turns, uint32_t count);
 
 /* What waits in `from` waits behind what is in `to`; `from` is empty then. O(the
  * backlogs that wait). */

@@ -214,6 +214,31 @@ Test(fairness, a_full_inbox_has_room_for_one_of_a_client_of_which_nothing_waits,
 	must(test_hub_close(&server));
 }
 
+/* Nobody receives: of notifications what fits in a window waits, far more than inbox_max. */
+Test(fairness, notifications_that_wait_take_no_room_of_requests, .timeout = 30)
+{
+	enum { INBOX = 8, NOTES = 20 * INBOX };
+	dxh_completion done[INBOX + 1];
+	dxh_peer *other;
+
+	open_service(&(dxh_service_config){.inbox_max = INBOX});
+	peer = connect_one();
+	other = connect_one();
+	for (int i = 0; i < NOTES; i++)
+		must(dxh_notify(peer, "n", NULL, 0));
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON));
+	for (int i = 0; i < INBOX; i++)
+		must(dxh_post(i % 2 ? peer : other, "x", NULL, 0, SOON, &done[i]));
+	wait_received(INBOX);
+	cr_expect_eq(test_stats(server).requests_refused, 0);
+	must(dxh_post(peer, "x", NULL, 0, SOON, &done[INBOX]));
+	must_be(dxh_await(done[INBOX], SOON, NULL), DXH_EOVERLOADED, "inbox is full");
+	must(test_hub_close(&hub));
+	for (int i = 0; i <= INBOX; i++)
+		must(dxh_release(done[i]));
+	must(test_hub_close(&server));
+}
+
 Test(fairness, what_a_client_sent_before_it_left_is_still_received, .timeout = 30)
 {
 	enum { COUNT = 500 };
@@ -379,6 +404,37 @@ Test(turns, each_backlog_gives_one_in_turn, .timeout = 10)
 		cr_assert_eq(next_id(&turns), order[i]);
 	cr_expect_eq(next_id(&turns), -1);
 	cr_expect_eq(turns.count, 0);
+}
+
+/* Of every row of so many, requests and notifications, and so many of them handed on. */
+Test(turns, requests_among_what_was_handed_on_last_are_known, .timeout = 10)
+{
+	enum { N = 6, SPARE = DXI_AHEAD_MAX - 3 }; /* goes round in the midst of them */
+
+	for (unsigned way = 0; way < 1u << N; way++) {
+		dxi_backlog backlog = {.count = 0};
+		dxi_turns turns = {.count = 0};
+		uint32_t requests = 0;
+
+		for (unsigned i = 0; i < SPARE + N; i++) {
+			dxh_request *each = make_request(i);
+
+			if (i >= SPARE && (way >> (i - SPARE) & 1)) {
+				each->task.kind = DXI_TASK_NOTE;
+				dxi_turns_add_chain(&turns, &backlog, &each->task.node,
+				                    &each->task.node, 1);
+			} else {
+				dxi_turns_add(&turns, &backlog, each);
+			}
+		}
+		for (unsigned i = 0; i < SPARE + N; i++)
+			cr_assert_eq(next_id(&turns), (int)i);
+		cr_assert_eq(backlog.requests + turns.requests, 0);
+		for (unsigned count = 0; count <= N; count++) {
+			cr_assert_eq(dxi_turns_requests_of_latest(&turns, count), requests);
+			requests += !(way >> (N - 1 - count) & 1);
+		}
+	}
 }
 
 /* Every way of adding to two backlogs, moving one into the other after so many and
