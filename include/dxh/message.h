@@ -242,11 +242,15 @@ typedef enum dxh_repeats {
 } dxh_repeats;
 
 typedef struct dxh_service_config {
-	uint32_t inbox_max;     /* requests waiting, of clients in turn; 0: 8192. Also notifications
+	uint32_t inbox_max;   /* requests waiting, of clients in turn; 0: 8192. Also notifications
 	                       * of clients that do not keep to notify_bytes */
-	uint32_t clients_max;   /* 0: 256 */
-	uint32_t client_window; /* requests one client may have open; 0: 4096 */
-	int insecure;           /* not 0: may listen beyond this machine unencrypted */
+	uint32_t clients_max; /* 0: 256 */
+	/* Requests one client may have open; 0: 4096. The client's hub keeps what exceeds it. One
+	 * that its client has cancelled, or whose deadline has passed there, counts until the
+	 * service is done with it: what is sent in its place meanwhile ends as DXH_EOVERLOADED,
+	 * and was not executed. */
+	uint32_t client_window;
+	int insecure; /* not 0: may listen beyond this machine unencrypted */
 	/* Of what was received and not answered, bodies that are still coming with all that
 	 * they have announced. 0: 256 MiB, or two bodies of the hub's body_bytes_max if that
 	 * is more. However much others hold, a request of up to 4 KiB gets in from a client
