@@ -115,6 +115,44 @@ def names_are_not_found_without(elsewhere):
         dxh(*command, "--broker", BROKER, "--dir", elsewhere, code=2, says="--broker or --dir")
     dxh("top", "--once", "--broker", "ipc://@nobody-listens", code=1, says="no broker answers at")
     dxh("ls", "--broker", "ipc://@nobody-listens", "--timeout", "50", code=1, says="dxh broker")
+    dxh("ls", "--timeout", "50", code=1, says="dxh broker", broker="ipc://@nobody-listens")
+
+
+def lists_are_narrowed(elsewhere):
+    """By how a name begins; and blocks by their directory, or one file, without a broker."""
+    for begin, found in ((NAME, 1), (NAME[:4], 1), ("probf", 0), (NAME + "x", 0)):
+        check(len(told("ls", "--broker", BROKER, begin)) == found, f"channels from {begin}")
+        check(len(told("ls", "--dir", elsewhere, begin)) == found, f"blocks from {begin}")
+    dxh("ls", "--broker", BROKER, "probf", says="knows no channel that begins with probf")
+    path, = [os.path.join(elsewhere, each) for each in os.listdir(elsewhere)
+             if each.endswith(".dxh")]
+    check(dxh("ls", "--dir", elsewhere).splitlines()[1].startswith(NAME + " "), "a block")
+    check(dxh("ls", path, broker=BROKER).splitlines()[1].startswith(path + " "), "a file")
+    check(told("ls", path)[0]["name"] == path, "a file for programs")
+    check(dxh("ls", "--dir", elsewhere + "/no", "--json", code=1, says="No such file") == "",
+          "no half a list")
+    dxh("ls", elsewhere + "/none.dxh", "--json", code=1, says="there is no file")
+    dxh("ls", "--dir", elsewhere, "--broker", BROKER, code=2, says="without a broker")
+    dxh("ls", "--dir", elsewhere, "--watch", code=2, says="without a broker")
+    dxh("ls", "--watch", NAME, code=2, says="are of all channels")
+    dxh("ls", NAME, "more", code=2, says="one NAME at a time")
+
+
+def blocks_where_no_broker_is(elsewhere):
+    """Who did not name one wants to see what is there; programs are told that none answers."""
+    place = f"/tmp/dxh-{os.getuid()}/broker"
+    if os.path.exists(place):
+        print(f"skipped: a broker may listen at {place}")
+        return
+    listed = dxh("ls", "--dir", elsewhere)
+    environment = {**os.environ, "DXH_SHM_DIR": elsewhere}
+    for arguments, code, out in ((["--timeout", "50"], 0, True),
+                                 (["--timeout", "50", "--json"], 1, False),
+                                 (["--timeout", "50", "--consumers"], 1, False)):
+        run = subprocess.run([DXH, "ls", *arguments], capture_output=True, text=True,
+                             timeout=LIMIT, check=False, env=environment)
+        check(run.returncode == code and "no broker answers at" in run.stderr, f"{run}")
+        check(run.stdout.split()[:12] == (listed.split()[:12] if out else []), f"{run}")
 
 
 def consumers_are_shown(elsewhere):
@@ -220,6 +258,8 @@ def main():
         producer = produce(elsewhere)
         names_of_channels(elsewhere, producer)
         names_are_not_found_without(elsewhere)
+        lists_are_narrowed(elsewhere)
+        blocks_where_no_broker_is(elsewhere)
         tail = consumers_are_shown(elsewhere)
         broker = top_on_a_screen(broker, tail)
         end(tail, signal.SIGINT)

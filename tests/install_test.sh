@@ -129,6 +129,10 @@ offers() {
 }
 offers b | grep -qw broker || fail "completion does not know dxh broker"
 [ "$(offers ls --t)" = --timeout ] || fail "completion does not know dxh ls --timeout"
+mkdir "$work/blocks"
+: >"$work/blocks/camera+front.dxh"
+[ "$(DXH_SHM_DIR="$work/blocks" offers stat cam)" = camera/front ] ||
+    fail "completion does not know blocks by their names"
 
 make -s uninstall PREFIX="$prefix" DESTDIR= >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 left=$(find "$prefix" ! -type d)

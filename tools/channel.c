@@ -41,9 +41,14 @@ void channel_disconnect(struct channel_asker *asker)
 	asker->peer = NULL;
 }
 
+bool channel_is_away(dxh_status status)
+{
+	return status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT;
+}
+
 int channel_unanswered(const char *command, const struct channel_asker *asker, dxh_status status)
 {
-	if (status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT)
+	if (channel_is_away(status))
 		return tool_fail(command,
 		                 "no broker answers at %s; start one with: dxh broker --endpoint "
 		                 "%s; or name another with --broker or DXH_BROKER; blocks of this "

@@ -23,6 +23,9 @@ struct channel_asker {
 bool channel_connect(const char *command, const char *endpoint, struct channel_asker *asker);
 void channel_disconnect(struct channel_asker *asker);
 
+/* Was it not answered because nobody is there? */
+bool channel_is_away(dxh_status status);
+
 /* Say why a question was not answered, and what to do about it; TOOL_FAILED. */
 int channel_unanswered(const char *command, const struct channel_asker *asker, dxh_status status);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* `dxh ls`: the channels that a broker knows, one line each. */
+/* `dxh ls`: the channels that a broker knows, one line each; without one the blocks that are
+ * here. */
 #include "ls.h"
+#include "block.h"
 #include "channel.h"
 #include "json.h"
+#include "stat.h"
 #include "text.h"
 #include "tool.h"
 
@@ -20,6 +23,12 @@ enum { PAGE = 64 };
 
 struct listing {
 	const char *endpoint;
+	bool is_named;         /* by the user, so that it has to be there */
+	const char *directory; /* of blocks; NULL: the default one */
+	const char *begin;     /* of the names that are shown; NULL: all */
+	bool blocks;           /* no broker is asked, */
+	bool asks;             /* or one is, by --broker */
+	uint64_t timeout_ms;
 	dxh_peer *broker;
 	int64_t deadline_ns;
 	struct json json; /* json.out is NULL for text */
@@ -35,17 +44,25 @@ static int help(void)
 
 	tool_broker_endpoint(endpoint, sizeof endpoint);
 	printf("usage: dxh ls [--broker ENDPOINT] [--timeout MS] [--consumers] [--json]\n"
-	       "              [--watch [--events N] | --figures]\n\n"
-	       "List the channels that a broker knows.\n\n"
+	       "              [--watch [--events N] | --figures | NAME]\n"
+	       "       dxh ls --dir DIR [--json] [NAME]\n"
+	       "       dxh ls [--json] FILE\n\n"
+	       "List the channels that a broker knows. Where none was named and none is there, "
+	       "and\n"
+	       "with --dir, the blocks of a directory, which need none.\n\n"
+	       "  NAME               those whose names begin with it; else all\n"
+	       "  FILE               a data file, for example a copy; begins with / or .\n"
 	       "  --broker ENDPOINT  the broker; default: $DXH_BROKER, else\n"
 	       "                     ipc:///tmp/dxh-UID/broker (here: %s)\n"
+	       "  --dir DIR          blocks of this directory; default: $DXH_SHM_DIR, else\n"
+	       "                     /dev/shm\n"
 	       "  --timeout MS       how long to wait for it, 1 to 60000; default 2000\n"
 	       "  --consumers        also who consumes each, how far behind, and what it lost\n"
 	       "  --watch            then tell what happens, a line each, until interrupted;\n"
 	       "                     with --json the events alone\n"
 	       "  --events N         end after so many events\n"
 	       "  --figures          what the broker has counted, in place of the list\n"
-	       "  --json             facts for programs\n\n"
+	       "  --json             facts for programs; of channels, unless --dir or FILE\n\n"
 	       "exit status: 0 listed, 1 it could not be, 2 wrong usage\n"
 	       "example:     dxh ls --broker ipc://@plant\n",
 	       endpoint);
@@ -98,6 +115,9 @@ static dxh_status list_one(struct listing *listing, const dxh_channel_info *chan
 	dxh_channel_facts *facts = NULL;
 	dxh_status status = DXH_OK;
 
+	if (listing->begin != NULL &&
+	    strncmp(channel->name, listing->begin, strlen(listing->begin)) != 0)
+		return DXH_OK;
 	if (listing->consumers)
 		status = dxh_describe(listing->broker, channel->name, listing->deadline_ns, &facts);
 	if (status != DXH_OK)
@@ -158,6 +178,33 @@ static dxh_status show(struct listing *listing)
 	return list(listing);
 }
 
+static int list_blocks(const struct listing *listing)
+{
+	bool is_file =
+		listing->begin != NULL && (listing->begin[0] == '/' || listing->begin[0] == '.');
+	struct block_arguments arguments = {.command = name,
+	                                    .given = listing->begin,
+	                                    .file = is_file ? listing->begin : NULL,
+	                                    .directory = listing->directory,
+	                                    .as_json = listing->json.out != NULL};
+
+	return stat_list(&arguments) == TOOL_OK ? TOOL_OK : TOOL_FAILED;
+}
+
+/* Nobody who did not name a broker means one that is not there. What programs read is of one
+ * kind, and what only a broker can tell is not told without. */
+static int list_blocks_instead(const struct listing *listing)
+{
+	struct channel_asker asker = {.endpoint = listing->endpoint};
+
+	if (listing->json.out != NULL || listing->watch || listing->figures || listing->consumers)
+		return channel_unanswered(name, &asker, DXH_EEXPIRED);
+	fprintf(stderr, "no broker answers at %s (dxh broker starts one): blocks of %s\n",
+	        tool_shown(listing->endpoint).s,
+	        tool_shown(block_directory(&(struct block_arguments){0})).s);
+	return list_blocks(listing);
+}
+
 static int run(struct listing *listing)
 {
 	struct channel_asker asker;
@@ -172,27 +219,61 @@ static int run(struct listing *listing)
 		json_end_array(&listing->json);
 		json_finish(&listing->json);
 	}
-	if (status != DXH_OK)
+	if (status != DXH_OK && !listing->is_named && channel_is_away(status))
+		code = list_blocks_instead(listing);
+	else if (status != DXH_OK)
 		code = channel_unanswered(name, &asker, status);
 	else if (listing->opened && listing->json.out == NULL && listing->shown == 0)
-		printf("the broker at %s knows no channel\n", listing->endpoint);
+		printf("the broker at %s knows no channel%s%s\n", listing->endpoint,
+		       listing->begin != NULL ? " that begins with " : "",
+		       listing->begin != NULL ? tool_shown(listing->begin).s : "");
 	channel_disconnect(&asker);
 	return code;
 }
 
+static bool check(struct listing *listing, int argc, char **argv)
+{
+	bool broker_only = listing->watch || listing->figures || listing->consumers;
+
+	if (optind < argc)
+		listing->begin = argv[optind];
+	if (listing->begin != NULL && (listing->begin[0] == '/' || listing->begin[0] == '.'))
+		listing->blocks = true;
+	if (optind + 1 < argc)
+		tool_usage(name, "one NAME at a time: what is \"%s\"?",
+		           tool_shown(argv[optind + 1]).s);
+	else if (listing->watch && listing->figures)
+		tool_usage(name, "--watch and --figures are two different things");
+	else if (listing->events > 0 && !listing->watch)
+		tool_usage(name, "--events says how long to --watch");
+	else if (listing->begin != NULL && (listing->watch || listing->figures))
+		tool_usage(name, "--watch and --figures are of all channels, not of \"%s\"",
+		           tool_shown(listing->begin).s);
+	else if (listing->blocks && (listing->asks || broker_only))
+		tool_usage(name, "blocks are listed without a broker: --dir and FILE go with "
+		                 "--json alone");
+	else
+		return true;
+	return false;
+}
+
+static int list_what_is_meant(struct listing *listing)
+{
+	if (listing->blocks)
+		return list_blocks(listing);
+	listing->deadline_ns = dxh_in_ms((int64_t)listing->timeout_ms);
+	return run(listing);
+}
+
 int tool_ls(int argc, char **argv)
 {
-	static const struct option options[] = {{"broker", required_argument, NULL, 'b'},
-	                                        {"timeout", required_argument, NULL, 't'},
-	                                        {"watch", no_argument, NULL, 'w'},
-	                                        {"events", required_argument, NULL, 'n'},
-	                                        {"figures", no_argument, NULL, 'f'},
-	                                        {"consumers", no_argument, NULL, 'c'},
-	                                        {"json", no_argument, NULL, 'j'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
-	struct listing listing = {0};
-	uint64_t timeout_ms = 2000;
+	static const struct option options[] = {
+		{"broker", required_argument, NULL, 'b'},  {"dir", required_argument, NULL, 'd'},
+		{"timeout", required_argument, NULL, 't'}, {"watch", no_argument, NULL, 'w'},
+		{"events", required_argument, NULL, 'n'},  {"figures", no_argument, NULL, 'f'},
+		{"consumers", no_argument, NULL, 'c'},     {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+	struct listing listing = {.timeout_ms = 2000};
 	char endpoint[256];
 	int option;
 
@@ -200,13 +281,19 @@ int tool_ls(int argc, char **argv)
 		return tool_usage(name, "DXH_BROKER is longer than %zu characters",
 		                  sizeof endpoint - 1);
 	listing.endpoint = endpoint;
+	listing.is_named = channel_broker(NULL) != NULL;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'b':
 			listing.endpoint = optarg;
+			listing.is_named = listing.asks = true;
+			break;
+		case 'd':
+			listing.directory = optarg;
+			listing.blocks = true;
 			break;
 		case 't':
-			if (!tool_number(name, "--timeout", optarg, 1, 60000, &timeout_ms))
+			if (!tool_number(name, "--timeout", optarg, 1, 60000, &listing.timeout_ms))
 				return TOOL_USAGE;
 			break;
 		case 'w':
@@ -231,12 +318,5 @@ int tool_ls(int argc, char **argv)
 			return tool_usage(name, "that cannot be understood");
 		}
 	}
-	if (optind < argc)
-		return tool_usage(name, "what is \"%s\"?", argv[optind]);
-	if (listing.watch && listing.figures)
-		return tool_usage(name, "--watch and --figures are two different things");
-	if (listing.events > 0 && !listing.watch)
-		return tool_usage(name, "--events says how long to --watch");
-	listing.deadline_ns = dxh_in_ms((int64_t)timeout_ms);
-	return run(&listing);
+	return check(&listing, argc, argv) ? list_what_is_meant(&listing) : TOOL_USAGE;
 }

@@ -9,7 +9,8 @@
 
 #include <dxh/inspect.h>
 
-/* All blocks of the directory, a line each; an exit code. */
+/* All blocks of the directory, or those whose names begin as was given, or of one file: a line
+ * each; an exit code. */
 int stat_list(const struct block_arguments *arguments);
 
 /* What is told of one block. */

@@ -82,15 +82,18 @@ static void look_at(struct listing *listing, const char *name)
 {
 	const struct block_arguments *arguments = listing->arguments;
 	dxh_facts *facts = NULL;
-	dxh_status status = dxh_block_facts(name,
+	dxh_status status = dxh_block_facts(arguments->file ? NULL : name,
 	                                    &(dxh_inspect_config){
 						    .directory = arguments->directory,
+						    .file = arguments->file,
 						    .owner_uid_plus1 = arguments->owner_uid_plus1,
 					    },
 	                                    &facts);
 
 	if (status == DXH_ENOTFOUND)
 		return; /* it went meanwhile */
+	if (arguments->as_json && listing->shown == 0)
+		json_array(&listing->json, NULL);
 	if (arguments->as_json)
 		tell_one(&listing->json, name, facts);
 	else
@@ -99,31 +102,48 @@ static void look_at(struct listing *listing, const char *name)
 	dxh_facts_free(&facts);
 }
 
-int stat_list(const struct block_arguments *arguments)
+static bool list_directory(struct listing *listing)
 {
-	struct listing listing = {.arguments = arguments, .json = {.out = stdout}};
-	const char *directory = block_directory(arguments);
+	const char *directory = block_directory(listing->arguments);
+	const char *begin = listing->arguments->given;
 	char name[DXH_BLOCK_NAME_MAX + 1];
 	struct dirent **files = NULL;
 	int count = scandir(directory, &files, is_data_file, alphasort);
 
 	if (count == -1) {
-		tool_fail(arguments->command, "%s: %s", tool_shown(directory).s, strerror(errno));
-		return TOOL_UNABLE;
+		tool_fail(listing->arguments->command, "%s: %s", tool_shown(directory).s,
+		          strerror(errno));
+		return false;
 	}
-	if (arguments->as_json)
-		json_array(&listing.json, NULL);
 	for (int i = 0; i < count; i++) {
 		name_of(files[i]->d_name, name);
-		look_at(&listing, name);
+		if (begin == NULL || strncmp(name, begin, strlen(begin)) == 0)
+			look_at(listing, name);
 		free(files[i]);
 	}
 	free(files);
+	return true;
+}
+
+int stat_list(const struct block_arguments *arguments)
+{
+	struct listing listing = {.arguments = arguments, .json = {.out = stdout}};
+
+	if (arguments->file != NULL)
+		look_at(&listing, arguments->file);
+	else if (!list_directory(&listing))
+		return TOOL_UNABLE;
+	if (arguments->file != NULL && listing.shown == 0)
+		return block_unable(arguments, DXH_ENOTFOUND);
 	if (arguments->as_json) {
+		if (listing.shown == 0)
+			json_array(&listing.json, NULL);
 		json_end_array(&listing.json);
 		json_finish(&listing.json);
 	} else if (listing.shown == 0) {
-		printf("no block in %s\n", tool_shown(directory).s);
+		printf("no block in %s%s%s\n", tool_shown(block_directory(arguments)).s,
+		       arguments->given != NULL ? " begins with " : "",
+		       arguments->given != NULL ? tool_shown(arguments->given).s : "");
 	}
 	return TOOL_OK;
 }

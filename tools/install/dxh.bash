@@ -24,7 +24,7 @@ _dxh() {
 	*)
 		# A block by its name, beside files.
 		words=$(cd "${DXH_SHM_DIR:-/dev/shm}" 2>/dev/null && find . -name '*.dxh' 2>/dev/null |
-			sed 's@^\./@@; s@\.dxh$@@')
+			sed 's@^\./@@; s@\.dxh$@@; s@+@/@g')
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 		;;
 	esac
