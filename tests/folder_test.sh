@@ -12,7 +12,7 @@ if [ "$(id -u)" -ne 0 ] || ! unshare -m true 2>/dev/null; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p -m 700 /tmp/dxh-0
+[ -d /tmp/dxh-0 ] || mkdir -m 700 /tmp/dxh-0
 mkdir -m 700 "$work/strange" "$work/own" "$work/shm"
 mkdir -m 755 "$work/open"
 chown 1 "$work/strange"
@@ -61,6 +61,6 @@ done
 # The control: one's own is used.
 tried own
 expect '^dxh broker: 124 dxh broker: listening on ipc:///tmp/dxh-0/broker'
-expect '^dxh ls: 1 .*no broker answers at'
+expect '^dxh ls: 0 no broker answers at'
 grep -q 'not a folder' "$work/out" && fail "one's own folder is refused"
 exit 0
