@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket as sockets
 import time
-from typing import Callable, Mapping, TypeVar
+from typing import Callable, TypeVar
 
 from . import _native
 from .apart import Abandoned, run_apart
@@ -14,7 +14,7 @@ from .consumer import Consumer
 from .errors import ExpiredError, NotFoundError, ProducerDeadError
 from .peer import Peer
 from .producer import Producer
-from .schema import Layout, ZoneLayout, slot_spec, zone_spec
+from .schema import Layout, ZoneLayouts, slot_spec, zone_spec
 
 __all__ = ["consume", "produce", "receive", "stat", "unlink"]
 
@@ -22,8 +22,6 @@ _T = TypeVar("_T")
 
 #: So many seconds at most a search for a channel goes on that nobody waits for any more.
 _SEARCH = 1.0
-
-Zones = Mapping[str, ZoneLayout]
 
 
 def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -> _T:
@@ -43,7 +41,7 @@ def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -
     return run_apart(search)
 
 
-def zone_specs(zones: Zones | None) -> list[_native.ZoneSpec]:
+def zone_specs(zones: ZoneLayouts | None) -> list[_native.ZoneSpec]:
     return [zone_spec(name, layout) for name, layout in (zones or {}).items()]
 
 
@@ -52,7 +50,7 @@ def produce(
     *,
     slot: Layout | None = None,
     slots: int = 0,
-    zones: Zones | None = None,
+    zones: ZoneLayouts | None = None,
     directory: str | None = None,
     mode: int = 0,
     group: str | None = None,
@@ -130,14 +128,15 @@ def produce(
             timeout,
         )
 
-    return Producer(open_it() if broker is None else run_apart(lambda _: open_it()))
+    made = open_it() if broker is None else run_apart(lambda _: open_it())
+    return Producer(made, slot, zones)
 
 
 def consume(
     name: str | None = None,
     *,
     slot: Layout | None = None,
-    zones: Zones | None = None,
+    zones: ZoneLayouts | None = None,
     discipline: Discipline = Discipline.FOLLOW,
     start: Start = Start.OLDEST,
     start_ticket: int = 0,
@@ -190,7 +189,7 @@ def consume(
         )
 
     made = open_it(0) if broker is None else find_channel(open_it, timeout)
-    return Consumer(made, write_zones, follows=follow_name or broker is not None)
+    return Consumer(made, slot, zones, write_zones, follow_name or broker is not None)
 
 
 def receive(
@@ -198,7 +197,7 @@ def receive(
     timeout: float | None = None,
     *,
     slot: Layout | None = None,
-    zones: Zones | None = None,
+    zones: ZoneLayouts | None = None,
     discipline: Discipline = Discipline.FOLLOW,
     start: Start = Start.OLDEST,
     owner_uid: int | None = None,
@@ -228,7 +227,7 @@ def receive(
         socket.fileno(),
         timeout,
     )
-    return Consumer(native, write_zones)
+    return Consumer(native, slot, zones, write_zones)
 
 
 def stat(name: str, *, directory: str | None = None) -> BlockInfo:

@@ -23,7 +23,7 @@ from .errors import (
 from .item import Item, slot_shape
 from .local import Local
 from .loops import Descriptor
-from .schema import read_schema
+from .schema import Layout, ZoneLayouts, schema_as_wanted
 from .views import View, view_of
 from .zones import Zones
 
@@ -82,8 +82,16 @@ class Consumer(Local):
     (:class:`dxh.BusyError`): threads that want all items open a consumer each. Not in a child of
     ``fork()``."""
 
-    def __init__(self, native: _native.Consumer, writable: bool, follows: bool = False) -> None:
+    def __init__(
+        self,
+        native: _native.Consumer,
+        slot: Layout | None,
+        zones: ZoneLayouts | None,
+        writable: bool,
+        follows: bool = False,
+    ) -> None:
         self._native = native
+        self._wanted = slot, dict(zones or {})
         self._writable = writable
         self._follows = follows
         self._spares: list[npt.NDArray[np.uint8]] = []
@@ -92,7 +100,7 @@ class Consumer(Local):
         self._gone: tuple[type[Exception], int] | None = None  # what read_async() has told
 
     def _learn(self) -> None:
-        schema = read_schema(self._native.schema())
+        schema = schema_as_wanted(self._native.schema(), *self._wanted)
         #: The zones, by attribute.
         self.zones = Zones(self._native, schema.zones, self._writable)
         self._shape = slot_shape(schema.slot, self._native.info()["slot_bytes"])

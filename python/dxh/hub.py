@@ -10,14 +10,14 @@ from typing import Callable, NamedTuple
 from . import _native
 from .apart import run_apart
 from .block import Checksum, Discipline, Start
-from .blocks import Zones, consume, find_channel, produce
+from .blocks import consume, find_channel, produce
 from .channel import Broker, ChannelFacts, ChannelInfo, Watcher, channel_facts, channel_info
 from .consumer import Consumer
 from .errors import StateError
 from .local import Local
 from .peer import Peer
 from .producer import Producer
-from .schema import Layout
+from .schema import Layout, ZoneLayouts
 from .service import Service
 from .status import PeerState, Repeats, Stage
 
@@ -237,7 +237,7 @@ class Hub(Local):
         *,
         slot: Layout | None = None,
         slots: int = 0,
-        zones: Zones | None = None,
+        zones: ZoneLayouts | None = None,
         directory: str | None = None,
         mode: int = 0,
         group: str | None = None,
@@ -294,7 +294,7 @@ class Hub(Local):
         name: str,
         *,
         slot: Layout | None = None,
-        zones: Zones | None = None,
+        zones: ZoneLayouts | None = None,
         discipline: Discipline = Discipline.FOLLOW,
         start: Start = Start.OLDEST,
         start_ticket: int = 0,

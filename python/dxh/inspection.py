@@ -13,8 +13,8 @@ from typing import Any, Callable, Mapping, TypeVar
 
 from . import _native
 from .block import BlockInfo, Checksum, info_of
-from .blocks import Zones, zone_specs
-from .schema import Layout, slot_spec
+from .blocks import zone_specs
+from .schema import Layout, ZoneLayouts, slot_spec
 from .status import Status
 
 __all__ = [
@@ -326,7 +326,7 @@ def block_size(
     *,
     slot: Layout | None = None,
     slots: int = 0,
-    zones: Zones | None = None,
+    zones: ZoneLayouts | None = None,
     readers_max: int = 0,
     memfd: bool = False,
     zones_writable: bool = False,

@@ -14,7 +14,7 @@ from .block import BlockInfo, info_of
 from .errors import StateError
 from .item import slot_shape
 from .local import Local
-from .schema import read_schema
+from .schema import Layout, ZoneLayouts, schema_as_wanted
 from .service import Service
 from .views import View, view_of
 from .zones import Zones
@@ -85,9 +85,11 @@ class Producer(Local):
     """Writes a block; made by :meth:`dxh.Hub.produce` or :func:`dxh.produce`. One thread at a time
     (:class:`dxh.BusyError`), but for zones; not in a child of ``fork()``."""
 
-    def __init__(self, native: _native.Producer) -> None:
+    def __init__(
+        self, native: _native.Producer, slot: Layout | None, zones: ZoneLayouts | None
+    ) -> None:
         self._native = native
-        schema = read_schema(native.schema())
+        schema = schema_as_wanted(native.schema(), slot, zones)
         #: The zones, by attribute.
         self.zones = Zones(native, schema.zones, True)
         self._shape = slot_shape(schema.slot, native.info()["slot_bytes"])

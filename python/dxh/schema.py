@@ -10,7 +10,7 @@ the same layout, so both sides can be written in either language.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, NamedTuple, Optional, Union
 
 import msgpack  # type: ignore[import]
@@ -80,7 +80,7 @@ def field(
         plain = np.dtype((plain, dimensions))
     if plain.subdtype is None:
         return np.dtype(plain, metadata=facts)  # type: ignore[call-overload, no-any-return]
-    base, dimensions = plain.subdtype
+    base, dimensions = _shape_of(plain)
     told = np.dtype(base, metadata=facts)  # type: ignore[call-overload]
     return np.dtype((told, dimensions))
 
@@ -134,10 +134,12 @@ def _refuse(where: str, dtype: np.dtype[Any], why: str) -> TypeError:
 
 
 def _shape_of(dtype: np.dtype[Any]) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    if dtype.subdtype is None:
-        return dtype, ()
-    base, shape = dtype.subdtype
-    return base, shape
+    """The element and all dimensions, also of an array of arrays."""
+    dimensions: tuple[int, ...] = ()
+    while dtype.subdtype is not None:
+        dtype, inner = dtype.subdtype
+        dimensions += inner
+    return dtype, dimensions
 
 
 def _natural_align(dtype: np.dtype[Any]) -> int:
@@ -359,6 +361,37 @@ def read_schema(packed: bytes) -> BlockSchema:
     return BlockSchema(told["name"], zones, _part(told["slot"]) if "slot" in told else None)
 
 
+# ---- as a program wants it --------------------------------------------------------------------
+
+
+def _arranged(found: np.dtype[Any], wanted: np.dtype[Any]) -> np.dtype[Any]:
+    """What was found, with members in the order of what is wanted, since numpy assigns structs by
+    place and not by name; and characters that are wanted one by one so, since a schema does not
+    tell them from text."""
+    base, shape = _shape_of(found)
+    wanted_base, wanted_shape = _shape_of(wanted)
+    if base.names is None and base.kind in "SV" and wanted_base.kind == base.kind:
+        facts = dict(_metadata(base))
+        each = np.dtype(wanted_base, metadata=facts)  # type: ignore[call-overload]
+        return np.dtype((each, wanted_shape)) if wanted.itemsize == found.itemsize else found
+    if base.names is None or not set(wanted_base.names or ()) <= set(base.names):
+        return found
+    names = list(dict.fromkeys([*(wanted_base.names or ()), *base.names]))
+    ours, theirs = _fields_of(base), _fields_of(wanted_base)
+    told = {
+        "names": names,
+        "formats": [
+            _arranged(ours[each][0], theirs[each][0]) if each in theirs else ours[each][0]
+            for each in names
+        ],
+        "offsets": [ours[each][1] for each in names],
+        "itemsize": base.itemsize,
+    }
+    made: np.dtype[Any] = np.dtype(told)  # type: ignore[call-overload]
+    made = np.dtype(made, metadata=dict(_metadata(base)))  # type: ignore[call-overload]
+    return np.dtype((made, shape)) if shape else made
+
+
 # ---- what a program asks for ------------------------------------------------------------------
 
 #: A struct or array as anything that numpy takes for a dtype; an int: so many raw bytes.
@@ -384,6 +417,33 @@ class Digested:
 #: What a zone can be made of.
 ZoneLayout = Union["Layout", Latch, Digested]
 
+ZoneLayouts = Mapping[str, ZoneLayout]
+
+
+def _bare(layout: ZoneLayout) -> Layout:
+    """What is inside of a latch or a digest."""
+    inside = layout.layout if isinstance(layout, Digested) else layout
+    return inside.layout if isinstance(inside, Latch) else inside
+
+
+def _part_as_wanted(part: Part, layout: Layout | None) -> Part:
+    if layout is None or isinstance(layout, int) or part.is_raw:
+        return part
+    return replace(part, dtype=_arranged(part.dtype, np.dtype(layout)))
+
+
+def schema_as_wanted(
+    packed: bytes, slot: Layout | None = None, zones: ZoneLayouts | None = None
+) -> BlockSchema:
+    """:func:`read_schema`, as the program described it that opened the block."""
+    told = read_schema(packed)
+    asked = zones or {}
+    parts = {
+        name: _part_as_wanted(part, _bare(asked[name]) if name in asked else None)
+        for name, part in told.zones.items()
+    }
+    return replace(told, zones=parts, slot=told.slot and _part_as_wanted(told.slot, slot))
+
 
 def zone_spec(name: str, layout: ZoneLayout) -> _native.ZoneSpec:
     """A zone for the library."""
@@ -392,7 +452,7 @@ def zone_spec(name: str, layout: ZoneLayout) -> _native.ZoneSpec:
         digest = layout.digest
         layout = layout.layout
     is_latch = isinstance(layout, Latch)
-    wanted: Layout = layout.layout if isinstance(layout, Latch) else layout
+    wanted = _bare(layout)
     if isinstance(wanted, int):
         return (name, None, wanted, 0, is_latch, digest)
     dtype: np.dtype[Any] = np.dtype(wanted)

@@ -99,6 +99,79 @@ class RoundTripTest(unittest.TestCase):
             dxh.consume(name, slot=Sample, zones={"pose": Pose}).close()
 
 
+class AsWantedTest(unittest.TestCase):
+    """numpy assigns structs member by member in order, whatever their names and places."""
+
+    #: With a member that lies before the one it follows, characters that are no text, and twice.
+    INNER = np.dtype({"names": ["high", "low"], "formats": ["<u4", "<u2"], "offsets": [4, 0],
+                      "itemsize": 8})
+    MINE = np.dtype({"names": ["last", "chars", "raw", "in"],
+                     "formats": ["<f8", ("S1", (4,)), ("V1", (2,)), (INNER, (2,))],
+                     "offsets": [24, 0, 4, 8], "itemsize": 32})
+
+    def value(self):
+        made = np.zeros((), self.MINE)
+        made["last"] = 2.5
+        made["chars"] = [b"a", b"b", b"c", b"d"]
+        made["raw"] = [b"x", b"y"]
+        made["in"]["high"] = [7, 8]
+        made["in"]["low"] = [9, 10]
+        return made
+
+    @staticmethod
+    def members(value):
+        return [np.asarray(value[each]).tolist() for each in ("last", "chars", "raw", "in")]
+
+    def test_a_slot(self):
+        mine, name = self.value(), support.name()
+        with dxh.produce(name, slot=self.MINE, slots=4, unlink_on_close=True) as made:
+            with dxh.consume(name, slot=self.MINE) as wanted, dxh.consume(name) as found:
+                made.publish(mine)
+                with made.write() as frame:
+                    frame[...] = mine
+                for _ in range(2):
+                    seen = np.zeros((), self.MINE)
+                    seen[...] = wanted.read(0).data
+                    self.assertEqual(self.members(seen), self.members(mine))
+                    data = found.read(0).data
+                    self.assertEqual((float(data["last"]), bytes(data["chars"])), (2.5, b"abcd"))
+                    self.assertEqual(data["in"]["high"].tolist(), [7, 8])
+
+    def test_a_zone_and_a_latch(self):
+        mine, name = self.value(), support.name()
+        zones = {"plain": self.MINE, "latch": dxh.Latch(self.MINE)}
+        with dxh.produce(name, zones=zones, unlink_on_close=True) as made:
+            with dxh.consume(name, zones=zones) as seen:
+                made.zones.plain.array[...] = mine
+                made.zones.latch.store(mine)
+                for value in (seen.zones.plain.array, seen.zones.latch.load()):
+                    self.assertEqual(self.members(value), self.members(mine))
+
+    def test_what_the_producer_said_stays(self):
+        name = support.name()
+        plain = np.dtype([("number", "<u4"), ("values", dxh.field("f4", unit="V", shape=4))])
+        with dxh.produce(name, slot=Sample, slots=1, unlink_on_close=True):
+            with dxh.consume(name, slot=plain) as seen:
+                self.assertEqual(dxh.field_facts(seen.dtype["values"]), ("measured", "V", False))
+
+    def test_members_that_were_appended_come_last(self):
+        name = support.name()
+        first = np.dtype({"names": ["b", "a"], "formats": ["<u4", "<u4"], "offsets": [4, 0]})
+        more = np.dtype([("a", "<u4"), ("b", "<u4"), ("c", "<u4")])
+        with dxh.produce(name, slot=more, slots=1, unlink_on_close=True) as made:
+            with dxh.consume(name, slot=first, accept_appended=True) as seen:
+                made.publish((1, 2, 3))
+                self.assertEqual(seen.read(0).data.tolist(), (2, 1, 3))
+
+    def test_an_array_of_arrays(self):
+        pairs = np.dtype(("<u2", (2,)))
+        flat = np.dtype(("<u2", (3, 2)))
+        self.assertEqual(there_and_back(np.dtype((pairs, (3,)))), flat)
+        told = np.dtype([("pairs", dxh.field(pairs, "of both", "V", shape=3))])
+        seen = there_and_back(told)
+        self.assertEqual((seen["pairs"], dxh.field_facts(seen["pairs"])), (flat, ("of both", "V", False)))
+
+
 class OtherLanguageTest(unittest.TestCase):
     program = os.path.join(os.environ["DXH_BUILD"], "python", "c_side")
 
