@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Concurrency Kit's ring for one producer and many consumers, which is wait-free
- * to enqueue (it is the multi-producer form that stalls), and a futex to sleep. */
+ * to put into (it is the multi-producer form that stalls), and a futex to sleep.
+ *
+ * The steps are those of ck_ring_enqueue_spmc() and ck_ring_dequeue_spmc(), but a place of
+ * the ring is written and read as one word: who takes reads it before he knows that it is
+ * his, while it may be written anew already. */
 #include "queue/inbox.h"
 
 #include "base/futex.h"
@@ -43,8 +47,14 @@ dxi_inbox *dxi_inbox_open(uint32_t capacity)
 
 bool dxi_inbox_put(dxi_inbox *inbox, void *item)
 {
-	if (!ck_ring_enqueue_spmc(&inbox->ring, inbox->items, item))
+	ck_ring_t *ring = &inbox->ring;
+	unsigned consumer = ck_pr_load_uint(&ring->c_head), producer = ring->p_tail;
+
+	if (producer - consumer == ring->mask)
 		return false;
+	ck_pr_store_ptr(&inbox->items[producer & ring->mask].value, item);
+	ck_pr_fence_store();
+	ck_pr_store_uint(&ring->p_tail, producer + 1);
 	inbox->unsignalled++;
 	return true;
 }
@@ -70,9 +80,31 @@ bool dxi_inbox_signal(dxi_inbox *inbox)
 	return true;
 }
 
+/* What was read is kept only if nobody else took any of it meanwhile, and what nobody took
+ * is not overwritten. */
+uint32_t dxi_inbox_take_more(dxi_inbox *inbox, void **items, uint32_t max)
+{
+	unsigned consumer = ck_pr_load_uint(&inbox->ring.c_head), count;
+
+	do {
+		ck_pr_fence_load();
+		count = ck_pr_load_uint(&inbox->ring.p_tail) - consumer;
+		if (count > max)
+			count = max;
+		if (count == 0)
+			return 0;
+		ck_pr_fence_load();
+		for (unsigned i = 0; i < count; i++)
+			items[i] = ck_pr_load_ptr(
+				&inbox->items[(consumer + i) & inbox->ring.mask].value);
+		ck_pr_fence_load_atomic();
+	} while (!ck_pr_cas_uint_value(&inbox->ring.c_head, consumer, consumer + count, &consumer));
+	return count;
+}
+
 static bool try_take(dxi_inbox *inbox, void **item)
 {
-	return ck_ring_dequeue_spmc(&inbox->ring, inbox->items, item);
+	return dxi_inbox_take_more(inbox, item, 1) == 1;
 }
 
 static dxh_status wait_and_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
@@ -112,28 +144,6 @@ dxh_status dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
 	if (atomic_fetch_sub(&inbox->inside, 1) == (CLOSED | 1))
 		dxi_futex_wake(&inbox->inside, INT_MAX, DXI_FUTEX_PRIVATE);
 	return status;
-}
-
-/* As ck_ring_dequeue_spmc() takes one: what was read is kept only if nobody else took any
- * of it meanwhile, and what nobody took is not overwritten. */
-uint32_t dxi_inbox_take_more(dxi_inbox *inbox, void **items, uint32_t max)
-{
-	unsigned consumer = ck_pr_load_uint(&inbox->ring.c_head), count;
-
-	do {
-		ck_pr_fence_load();
-		count = ck_pr_load_uint(&inbox->ring.p_tail) - consumer;
-		if (count > max)
-			count = max;
-		if (count == 0)
-			return 0;
-		ck_pr_fence_load();
-		for (unsigned i = 0; i < count; i++)
-			items[i] = ck_pr_load_ptr(
-				&inbox->items[(consumer + i) & inbox->ring.mask].value);
-		ck_pr_fence_store_atomic();
-	} while (!ck_pr_cas_uint_value(&inbox->ring.c_head, consumer, consumer + count, &consumer));
-	return count;
 }
 
 void dxi_inbox_stop(dxi_inbox *inbox)

@@ -3,7 +3,7 @@
  * many who take. Putting never waits; a slow worker only makes it full.
  *
  *   field    written by        read by   order
- *   ring     put(), take()     both      ck_ring_*_spmc
+ *   ring     put(), take()     both      as in ck_ring_*_spmc, words only
  *   word     signal(), stop()  take()    futex, seq_cst with `waiters`
  *   inside   take(), stop()    all       seq_cst
  *   waiters  take()            signal()  seq_cst: the signaller sees the waiter, or the

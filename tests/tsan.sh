@@ -69,6 +69,8 @@ seen() {
 
 timeout 300 "$build/tests/queue_stress" 50000 7 payload >"$log" 2>&1
 say "queue_stress shows a race when a node is written behind its push" $? 66
+timeout 300 "$build/tests/inbox_stress" 50000 7 payload >"$log" 2>&1
+say "inbox_stress shows a race when an item is written behind its put" $? 66
 timeout 300 "$build/tests/ring_stress" 50000 7 plain >"$log" 2>&1
 say "ring_stress shows a race when payloads are filled in place" $? 66
 seen ring_stress shm/copy.c 'payloads copied in by plain words' \
@@ -76,6 +78,8 @@ seen ring_stress shm/copy.c 'payloads copied in by plain words' \
 seen ring_stress shm/copy.c 'payloads copied out by plain words' \
     '/uint64_t word = atomic_load_explicit/s/= .*/= *(const uint64_t *)from;/' ''
 seen queue_stress queue/queue.c 'Concurrency Kit unseen' '' -DTSAN_BLIND
+seen inbox_stress queue/inbox.c 'a place of the ring read by plain words' \
+    's/= ck_pr_load_ptr(/= *(void **)(/' ''
 seen completion_stress queue/completion.c 'flags of the state word set relaxed' \
     '/return atomic_fetch_or_explicit/s/memory_order_acq_rel/memory_order_relaxed/' ''
 seen result_stress queue/completion.c 'a text that was read let go relaxed' \
