@@ -148,6 +148,31 @@ Test(broker_books, a_full_book_of_consumers_refuses_and_forgets_the_dead, .timeo
 	dxi_consumers_fini(&consumers);
 }
 
+Test(broker_books, what_another_client_says_in_the_name_of_a_consumer_is_not_believed,
+     .timeout = 30)
+{
+	dxi_reader_claim mine = {.channel = "a", .info = {.uid = 1, .pid = 7}, .holder = 5};
+	dxi_reader_claim theirs = mine;
+	dxi_reader_word word = {.channel = "a", .consumer = 1, .pid = 7, .lost = 9, .corrupt = 9};
+	dxh_channel_consumer seen;
+	bool more;
+
+	open_consumers(3);
+	cr_assert_eq(dxi_consumers_register(&consumers, &mine, 0), DXH_OK);
+	theirs.holder = word.holder = 6;
+	cr_expect_eq(dxi_consumers_register(&consumers, &theirs, 0), DXH_ENOTOWNER);
+	cr_expect_not(dxi_consumers_beat(&consumers, &word, 0));
+	cr_expect_eq(dxi_consumers_broken(&consumers, &word), 0);
+	cr_expect_eq(dxi_consumers_deregister(&consumers, &word), DXH_ENOTOWNER);
+	cr_assert_eq(dxi_consumers_page(&consumers, "a", 0, 0, &seen, 1, &more), 1);
+	cr_expect_eq(seen.lost + seen.corrupt, 0);
+	word.holder = 5;
+	cr_expect(dxi_consumers_beat(&consumers, &word, 0));
+	cr_expect_eq(dxi_consumers_broken(&consumers, &word), 9);
+	cr_expect_eq(dxi_consumers_deregister(&consumers, &word), DXH_OK);
+	dxi_consumers_fini(&consumers);
+}
+
 Test(broker_books, broken_items_are_told_as_sums, .timeout = 30)
 {
 	dxi_reader_word word = {.channel = "a", .consumer = 1, .corrupt = 5};

@@ -288,6 +288,18 @@ def lies_to_the_library(endpoint):
     refused(b"consumer.register", reader("lies", discipline=3), 1, "discipline")
     refused(b"consumer.deregister", {"channel": "lies", "consumer": 5, "pid": 1}, 20, "no consumer")
     refused(b"channel.describe", {"channel": ""}, 1, "channel")
+    stranger = Client(endpoint)
+    for subject, body, status in (
+            (b"channel.register", dict(true, directory="/tmp"), 22),
+            (b"channel.deregister", {"channel": "lies", "pid": os.getpid(), "producer": 7}, 23)):
+        reply = stranger.ask(subject, msgpack.packb(body))
+        check(reply["status"] == status and b"another client" in reply["body"], subject.decode() +
+              " of a channel that another client has: %s" % reply)
+    stranger.send(wire.record(wire.NOTIFY, subject=b"presence.heartbeat", body=msgpack.packb(
+        {"channel": "lies", "producer": 7, "progress": 77})))
+    seen = msgpack.unpackb(stranger.ask(b"channel.describe", msgpack.packb({"channel": "lies"}))["body"])
+    check(seen["channel"]["directory"] == "/dev/shm" and seen["progress"] == 0, "nobody believed it")
+    stranger.send(wire.record(wire.GOODBYE))
     check(client.ask(b"channel.deregister", msgpack.packb(
         {"channel": "lies", "pid": os.getpid(), "producer": 7}))["kind"] == wire.REPLY, "gone")
     client.send(wire.record(wire.GOODBYE))

@@ -204,6 +204,39 @@ Test(registry, only_the_owner_deregisters, .timeout = 30)
 	close_registry();
 }
 
+Test(registry, what_another_client_says_in_the_name_of_a_producer_is_not_believed, .timeout = 30)
+{
+	dxi_claim mine = claim_of("a", 1, 1), theirs = claim_of("a", 1, 1);
+	dxi_owner owner = owner_of("a", 1);
+
+	open_registry(4);
+	mine.holder = 5;
+	cr_assert_eq(dxi_registry_register(&registry, &mine, 0), DXH_OK);
+	theirs.holder = owner.holder = 6;
+	snprintf(theirs.info.directory, sizeof theirs.info.directory, "/tmp");
+	cr_expect_eq(dxi_registry_register(&registry, &theirs, 10 * MS), DXH_ECONFLICT);
+	cr_expect(strstr(dxh_last_error(), "of another client"), "%s", dxh_last_error());
+	cr_expect_str_eq(seen("a", 10).directory, "/dev/shm");
+	cr_expect_eq(dxi_registry_deregister(&registry, &owner, 10 * MS), DXH_ENOTOWNER);
+	cr_expect(strstr(dxh_last_error(), "another client"), "%s", dxh_last_error());
+	cr_expect_not(dxi_registry_beat(&registry, &owner, 250 * MS));
+	cr_expect_eq(seen("a", 300).state, DXH_CHANNEL_PENDING, "nobody else keeps it alive");
+	cr_expect_eq(dxi_registry_register(&registry, &theirs, 300 * MS), DXH_OK,
+	             "the place of a dead one may be taken");
+	cr_expect_eq(dxi_registry_deregister(&registry, &owner, 300 * MS), DXH_OK);
+	close_registry();
+}
+
+Test(registry, counts_of_broken_items_do_not_begin_anew_at_the_end, .timeout = 30)
+{
+	open_registry(4);
+	cr_assert_eq(claim("a", 1, 0), DXH_OK);
+	dxi_registry_broken(&registry, "a", UINT64_MAX, 0);
+	dxi_registry_broken(&registry, "a", 3, 0);
+	cr_expect_eq(seen("a", 0).checksum_errors, UINT64_MAX);
+	close_registry();
+}
+
 Test(registry, a_full_one_refuses_while_all_live_and_forgets_the_longest_dead, .timeout = 30)
 {
 	open_registry(2);

@@ -36,6 +36,7 @@ typedef struct dxi_reader_word {
 	unsigned char block_uuid[16];
 	/* checksum_error only: broken items it has met, in all */
 	uint64_t corrupt;
+	uint64_t holder; /* does not travel: whose client speaks, see holdings.h */
 } dxi_reader_word;
 
 size_t dxi_reader_leave_write(const dxi_reader_word *word, void *bytes, size_t capacity);

@@ -159,6 +159,13 @@ static bool settle(dxi_consumers *consumers, dxi_consumer *consumer, int64_t now
 	return false;
 }
 
+static dxh_status refuse_foreign(const dxi_consumer *known)
+{
+	return dxi_fail(DXH_ENOTOWNER,
+	                "consumer %016" PRIx64 " of channel '%s' was registered by another client",
+	                known->info.uid, known->channel);
+}
+
 dxh_status
 dxi_consumers_register(dxi_consumers *consumers, const dxi_reader_claim *claim, int64_t now_ns)
 {
@@ -169,6 +176,8 @@ dxi_consumers_register(dxi_consumers *consumers, const dxi_reader_claim *claim, 
 	known = find(consumers, &word);
 	if (!known || !settle(consumers, known, now_ns))
 		return add(consumers, claim, now_ns);
+	if (known->holder != claim->holder)
+		return refuse_foreign(known);
 	known->info.pid = claim->info.pid;
 	known->info.start = claim->info.start;
 	known->info.discipline = claim->info.discipline;
@@ -191,6 +200,8 @@ dxh_status dxi_consumers_deregister(dxi_consumers *consumers, const dxi_reader_w
 		                "consumer %016" PRIx64 " of channel '%s' is of pid %" PRId64
 		                ", not %" PRId64,
 		                word->consumer, word->channel, known->info.pid, word->pid);
+	if (known->holder != word->holder)
+		return refuse_foreign(known);
 	drop(consumers, known);
 	return DXH_OK;
 }
@@ -199,7 +210,7 @@ bool dxi_consumers_beat(dxi_consumers *consumers, const dxi_reader_word *word, i
 {
 	dxi_consumer *known = find(consumers, word);
 
-	if (!known || !settle(consumers, known, now_ns))
+	if (!known || known->holder != word->holder || !settle(consumers, known, now_ns))
 		return false;
 	dxi_presence_beat(&known->presence, word->progress, now_ns);
 	known->info.next_ticket = word->next_ticket;
@@ -216,7 +227,7 @@ uint64_t dxi_consumers_broken(dxi_consumers *consumers, const dxi_reader_word *w
 	dxi_consumer *known = find(consumers, word);
 	uint64_t more;
 
-	if (!known || word->corrupt <= known->info.corrupt)
+	if (!known || known->holder != word->holder || word->corrupt <= known->info.corrupt)
 		return 0;
 	more = word->corrupt - known->info.corrupt;
 	known->info.corrupt = word->corrupt;

@@ -29,19 +29,20 @@ typedef struct dxi_consumers {
 dxh_status dxi_consumers_init(dxi_consumers *consumers, uint32_t max, dxi_presence_rules rules);
 void dxi_consumers_fini(dxi_consumers *consumers);
 
-/* The same consumer of the same channel again is no change but a sign of life.
- * Returns: DXH_ELIMIT; DXH_ENOMEM. */
+/* The same consumer of the same channel again is no change but a sign of life. Whoever asks
+ * learns its uid; so what is said in its name is believed only of its holder.
+ * Returns: DXH_ENOTOWNER: another client registered it; DXH_ELIMIT; DXH_ENOMEM. */
 dxh_status
 dxi_consumers_register(dxi_consumers *consumers, const dxi_reader_claim *claim, int64_t now_ns);
 
-/* Returns: DXH_ENOTFOUND; DXH_ENOTOWNER naming the pid. */
+/* Returns: DXH_ENOTFOUND; DXH_ENOTOWNER naming the pid, or that it is another client's. */
 dxh_status dxi_consumers_deregister(dxi_consumers *consumers, const dxi_reader_word *word);
 
-/* false: it is not registered. */
+/* false: it is not registered, or by another client. */
 bool dxi_consumers_beat(dxi_consumers *consumers, const dxi_reader_word *word, int64_t now_ns);
 
 /* It tells how many broken items it has met in all: how many more than it had told before.
- * 0 also of one that is not registered. */
+ * 0 also of one that is not registered, or by another client. */
 uint64_t dxi_consumers_broken(dxi_consumers *consumers, const dxi_reader_word *word);
 
 /* As those of the registry. */

@@ -62,6 +62,7 @@ typedef struct dxi_owner {
 	uint64_t producer;
 	int64_t pid;       /* deregister only */
 	uint64_t progress; /* heartbeat only */
+	uint64_t holder;   /* does not travel: whose client speaks, see holdings.h */
 } dxi_owner;
 
 size_t dxi_deregister_write(const dxi_owner *owner, void *bytes, size_t capacity);

@@ -11,7 +11,7 @@
 static dxh_status fail_as_stray(const char *channel, uint64_t uid)
 {
 	return dxi_fail(DXH_ENOTFOUND,
-	                "a word of %016" PRIx64 ", who is not registered at "
+	                "a word of %016" PRIx64 ", whom this client has not registered at "
 	                "channel '%s'",
 	                uid, channel);
 }
@@ -25,6 +25,7 @@ static dxh_status take_producers_beat(dxh_broker *broker, const void *body, size
 		status = dxi_broker_allows(broker, DXI_MAY_PRODUCE, owner.channel);
 	if (status != DXH_OK)
 		return status;
+	owner.holder = dxi_broker_holder(broker);
 	return dxi_registry_beat(&broker->registry, &owner, broker->now_ns)
 	               ? DXH_OK
 	               : fail_as_stray(owner.channel, owner.producer);
@@ -39,6 +40,7 @@ static dxh_status take_consumers_beat(dxh_broker *broker, const void *body, size
 		status = dxi_broker_allows(broker, DXI_MAY_CONSUME, word.channel);
 	if (status != DXH_OK)
 		return status;
+	word.holder = dxi_broker_holder(broker);
 	return dxi_consumers_beat(&broker->consumers, &word, broker->now_ns)
 	               ? DXH_OK
 	               : fail_as_stray(word.channel, word.consumer);
@@ -64,8 +66,9 @@ static dxh_status take_checksum_error(dxh_broker *broker, const void *body, size
 		status = dxi_broker_allows(broker, DXI_MAY_CONSUME, word.channel);
 	if (status != DXH_OK)
 		return status;
+	word.holder = dxi_broker_holder(broker);
 	more = dxi_consumers_broken(&broker->consumers, &word);
-	broker->stats.checksum_errors += more;
+	broker->stats.checksum_errors = dxi_sum(broker->stats.checksum_errors, more);
 	dxi_registry_broken(&broker->registry, word.channel, more, broker->now_ns);
 	return DXH_OK;
 }

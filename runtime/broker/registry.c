@@ -317,14 +317,16 @@ static bool overtakes(const dxi_claim *claim, const dxi_registered *channel)
 	       claim->info.epoch > channel->info.epoch;
 }
 
-static dxh_status refuse_second(const dxi_registered *channel, int64_t now_ns)
+static dxh_status
+refuse_second(const dxi_claim *claim, const dxi_registered *channel, int64_t now_ns)
 {
 	return dxi_fail(DXH_ECONFLICT,
 	                "channel '%s' has a live producer, pid %" PRId64 ", last beat %" PRId64
-	                " ms ago, number %016" PRIx64 ", block in %s",
+	                " ms ago, number %016" PRIx64 ", block in %s%s",
 	                channel->info.name, channel->info.producer_pid,
 	                (now_ns - channel->presence.beat_ns) / DXI_NS_PER_MS,
-	                channel->info.producer_uid, channel->info.directory);
+	                channel->info.producer_uid, channel->info.directory,
+	                claim->holder != channel->holder ? ", of another client" : "");
 }
 
 /* Another producer has the place from now on. */
@@ -376,30 +378,38 @@ dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim,
 	if (!channel)
 		return open_channel(registry, claim, now_ns);
 	lives = settle(registry, channel, now_ns);
-	if (channel->info.producer_uid == claim->info.producer_uid)
+	if (channel->info.producer_uid == claim->info.producer_uid &&
+	    channel->holder == claim->holder)
 		return keep(registry, channel, claim, now_ns);
 	if (overtakes(claim, channel))
 		return replace(registry, channel, claim, now_ns, "it took the block over");
 	if (!lives)
 		return replace(registry, channel, claim, now_ns, "the producer before it was dead");
-	return refuse_second(channel, now_ns);
+	return refuse_second(claim, channel, now_ns);
 }
 
 dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owner, int64_t now_ns)
 {
 	uint32_t place = place_of(registry, owner->channel);
+	dxi_registered *channel;
 	const dxh_channel_info *info;
 
 	if (!stands_at(registry, place, owner->channel))
 		return dxi_fail(DXH_ENOTFOUND, "no channel '%s' is registered", owner->channel);
-	info = &registry->channels[place]->info;
+	channel = registry->channels[place];
+	info = &channel->info;
 	if (info->producer_uid != owner->producer || info->producer_pid != owner->pid)
 		return dxi_fail(DXH_ENOTOWNER,
 		                "channel '%s' belongs to pid %" PRId64 ", number %016" PRIx64
 		                ", not to pid %" PRId64 ", number %016" PRIx64,
 		                info->name, info->producer_pid, info->producer_uid, owner->pid,
 		                owner->producer);
-	(void)settle(registry, registry->channels[place], now_ns);
+	if (channel->holder != owner->holder)
+		return dxi_fail(DXH_ENOTOWNER,
+		                "channel '%s' was registered by another client: only that one "
+		                "deregisters it",
+		                info->name);
+	(void)settle(registry, channel, now_ns);
 	remove_at(registry, place, "closed by its producer");
 	return DXH_OK;
 }
@@ -408,7 +418,8 @@ bool dxi_registry_beat(dxi_registry *registry, const dxi_owner *owner, int64_t n
 {
 	dxi_registered *channel = find(registry, owner->channel);
 
-	if (!channel || channel->info.producer_uid != owner->producer)
+	if (!channel || channel->info.producer_uid != owner->producer ||
+	    channel->holder != owner->holder)
 		return false;
 	(void)settle(registry, channel, now_ns);
 	dxi_presence_beat(&channel->presence, owner->progress, now_ns);
@@ -423,7 +434,7 @@ void dxi_registry_broken(dxi_registry *registry, const char *name, uint64_t more
 
 	if (!channel || more == 0)
 		return;
-	channel->info.checksum_errors += more;
+	channel->info.checksum_errors = dxi_sum(channel->info.checksum_errors, more);
 	if (channel->broken_told_ns != 0 && now_ns - channel->broken_told_ns < TELL_BROKEN_NS)
 		return;
 	channel->broken_told_ns = now_ns;

@@ -8,7 +8,8 @@
  * A name belongs to the producer that registered it last, until that producer
  * deregisters, falls silent, or is overtaken by one that holds the same block at
  * a higher epoch: only a takeover makes such a block, and it proves that the
- * owner before is gone.
+ * owner before is gone. Whoever asks learns a producer's number; so what is said in its name
+ * is believed only of the client that registered it, its holder.
  *
  *                 register                    silence, no progress
  *   not found ────────────────> found ──────────────────────────> pending
@@ -53,11 +54,17 @@ void dxi_registry_fini(dxi_registry *registry);
  * Returns: DXH_ECONFLICT naming the live owner; DXH_ELIMIT; DXH_ENOMEM. */
 dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns);
 
-/* Returns: DXH_ENOTFOUND; DXH_ENOTOWNER naming the owner. */
+/* Returns: DXH_ENOTFOUND; DXH_ENOTOWNER naming the owner, or that it is another client's. */
 dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owner, int64_t now_ns);
 
-/* false: it is not the owner of a registered channel. */
+/* false: it is not the owner of a registered channel, or not its holder. */
 bool dxi_registry_beat(dxi_registry *registry, const dxi_owner *owner, int64_t now_ns);
+
+/* A sum of what strangers tell: it stays at the most there is. */
+static inline uint64_t dxi_sum(uint64_t sum, uint64_t more)
+{
+	return more > UINT64_MAX - sum ? UINT64_MAX : sum + more;
+}
 
 /* Consumers found so many more broken items in what it produces. */
 void dxi_registry_broken(dxi_registry *registry, const char *channel, uint64_t more,

@@ -58,6 +58,7 @@ static dxh_status on_deregister(dxh_broker *broker, question *asked)
 
 	if (status == DXH_OK)
 		status = dxi_broker_allows(broker, DXI_MAY_PRODUCE, owner.channel);
+	owner.holder = dxi_broker_holder(broker);
 	if (status == DXH_OK)
 		status = dxi_registry_deregister(&broker->registry, &owner, broker->now_ns);
 	asked->answered = dxi_done_write(broker->answer, sizeof broker->answer);
@@ -103,6 +104,7 @@ static dxh_status on_consumer_deregister(dxh_broker *broker, question *asked)
 
 	if (status == DXH_OK)
 		status = dxi_broker_allows(broker, DXI_MAY_CONSUME, word.channel);
+	word.holder = dxi_broker_holder(broker);
 	if (status == DXH_OK)
 		status = dxi_consumers_deregister(&broker->consumers, &word);
 	asked->answered = dxi_done_write(broker->answer, sizeof broker->answer);
