@@ -549,6 +549,58 @@ Test(broker_message, a_directory_must_be_absolute, .timeout = 30)
 	cr_expect(strstr(dxh_last_error(), "key 'directory' is no absolute path"));
 }
 
+/* What a decoder or a terminal of another client would stumble over, and what it bears. */
+static const char *const odd[] = {"\x1b[2J",
+                                  "\n",
+                                  "\x7f",
+                                  "\xc2\x9b"
+                                  "2J",
+                                  "\xff",
+                                  "\xc3",
+                                  "\xc0\xaf",
+                                  "\xed\xa0\x80",
+                                  "\x80",
+                                  "\xe2\x82",
+                                  "\xf4\x90\x80\x80",
+                                  "\xf0\x80\x80\x80"};
+static const char good_text[] = "/\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80~";
+
+Test(broker_message, paths_that_others_cannot_show_are_refused, .timeout = 30)
+{
+	dxi_claim claim, read;
+
+	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+		claim = example_claim();
+		snprintf(claim.info.directory, sizeof claim.info.directory, "/%s", odd[i]);
+		cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+		cr_expect(strstr(dxh_last_error(), "key 'directory' is no UTF-8"), "%zu", i);
+		claim = example_claim();
+		snprintf(claim.info.endpoint, sizeof claim.info.endpoint, "ipc://%s", odd[i]);
+		cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_EINVAL);
+		cr_expect(strstr(dxh_last_error(), "key 'endpoint' is no UTF-8"), "%zu", i);
+	}
+	claim = example_claim();
+	snprintf(claim.info.directory, sizeof claim.info.directory, "%s", good_text);
+	cr_expect_eq(dxi_claim_read(buffer, write_claim(&claim), &read), DXH_OK);
+	cr_expect_str_eq(read.info.directory, good_text);
+}
+
+Test(broker_message, a_name_of_a_consumer_is_made_fit_to_be_shown, .timeout = 30)
+{
+	static const char *const expected[] = {"?[2J?", "???"};
+	static const char *const given[] = {"\x1b[2J\n", "\xe2\x82\x07"};
+	dxi_reader_claim claim = {.channel = "a", .info = {.uid = 1}}, read;
+
+	for (int i = 0; i < 2; i++) {
+		strcpy(claim.info.name, given[i]);
+		cr_assert_eq(dxi_reader_claim_read(
+				     buffer, dxi_reader_claim_write(&claim, buffer, sizeof buffer),
+				     &read),
+		             DXH_OK);
+		cr_expect_str_eq(read.info.name, expected[i]);
+	}
+}
+
 Test(broker_message, a_hash_of_other_bytes_is_refused, .timeout = 30)
 {
 	dxi_claim claim = example_claim(), read;

@@ -51,7 +51,7 @@ dxh_status dxi_reader_claim_read(const void *bytes, size_t length, dxi_reader_cl
 	take_uid(&fields, &info->uid);
 	take_discipline(&fields, &info->discipline);
 	if (dxi_fields_has(&fields, "name"))
-		dxi_fields_text(&fields, "name", info->name, sizeof info->name);
+		dxi_take_name(&fields, "name", info->name, sizeof info->name);
 	dxi_take_pid(&fields, &info->pid);
 	dxi_fields_bytes(&fields, "schema_hash", claim->schema_hash, sizeof claim->schema_hash);
 	dxi_take_optional(&fields, "start", UINT64_MAX, &info->start);

@@ -121,11 +121,11 @@ dxh_status dxi_claim_read(const void *bytes, size_t length, dxi_claim *claim)
 
 	*claim = (dxi_claim){0};
 	dxi_take_channel_name(&fields, "channel", info->name);
-	dxi_fields_text(&fields, "directory", info->directory, sizeof info->directory);
+	dxi_take_shown(&fields, "directory", info->directory, sizeof info->directory);
 	if (fields.status == DXH_OK && info->directory[0] != '/')
 		dxi_fields_refuse(&fields, "directory", "is no absolute path");
 	if (dxi_fields_has(&fields, "endpoint"))
-		dxi_fields_text(&fields, "endpoint", info->endpoint, sizeof info->endpoint);
+		dxi_take_shown(&fields, "endpoint", info->endpoint, sizeof info->endpoint);
 	dxi_fields_u64(&fields, "epoch", UINT64_MAX, &info->epoch);
 	dxi_take_pid(&fields, &info->producer_pid);
 	dxi_fields_u64(&fields, "producer", UINT64_MAX, &info->producer_uid);

@@ -43,6 +43,10 @@ static inline size_t dxi_written(const dxi_writer *writer)
 
 /* Room for DXH_CHANNEL_NAME_MAX and a NUL. */
 void dxi_take_channel_name(dxi_fields *fields, const char *key, char *name);
+/* Text that others are shown: UTF-8 without control characters. The same of a name for
+ * people, of which the odd bytes become question marks. */
+void dxi_take_shown(dxi_fields *fields, const char *key, char *text, size_t capacity);
+void dxi_take_name(dxi_fields *fields, const char *key, char *text, size_t capacity);
 void dxi_take_pid(dxi_fields *fields, int64_t *pid);
 
 /* A number that may be left out, by older ones on the other side: then it stays. */
