@@ -64,8 +64,20 @@ static bool is_full(const dxh_service *service)
 	               most;
 }
 
-/* However much others hold, so much gets in of a client of which nothing is here. */
-enum { SMALL_BYTES = 4096 };
+enum {
+	/* However much others hold, so much gets in of a client of which nothing is here. */
+	SMALL_BYTES = 4096,
+	/* However many of others wait, such a part of inbox_max may wait of each: a hub beats
+	 * for many channels at once, and asks beside that. */
+	SHARE_PART = 32
+};
+
+static bool has_its_share(const dxi_client *client, uint32_t waiting)
+{
+	uint32_t share = client->service->config.inbox_max / SHARE_PART;
+
+	return waiting >= (share > 0 ? share : 1);
+}
 
 static bool has_bytes(const dxi_client *client, const dxh_request *request)
 {
@@ -76,11 +88,10 @@ static bool has_bytes(const dxi_client *client, const dxh_request *request)
 	       (client->open.count == 0 && holds <= SMALL_BYTES);
 }
 
-/* Why there is no room for one that waits, or does not; NULL: there is. However many of
- * others wait, there is room for one of a client of which none does. */
+/* Why there is no room for one that waits, or does not; NULL: there is. */
 static const char *no_room_for(const dxi_client *client, const dxh_request *request, bool waits)
 {
-	if (waits && client->backlog.requests > 0 && is_full(client->service))
+	if (waits && has_its_share(client, client->backlog.requests) && is_full(client->service))
 		return "the service's inbox is full";
 	if (!has_bytes(client, request))
 		return "the service's inbox_bytes are used up";
@@ -192,8 +203,7 @@ void dxi_request_taken(dxi_client *client, const dxi_record *record)
 }
 
 /* Is there room for one more notification of so many bytes? A client that counts them
- * has its window. Of others so many may wait as of requests; however many wait of
- * others, there is room for one of a client of which none does. */
+ * has its window. Of others so many may wait as of requests. */
 static bool has_room(const dxi_client *client, const dxi_parcel *parcel, size_t record_bytes)
 {
 	const dxh_service *service = client->service;
@@ -201,7 +211,7 @@ static bool has_room(const dxi_client *client, const dxi_parcel *parcel, size_t 
 	if (client->notify_window > 0)
 		return client->notify_out + parcel->record_bytes + record_bytes <=
 		       client->notify_window;
-	return parcel->count + client->backlog.count == 0 ||
+	return !has_its_share(client, parcel->count + client->backlog.count) ||
 	       service->turns.count + parcel->count + dxi_inbox_count(service->inbox) <
 	               service->config.inbox_max;
 }

@@ -190,28 +190,46 @@ Test(fairness, workers_that_sleep_are_woken_for_what_waits, .timeout = 60)
 	must(test_hub_close(&server));
 }
 
-Test(fairness, a_full_inbox_has_room_for_one_of_a_client_of_which_nothing_waits, .timeout = 30)
+/* Of a full inbox each client has a part: so many of it wait, however many of others do. */
+static void expect_room_for(uint32_t mine_max, uint32_t inbox_max)
 {
-	dxh_completion mine, others[20];
+	enum { MINE_MOST = 8 };
+	uint32_t greed = inbox_max + 12;
+	dxh_completion mine[MINE_MOST], *others = calloc(greed, sizeof *others);
 	dxh_request *request;
-	bool came = false;
+	uint32_t came = 0;
+	dxh_peer *modest;
 
-	open_service(&(dxh_service_config){.inbox_max = 8});
+	open_service(&(dxh_service_config){.inbox_max = inbox_max});
 	peer = connect_one();
-	for (int i = 0; i < 20; i++)
+	modest = connect_one();
+	for (uint32_t i = 0; i < greed; i++)
 		must(dxh_post(peer, "x", NULL, 0, SOON, &others[i]));
-	wait_received(20);
+	wait_received(greed);
 	cr_expect_gt(test_stats(server).requests_refused, 0);
-	must(dxh_post(connect_one(), "mine", NULL, 0, SOON, &mine));
-	wait_received(21);
-	while (!came) {
+	for (uint32_t i = 0; i < mine_max; i++)
+		must(dxh_post(modest, "mine", NULL, 0, SOON, &mine[i]));
+	wait_received(greed + mine_max);
+	while (came < mine_max) {
 		must(dxh_service_receive(service, SOON, &request));
-		came = strcmp(dxh_request_subject(request), "mine") == 0;
+		came += strcmp(dxh_request_subject(request), "mine") == 0;
 		must(dxh_request_reply(request, NULL, 0));
 	}
-	must(dxh_await(mine, SOON, NULL));
+	for (uint32_t i = 0; i < mine_max; i++)
+		must(dxh_await(mine[i], SOON, NULL));
+	free(others);
 	must(test_hub_close(&hub));
 	must(test_hub_close(&server));
+}
+
+Test(fairness, a_full_inbox_has_room_for_one_of_a_client_of_which_nothing_waits, .timeout = 30)
+{
+	expect_room_for(1, 8);
+}
+
+Test(fairness, a_full_inbox_has_room_for_some_of_each_client, .timeout = 30)
+{
+	expect_room_for(4, 128);
 }
 
 /* Nobody receives: of notifications what fits in a window waits, far more than inbox_max. */

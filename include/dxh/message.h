@@ -243,7 +243,8 @@ typedef enum dxh_repeats {
 
 typedef struct dxh_service_config {
 	uint32_t inbox_max;   /* requests waiting, of clients in turn; 0: 8192. Also notifications
-	                       * of clients that do not keep to notify_bytes */
+	                       * of clients that do not keep to notify_bytes. However many of others
+	                       * wait, a 32nd part of it may wait of each client */
 	uint32_t clients_max; /* 0: 256 */
 	/* Requests one client may have open; 0: 4096. The client's hub keeps what exceeds it. One
 	 * that its client has cancelled, or whose deadline has passed there, counts until the
