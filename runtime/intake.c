@@ -8,6 +8,9 @@
 
 #include "runtime/lent.h"
 
+#include "base/clock.h"
+#include "base/status.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,7 +72,9 @@ enum {
 	SMALL_BYTES = 4096,
 	/* However many of others wait, such a part of inbox_max may wait of each: a hub beats
 	 * for many channels at once, and asks beside that. */
-	SHARE_PART = 32
+	SHARE_PART = 32,
+	/* In a second, beyond the window that each was told. */
+	OVERRUNS_MANY = 1000
 };
 
 static bool has_its_share(const dxi_client *client, uint32_t waiting)
@@ -181,6 +186,20 @@ void dxi_request_accept(dxi_client *client, dxh_request *request)
 		dxi_inline_handle(handler, request);
 }
 
+/* Who sends on and on what its window does not allow is bounded by it, and named. */
+static void notice_overrun(const dxi_client *client)
+{
+	const dxh_client_info *told = &client->caller->told;
+	dxh_service *service = client->service;
+
+	if (dxi_floods_count(&service->overruns, client->incarnation, OVERRUNS_MANY, DXI_NS_PER_S,
+	                     service->hub->now_ns))
+		dxi_log(DXH_LOG_WARNING,
+		        "'%s': floods: '%s'%s%s sent %d requests beyond its window in a second",
+		        service->endpoint, told->name, told->address[0] ? " at " : "",
+		        told->address, OVERRUNS_MANY);
+}
+
 void dxi_request_taken(dxi_client *client, const dxi_record *record)
 {
 	dxh_service *service = client->service;
@@ -200,6 +219,8 @@ void dxi_request_taken(dxi_client *client, const dxi_record *record)
 		                   "the service is out of memory");
 	else
 		dxi_request_refuse(client, record->id, status, text);
+	if (status == DXH_EOVERLOADED)
+		notice_overrun(client);
 }
 
 /* Is there room for one more notification of so many bytes? A client that counts them

@@ -322,11 +322,19 @@ def floods_of_the_library(endpoint, log):
         for _ in range(50):
             Client(endpoint, name="restless").socket.close()
     check(honest.ask(b"channel.list", question)["kind"] == wire.REPLY, "others still are")
+    greedy = Client(endpoint, name="greedy")
+    while "beyond its window" not in open(log).read():
+        check(time.monotonic() < deadline, "who sends beyond its window is named")
+        greedy.send(*[wire.record(wire.REQUEST, ident, b"channel.list", question)
+                      for ident in range(500)])
+    greedy.socket.close()
+    check(honest.ask(b"channel.list", question)["kind"] == wire.REPLY, "and are still")
     honest.send(wire.record(wire.GOODBYE))
     flood.socket.close()
     lines = open(log).read()
     check("'flooding'" in lines and "floods" in lines, "the log names who floods")
     check("'restless' at localhost:" in lines, "and who connects without end")
+    check("'greedy' at localhost:" in lines, "and who keeps to no window")
     check("schema_hash" in lines, "and who lies")
 
 

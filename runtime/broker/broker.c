@@ -32,6 +32,9 @@ enum {
 	/* Messages of one client in a second: more than twice what a hub with a thousand
 	 * channels sends. */
 	FLOOD = 5000,
+	/* Requests of one client that are open, or answered and not read: each answer may hold a
+	 * schema of 256 KiB, so this is what one that asks and never reads makes us keep. */
+	CLIENT_WINDOW = 128,
 	INBOX_MIN = 8192,
 	INBOX_MAX = 1 << 20,
 	SUBSCRIBER_NOTES = 8192 /* a burst of deaths, that a watcher need not list again */
@@ -264,6 +267,7 @@ listen_on(dxh_broker *broker, dxh_hub *hub, const char *endpoint, const dxh_brok
 {
 	dxh_service_config service = {.clients_max = config->clients_max,
 	                              .inbox_max = inbox_for(config),
+	                              .client_window = CLIENT_WINDOW,
 	                              .insecure = config->insecure,
 	                              .publish_max = SUBSCRIBER_NOTES,
 	                              .key_file = config->key_file,
