@@ -68,6 +68,9 @@ def mistakes(folder):
     endpoint = "ipc://%s/broker" % folder
     error = refused("--endpoint", endpoint, "--key", key, "--allow-any", "--rights", rights)
     check("rights:2: " in error, "a mistake among rights: " + error)
+    error = refused("--endpoint", "tcp://*:*")
+    check("DXH_EINSECURE" in error and "next: --key FILE with --allow FILE" in error,
+          "open to other machines: " + error)
     check("set key_file too" in refused("--endpoint", endpoint, "--rights", rights), "no key")
 
 

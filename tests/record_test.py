@@ -518,7 +518,7 @@ def check_broken_files():
     recorder.wait(LIMIT)
     publisher.end()
     expect_tickets("killed.dxr", range(30))
-    dxh("replay", "--fast", "killed.dxr")
+    dxh("replay", "--fast", "killed.dxr", says="was not closed")
 
 
 def check_broker():

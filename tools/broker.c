@@ -79,17 +79,19 @@ bool tool_broker_folder(const char *command, const char *endpoint, bool make)
 	return false;
 }
 
-static int
+static dxh_status
 serve(const char *endpoint, const dxh_broker_config *config, const sigset_t *until, bool quiet)
 {
 	dxh_hub *hub = NULL;
 	dxh_broker *broker = NULL;
+	dxh_status status;
 	int caught;
-	int code = TOOL_FAILED;
 
-	if (dxh_hub_open(&(dxh_hub_config){.name = "dxh broker"}, &hub) != DXH_OK)
-		return TOOL_FAILED;
-	if (dxh_broker_start(hub, endpoint, config, &broker) != DXH_OK)
+	status = dxh_hub_open(&(dxh_hub_config){.name = "dxh broker"}, &hub);
+	if (status != DXH_OK)
+		return status;
+	status = dxh_broker_start(hub, endpoint, config, &broker);
+	if (status != DXH_OK)
 		goto close_hub;
 	if (!quiet) {
 		printf("dxh broker: listening on %s\n", dxh_broker_endpoint(broker));
@@ -100,15 +102,15 @@ serve(const char *endpoint, const dxh_broker_config *config, const sigset_t *unt
 		;
 	if (!quiet)
 		tool_notify("STOPPING=1");
-	code = dxh_broker_stop(&broker) == DXH_OK ? TOOL_OK : TOOL_FAILED;
+	status = dxh_broker_stop(&broker);
 close_hub:
 	dxh_hub_close(&hub);
-	return code;
+	return status;
 }
 
 int tool_broker_serve(const char *endpoint, const sigset_t *until)
 {
-	return serve(endpoint, NULL, until, true);
+	return serve(endpoint, NULL, until, true) == DXH_OK ? TOOL_OK : TOOL_FAILED;
 }
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
@@ -173,6 +175,7 @@ int tool_broker(int argc, char **argv)
 {
 	struct broker_options options = {.endpoint = ""};
 	bool helped = false;
+	dxh_status status;
 	sigset_t set;
 	int code;
 
@@ -191,8 +194,12 @@ int tool_broker(int argc, char **argv)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	if (serve(options.endpoint, &options.config, &set, false) != TOOL_OK)
-		return tool_fail(name, "cannot serve on %s: %s", options.endpoint,
-		                 dxh_last_error());
-	return TOOL_OK;
+	status = serve(options.endpoint, &options.config, &set, false);
+	if (status == DXH_OK)
+		return TOOL_OK;
+	tool_fail(name, "cannot serve on %s: %s", options.endpoint, dxh_last_error());
+	if (status == DXH_EINSECURE)
+		fprintf(stderr, "next: --key FILE with --allow FILE or --allow-any encrypts (`dxh "
+		                "keygen` makes keys), --insecure does without\n");
+	return TOOL_FAILED;
 }

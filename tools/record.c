@@ -202,7 +202,8 @@ static bool store_failed(struct recording_job *job)
 	if (job->failed)
 		return false;
 	job->failed = true;
-	tool_fail(name, "%s: %s", tool_shown(job->output).s, job->sink->error(job));
+	tool_fail(name, "%s: %s%s", tool_shown(job->output).s, job->sink->error(job),
+	          job->items > 0 && !job->as_csv ? "; up to there it is good" : "");
 	return false;
 }
 

@@ -216,6 +216,12 @@ static int play(struct replay *replay)
 			"the last %" PRIu64 " bytes of %s are no whole record: the "
 			"recorder was killed, or they changed since; all before was played",
 			replay->reader.rest, tool_shown(replay->path).s);
+	if (going && !replay->reader.closed_well)
+		tool_fail(
+			name,
+			"%s was not closed: its recorder was killed, or its disk full; all that is "
+			"in it was played",
+			tool_shown(replay->path).s);
 	return TOOL_OK;
 }
 

@@ -234,6 +234,26 @@ static void share_width(struct top_view *view, const struct top_sample *sample)
 		view->history_columns = 0;
 }
 
+static void put_count(struct top_view *view, size_t count, const char *what)
+{
+	if (count > 0)
+		put(view, TONE_PLAIN, "  %zu %s%s", count, what, count == 1 ? "" : "s");
+}
+
+static void show_title(struct top_view *view, const struct top_sample *sample)
+{
+	bool of_broker = sample->place->asker.peer != NULL;
+	size_t hubs = 0;
+
+	for (size_t i = 0; i < sample->count; i++)
+		hubs += sample->blocks[i].is_hub;
+	put(view, TONE_PLAIN, "dxh top  %s", tool_shown(top_title(sample)).s);
+	put_count(view, sample->count - hubs, of_broker ? "channel" : "block");
+	put_count(view, hubs, "hub");
+	put(view, TONE_PLAIN, "  every %.3g s%s%s", view->every_s, view->paused ? "  paused" : "",
+	    sample->broker_is_away ? "  the broker does not answer" : "");
+}
+
 static int draw_list(struct top_view *view, const struct top_sample *sample)
 {
 	view->lines = 0;
@@ -244,8 +264,6 @@ static int draw_list(struct top_view *view, const struct top_sample *sample)
 
 void top_draw(struct top_view *view, const struct top_sample *sample)
 {
-	const char *what = sample->place->asker.peer != NULL ? "channel" : "block";
-
 	erase();
 	share_width(view, sample);
 	/* Where much of it went, the rest moves up. */
@@ -255,11 +273,8 @@ void top_draw(struct top_view *view, const struct top_sample *sample)
 		draw_list(view, sample);
 	}
 	attron(A_BOLD);
-	go_to(view, 0);
-	put(view, TONE_PLAIN, "dxh top  %s  %zu %s%s  every %.3g s%s%s",
-	    tool_shown(top_title(sample)).s, sample->count, what, sample->count == 1 ? "" : "s",
-	    view->every_s, view->paused ? "  paused" : "",
-	    sample->broker_is_away ? "  the broker does not answer" : "");
+	if (go_to(view, 0))
+		show_title(view, sample);
 	if (LINES > HEAD && go_to(view, HEAD - 1))
 		put(view, TONE_PLAIN, "%-*s %-8s %7s %7s %9s %7s %7s %s", view->name_columns,
 		    sample->place->asker.peer != NULL ? "CHANNEL" : "BLOCK", "PRODUCER", "PID",
