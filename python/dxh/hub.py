@@ -13,7 +13,7 @@ from .block import Checksum, Discipline, Start
 from .blocks import consume, find_channel, produce
 from .channel import Broker, ChannelFacts, ChannelInfo, Watcher, channel_facts, channel_info
 from .consumer import Consumer
-from .errors import StateError
+from .errors import ClosedError, StateError
 from .local import Local
 from .peer import Peer
 from .producer import Producer
@@ -259,7 +259,8 @@ class Hub(Local):
         timeout: float | None = 5.0,
     ) -> Producer:
         """:func:`dxh.produce`, as a channel of this hub's broker if it has one. It is closed with
-        the hub."""
+        the hub. Raises also :class:`dxh.ClosedError`."""
+        self._check_open()
         made = produce(
             name,
             slot=slot,
@@ -307,7 +308,8 @@ class Hub(Local):
         timeout: float | None = None,
     ) -> Consumer:
         """:func:`dxh.consume`, of a channel that this hub's broker knows if it has one. It is closed
-        with the hub."""
+        with the hub. Raises also :class:`dxh.ClosedError`."""
+        self._check_open()
         made = consume(
             name,
             slot=slot,
@@ -409,6 +411,10 @@ class Hub(Local):
         :class:`dxh.AccessError`: the broker tells them to administrators only."""
         broker = self._broker_peer()
         return run_apart(lambda _: _native.broker_stats(broker, timeout))
+
+    def _check_open(self) -> None:
+        if self not in _open_hubs:
+            raise ClosedError("DXH_ECLOSED: the hub is closed: open a new one")
 
     def _broker_peer(self) -> _native.Peer:
         if self.broker is None:

@@ -50,7 +50,11 @@ class Client(NamedTuple):
 
 class Request(Local):
     """A request, or a notification, that was received. Answer it once: from any thread, now
-    or later. One that is dropped unanswered is rejected."""
+    or later. One that is dropped unanswered is rejected.
+
+    Its budget, its client and whether it was cancelled can be asked until it is answered
+    (:class:`dxh.StateError`) or its hub closed (:class:`dxh.ClosedError`).
+    """
 
     __slots__ = ("_native",)
 
@@ -96,12 +100,15 @@ class Request(Local):
         return self._native.is_open
 
     def reply(self, body: Buffer | None = None) -> None:
-        """Answer. Raises :class:`dxh.TooBigError` (the client gets that error instead),
-        :class:`dxh.StaleError`, :class:`dxh.ClosedError`."""
+        """Answer. Raises :class:`dxh.TooBigError` (the client gets that error instead);
+        :class:`dxh.StateError`: it was answered already, or is a notification;
+        :class:`dxh.ClosedError`."""
         self._native.reply(body)
 
     def reject(self, text: str, status: Status = Status.REJECTED) -> None:
-        """Answer with an error: the client raises the class of ``status`` with ``text``."""
+        """Answer with an error: the client raises the class of ``status`` with ``text``, of a status
+        that it does not know :class:`dxh.RejectedError`. Raises :class:`dxh.InvalidError` for
+        :attr:`dxh.Status.OK`; as :meth:`reply`."""
         self._native.reject(status, text)
 
     def release(self) -> None:
@@ -151,6 +158,7 @@ class Service(Local):
         self._native = native
         self._handlers: dict[str, Handler] = {}
         self._threads: list[threading.Thread] = []
+        self._is_stopped = False
         self._fd: Descriptor | None = None
 
     @property
@@ -162,7 +170,7 @@ class Service(Local):
 
     def on(self, subject: str = "") -> Callable[[_H], _H]:
         """Decorator: this function gets what comes with the subject; ``""`` gets every
-        subject that has no handler of its own."""
+        subject that has no handler of its own. Raises ValueError for a second one."""
 
         def register(handler: _H) -> _H:
             if subject in self._handlers:
@@ -193,8 +201,10 @@ class Service(Local):
                     close()
                 raise StateError("a coroutine is served with run_async()")
             _answer(request, answer)
-        except Exception as error:
+        except BaseException as error:
             _answer_with_error(request, error)
+            if not isinstance(error, Exception):
+                raise  # it ends this thread, of which threading says nothing for SystemExit
 
     def run(self) -> None:
         """Serve in this thread until :meth:`stop` or KeyboardInterrupt."""
@@ -203,9 +213,13 @@ class Service(Local):
             del request  # what a handler let go is rejected now, not with the next one
 
     def start(self, threads: int = 1) -> Service:
-        """Serve in so many threads, until :meth:`stop` or :meth:`close`."""
+        """Serve in so many threads, until :meth:`stop` or :meth:`close`, after which it raises
+        :class:`dxh.ClosedError`. What a handler raises that is no Exception, such as SystemExit,
+        ends its thread."""
         if threads < 1:
             raise ValueError("a service needs at least one thread")
+        if self._is_stopped:
+            raise ClosedError("DXH_ECLOSED: the service was stopped: bind again")
         for _ in range(threads):
             thread = threading.Thread(target=self.run, name="dxh-service", daemon=True)
             self._threads.append(thread)
@@ -292,7 +306,8 @@ class Service(Local):
     # ---- the end ----
 
     def stop(self) -> None:
-        """End the threads that receive. Requests can still be answered."""
+        """End the threads that receive, for good. Requests can still be answered."""
+        self._is_stopped = True
         self._native.stop()
         for thread in self._threads:
             if thread is not threading.current_thread():

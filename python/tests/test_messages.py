@@ -308,6 +308,31 @@ class EndTest(unittest.TestCase):
         peer.close()
         service.close()
 
+    def test_what_is_stopped_or_closed_does_not_begin_again(self):
+        hub = dxh.Hub()
+        stopped, closed = hub.serve(support.endpoint()), hub.serve(support.endpoint())
+        stopped.stop()
+        closed.close()
+        for service in stopped, closed:
+            with self.assertRaisesRegex(dxh.ClosedError, "bind again"):
+                service.start()
+        hub.close()
+        name = support.name()
+        for call in (lambda: hub.produce(name, slot=8, slots=4), lambda: hub.consume(name)):
+            with self.assertRaisesRegex(dxh.ClosedError, "open a new one"):
+                call()
+
+    def test_a_handler_that_ends_its_thread_is_told_of(self):
+        with dxh.Hub() as hub:
+            service = hub.serve(support.endpoint())
+            service.on("leave")(lambda request: sys.exit(3))
+            service.start(1)
+            with self.assertLogs("dxh", "ERROR") as logged:
+                with self.assertRaises(dxh.RejectedError):
+                    hub.connect(service.endpoint).call("leave", timeout=LONG)
+                service.stop()  # waits for the thread
+            self.assertIn("SystemExit: 3", logged.output[0])
+
     def test_a_request_outlives_its_hub_without_harm(self):
         hub = dxh.Hub()
         service = hub.serve(support.endpoint())
