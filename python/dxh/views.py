@@ -96,12 +96,16 @@ class View(np.ndarray[Any, Any]):
         self.check()
         return (self[i] for i in range(len(self)))
 
-    def __repr__(self) -> str:
+    def _told(self, tell: Callable[[npt.NDArray[Any]], str]) -> str:
         if self._lease is not None and not self._lease.is_live:
             return "<a view that has ended>"
-        return repr(self.view(np.ndarray))
+        return tell(self.view(np.ndarray))
 
-    __str__ = __repr__
+    def __repr__(self) -> str:
+        return self._told(repr)
+
+    def __str__(self) -> str:
+        return self._told(str)
 
     def __reduce__(self) -> Any:
         return self.copy().__reduce__()

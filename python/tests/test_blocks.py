@@ -86,6 +86,7 @@ class WriteTest(BlockTest):
         with self.producer.write() as view:
             row, turned, field = view[1], view.T, view.reshape(-1)
             plain = np.asarray(view)
+            self.assertEqual((str(view), repr(view)), (str(plain), repr(plain)))
         uses = (
             lambda v: v[0],
             lambda v: v.__setitem__(0, 1),
@@ -109,6 +110,7 @@ class WriteTest(BlockTest):
             self.assertEqual(np.asarray(each).size, 0)
             self.assertFalse(each.flags.writeable)
             self.assertIn("ended", repr(each))
+            self.assertIn("ended", str(each))
         self.assertEqual(plain.shape, (4, 6))  # outside of the rule, and yet no crash
 
     def test_what_is_computed_is_a_plain_array_that_stays(self):
