@@ -179,6 +179,7 @@ def consumers_are_shown(elsewhere):
     block, = [each for each in told("top", "--broker", BROKER, "--every", "0.1")
               if each["name"] == NAME]
     check(tail.pid in [each["pid"] for each in block["consumers"]], f"top: {block}")
+    check(block["followers"] == 1 and block["readers"] == [], f"it has it mapped: {block}")
     dxh("top", "--once", "--every", "0.1", "--broker", BROKER, says=f"consumer {tail.pid} ")
     return tail
 

@@ -108,6 +108,15 @@ tmux -L "$socket" send-keys q
 script -qc "env TERM=nonsense '$build/dxh' top" /dev/null >"$work/out" </dev/null || true
 grep -q 'this terminal cannot be used: try --once' "$work/out" || fail "an unknown terminal"
 
+# However many blocks there are, each process is looked at once a sample.
+echo leave | "$build/publisher" top/two 4 0 >"$work/out"
+if strace -o "$work/trace" true 2>"$work/out"; then
+    strace -f -o "$work/trace" -e trace=openat "$build/dxh" top --once --every 0.1 >"$work/out"
+    grep -q '^top/two ' "$work/out" || fail "a block without a producer is not shown"
+    looks=$(grep -c "\"/proc/$publisher/maps\"" "$work/trace")
+    [ "$looks" -eq 2 ] || fail "the publisher was looked at $looks times in two samples"
+fi
+
 # Names of others are no orders to the terminal.
 printf x >"$DXH_SHM_DIR/$(printf '\033[31mred.dxh')"
 "$build/dxh" top --once --every 0.1 >"$work/out" || fail "--once failed with a strange name"

@@ -4,6 +4,7 @@
 #define TOP_H
 
 #include "channel.h"
+#include "users.h"
 
 #include <dxh/inspect.h>
 #include <dxh/metrics.h>
@@ -46,6 +47,7 @@ struct top_sample {
 	int64_t taken_ns;
 	struct top_block *blocks; /* in order of their names */
 	size_t count, capacity;
+	struct users_moment users; /* who has what mapped, while it is taken */
 };
 
 /* Look at all of it. `before` may be NULL. False: the directory cannot be read, see errno, or,
@@ -61,8 +63,9 @@ void top_tell(const struct top_sample *sample);
 /* Room for another block; NULL: no memory. */
 struct top_block *top_add(struct top_sample *sample);
 
-/* Fill a block of that name. False: it is not there any more. */
-bool top_look(const char *directory, const char *name, struct top_block *block);
+/* Fill a block of the sample. False: there is none of that name any more. */
+bool top_look(const struct top_sample *sample, const char *directory, const char *name,
+              struct top_block *block);
 
 /* What is watched, in a few words. */
 const char *top_title(const struct top_sample *sample);

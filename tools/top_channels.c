@@ -27,7 +27,7 @@ static bool take_channel(struct top_sample *sample, const char *directory, const
 
 	if (block == NULL)
 		return false;
-	if (!top_look(directory, name, block))
+	if (!top_look(sample, directory, name, block))
 		snprintf(block->error, sizeof block->error,
 		         "its block is not on this machine, or was removed");
 	return true;

@@ -37,7 +37,7 @@ static bool has_metrics(const dxh_facts *facts)
 	       strcmp(facts->zones[1].name, "counters") == 0;
 }
 
-static void take_facts(dxh_facts *facts, struct top_block *block)
+static void take_facts(const struct top_sample *sample, dxh_facts *facts, struct top_block *block)
 {
 	struct stat_facts given = {.block = facts};
 
@@ -54,7 +54,7 @@ static void take_facts(dxh_facts *facts, struct top_block *block)
 	block->reader_count = facts->reader_count;
 	for (size_t i = 0; i < facts->reader_count && i < TOP_READERS; i++)
 		block->readers[i] = facts->readers[i];
-	users_find(facts->path, &given.users);
+	users_of(&sample->users, facts->path, &given.users);
 	for (size_t i = 0; i < given.users.count; i++)
 		if (given.users.list[i].pid != facts->block.producer_pid)
 			block->followers += stat_followers(&given, &given.users.list[i]);
@@ -69,7 +69,8 @@ static void name_of(const char *file, char name[DXH_BLOCK_NAME_MAX + 1])
 			*at = '/';
 }
 
-bool top_look(const char *directory, const char *name, struct top_block *block)
+bool top_look(const struct top_sample *sample, const char *directory, const char *name,
+              struct top_block *block)
 {
 	dxh_facts *facts = NULL;
 	dxh_status status;
@@ -86,7 +87,7 @@ bool top_look(const char *directory, const char *name, struct top_block *block)
 		snprintf(block->error, sizeof block->error, "%s", dxh_last_error());
 		return true;
 	}
-	take_facts(facts, block);
+	take_facts(sample, facts, block);
 	if (has_metrics(facts))
 		take_metrics(directory, block);
 	dxh_facts_free(&facts);
@@ -165,7 +166,7 @@ static bool take_directory(struct top_sample *sample)
 		free(files[i]);
 		if (is_listed(sample, name) || (block = top_add(sample)) == NULL)
 			continue;
-		if (!top_look(directory, name, block) || (hubs_only && !block->is_hub))
+		if (!top_look(sample, directory, name, block) || (hubs_only && !block->is_hub))
 			sample->count--;
 	}
 	free(files);
@@ -188,11 +189,13 @@ bool top_take(const struct top_place *place, const struct top_sample *before,
               struct top_sample *sample)
 {
 	*sample = (struct top_sample){.place = place, .taken_ns = dxh_now_ns()};
+	users_look(&sample->users);
 	if ((place->asker.peer != NULL && !top_take_channels(before, sample)) ||
 	    !take_directory(sample)) {
 		top_free(sample);
 		return false;
 	}
+	users_forget(&sample->users);
 	if (before != NULL)
 		compare_all(sample, before);
 	return true;
@@ -206,6 +209,7 @@ const char *top_title(const struct top_sample *sample)
 
 void top_free(struct top_sample *sample)
 {
+	users_forget(&sample->users);
 	free(sample->blocks);
 	*sample = (struct top_sample){0};
 }

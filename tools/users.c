@@ -164,6 +164,115 @@ void users_find(const char *path, struct users *users)
 		find(found.st_dev, found.st_ino, users);
 }
 
+/* ---- who has which? ---- */
+
+struct users_mapping {
+	dev_t device;
+	ino_t inode;
+	struct user user;
+};
+
+static int by_file(const void *left, const void *right)
+{
+	const struct users_mapping *a = left, *b = right;
+
+	if (a->device != b->device)
+		return a->device < b->device ? -1 : 1;
+	if (a->inode != b->inode)
+		return a->inode < b->inode ? -1 : 1;
+	return by_pid(&a->user, &b->user);
+}
+
+static bool note(struct users_moment *moment, long pid, const struct mapping *mapping)
+{
+	if (moment->count == moment->room) {
+		size_t room = moment->room > 0 ? 2 * moment->room : 64;
+		struct users_mapping *more = realloc(moment->list, room * sizeof *more);
+
+		if (more == NULL)
+			return false;
+		moment->list = more;
+		moment->room = room;
+	}
+	moment->list[moment->count++] = (struct users_mapping){
+		.device = mapping->device,
+		.inode = mapping->inode,
+		.user = {.pid = pid, .reading = !mapping->writes, .writing = mapping->writes}};
+	return true;
+}
+
+static bool note_mappings(void *context, long pid)
+{
+	struct users_moment *moment = context;
+	struct mapping mapping;
+	char line[LINE_BYTES];
+	FILE *maps = open_maps(pid);
+	bool noted = true;
+
+	while (maps != NULL && noted && next_mapping(maps, line, sizeof line, &mapping))
+		if (strstr(mapping.path, ".dxh") != NULL)
+			noted = note(moment, pid, &mapping);
+	if (maps != NULL)
+		fclose(maps);
+	return !noted;
+}
+
+void users_look(struct users_moment *moment)
+{
+	*moment = (struct users_moment){0};
+	visit_processes(note_mappings, moment);
+	if (moment->count > 0)
+		qsort(moment->list, moment->count, sizeof *moment->list, by_file);
+}
+
+/* The first that is not before the file. */
+static size_t first_of(const struct users_moment *moment, const struct users_mapping *wanted)
+{
+	size_t low = 0, high = moment->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (by_file(&moment->list[middle], wanted) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+void users_of(const struct users_moment *moment, const char *path, struct users *users)
+{
+	struct users_mapping wanted = {0};
+	struct stat found;
+
+	*users = (struct users){.complete = true};
+	if (stat(path, &found) == -1)
+		return;
+	wanted.device = found.st_dev;
+	wanted.inode = found.st_ino;
+	for (size_t i = first_of(moment, &wanted); i < moment->count; i++) {
+		const struct users_mapping *one = &moment->list[i];
+		struct user *last = users->count > 0 ? &users->list[users->count - 1] : NULL;
+
+		if (one->device != wanted.device || one->inode != wanted.inode)
+			break;
+		if (last != NULL && last->pid == one->user.pid) {
+			last->reading += one->user.reading;
+			last->writing += one->user.writing;
+		} else if (!keep(users, &one->user)) {
+			users->complete = false;
+			break;
+		}
+	}
+}
+
+void users_forget(struct users_moment *moment)
+{
+	free(moment->list);
+	*moment = (struct users_moment){0};
+}
+
 /* ---- whose file was removed? ---- */
 
 struct removed {

@@ -24,6 +24,18 @@ struct users {
 /* Those that have the file at `path` mapped. Free with users_free(). */
 void users_find(const char *path, struct users *users);
 
+/* Everybody's mappings of blocks at one moment, looked at once for many questions. */
+struct users_moment {
+	struct users_mapping *list; /* in order of files */
+	size_t count, room;
+};
+
+void users_look(struct users_moment *moment);
+
+/* As users_find() at that moment; what they call themselves is not told. */
+void users_of(const struct users_moment *moment, const char *path, struct users *users);
+void users_forget(struct users_moment *moment);
+
 /* Is this file, a link of /proc to one whose name was removed, the one that is looked for? */
 typedef bool (*users_judge)(void *context, const char *link);
 
