@@ -2,7 +2,7 @@
 /* Events of a monitor, read and worded. */
 #include "runtime/monitor.h"
 
-#include "runtime/socket.h"
+#include "runtime/socket_parts.h"
 
 #include <string.h>
 #include <zmq.h>

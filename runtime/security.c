@@ -4,7 +4,7 @@
 #include "runtime/security.h"
 
 #include "base/status.h"
-#include "runtime/socket.h"
+#include "runtime/socket_parts.h"
 
 #include <dxh/security.h>
 

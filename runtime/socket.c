@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The file that calls libzmq, but for keys and who may come in (security.c), and for what
- * the monitor of a socket tells (monitor.c). */
+/* The sockets of libzmq: opening and closing them, and whose turn it is. What they send and
+ * receive is in socket_parts.c, keys and who may come in in security.c, what the monitor
+ * of a socket tells in monitor.c. */
 #include "runtime/socket.h"
 
 #include "base/status.h"
-#include "runtime/body.h"
 #include "runtime/monitor.h"
 #include "runtime/security.h"
+#include "runtime/socket_parts.h"
 #include "runtime/wire.h"
 
 #include <assert.h>
@@ -18,7 +19,6 @@
 #include <zmq.h>
 
 enum {
-
 	/* Frames libzmq may hold per connection. Our own lanes are the queue: what
 	 * lies here can no longer be cancelled. */
 	SEND_FRAMES = 16,
@@ -384,68 +384,9 @@ static size_t look_at_socket(dxi_source *source, bool fired)
 
 /* ---- frames ----------------------------------------------------------------------- */
 
-static bool copy_part(zmq_msg_t *part, const void *data, size_t bytes)
-{
-	if (zmq_msg_init_size(part, bytes) == -1)
-		return false;
-	memcpy(zmq_msg_data(part), data, bytes);
-	return true;
-}
-
-/* Called by libzmq on a thread of its own, or here when it could not be sent. */
-static void give_back(void *data, void *owner)
-{
-	(void)data;
-	dxi_body_release(owner);
-}
-
-static bool make_body_part(zmq_msg_t *part, const dxi_outgoing *message)
-{
-	void *bytes = (void *)(uintptr_t)message->body; /* libzmq only reads it */
-
-	if (!message->owner)
-		return copy_part(part, message->body, message->body_bytes);
-	dxi_body_acquire(message->owner);
-	if (zmq_msg_init_data(part, bytes, message->body_bytes, give_back, message->owner) == 0)
-		return true;
-	dxi_body_release(message->owner);
-	return false;
-}
-
-/* false: it is full, there is no memory (as good as full), or the client is gone. */
-static bool send_part(void *zmq, zmq_msg_t *part, int flags)
-{
-	if (zmq_msg_send(part, zmq, flags | ZMQ_DONTWAIT) != -1)
-		return true;
-	zmq_msg_close(part);
-	return false;
-}
-
-/* All parts are made first: without memory for one of them nothing is sent. */
-static bool send_message(void *zmq, const dxi_outgoing *message)
-{
-	bool has_body = message->body_bytes > 0;
-	zmq_msg_t frame, body;
-
-	if (!copy_part(&frame, message->frame, message->frame_bytes))
-		return false;
-	if (has_body && !make_body_part(&body, message)) {
-		zmq_msg_close(&frame);
-		return false;
-	}
-	if (!send_part(zmq, &frame, has_body ? ZMQ_SNDMORE : 0)) {
-		if (has_body)
-			zmq_msg_close(&body);
-		return false;
-	}
-	/* libzmq counts whole messages at its mark: a message it has begun to take it takes
-	 * whole, unless its connection ends meanwhile, and then none of it. */
-	return !has_body || send_part(zmq, &body, 0);
-}
-
 static dxi_sent send_one(dxi_link *link, const dxi_outgoing *message)
 {
-	if (send_message(zmq_of(link)->data.zmq, message))
+	if (dxi_parts_send(zmq_of(link)->data.zmq, message))
 		return DXI_SENT_ALL;
 	zmq_of(link)->asks = true;
 	return DXI_SENT_LATER;
@@ -458,44 +399,22 @@ send_to(dxi_link *link, const void *client, size_t client_bytes, dxi_encode enco
 	dxi_outgoing message = {.frame = NULL};
 	zmq_msg_t id;
 
-	if (!copy_part(&id, client, client_bytes))
+	if (!dxi_part_copy(&id, client, client_bytes))
 		return DXI_SENT_LATER;
 	/* The router decides at the first part; those behind it then go in any case. */
-	if (!send_part(zmq, &id, ZMQ_SNDMORE)) {
+	if (!dxi_part_send(zmq, &id, ZMQ_SNDMORE)) {
 		if (errno != EAGAIN)
 			return DXI_SENT_NEVER;
 		zmq_of(link)->asks = true;
 		return DXI_SENT_LATER;
 	}
 	encode(context, &message);
-	if (send_message(zmq, &message))
+	if (dxi_parts_send(zmq, &message))
 		return DXI_SENT_ALL;
 	/* Without memory for it, an empty part, which needs none, ends the message:
 	 * else the next one would begin in its middle. */
 	zmq_send(zmq, "", 0, ZMQ_DONTWAIT);
 	return DXI_SENT_NEVER;
-}
-
-bool dxi_part_receive(zmq_msg_t *part, void *zmq)
-{
-	int bytes;
-
-	do
-		bytes = zmq_msg_recv(part, zmq, ZMQ_DONTWAIT);
-	while (bytes == -1 && errno == EINTR);
-	return bytes != -1;
-}
-
-/* The parts behind the frame: one, or it is no message of ours. A message arrives whole
- * or not at all, so they are here. */
-static void receive_behind(void *zmq, zmq_msg_t *body, dxi_message *message)
-{
-	if (!dxi_part_receive(body, zmq))
-		return;
-	message->body = zmq_msg_data(body);
-	message->body_bytes = zmq_msg_size(body);
-	while (zmq_msg_more(body) && dxi_part_receive(body, zmq))
-		message->malformed = true;
 }
 
 static bool receive(dxi_link *link, dxi_message *message)
@@ -517,7 +436,7 @@ static bool receive(dxi_link *link, dxi_message *message)
 	message->frame = zmq_msg_data(&sockets->frame);
 	message->bytes = zmq_msg_size(&sockets->frame);
 	if (zmq_msg_more(&sockets->frame))
-		receive_behind(zmq, &sockets->body, message);
+		dxi_parts_receive_behind(zmq, &sockets->body, message);
 	return true;
 }
 

@@ -44,12 +44,4 @@ void dxi_sockets_fired(void *data);
 /* ZeroMQ's own, for security.c. */
 void *dxi_socket_zmq(dxi_link *link);
 
-/* ---- for those who read from ZeroMQ themselves ---- */
-
-struct zmq_msg_t;
-
-/* false: nothing is there, and all that libzmq had to tell the socket has been taken in.
- * A signal that comes in between does not end it: what is half received goes on. */
-bool dxi_part_receive(struct zmq_msg_t *part, void *zmq);
-
 #endif
