@@ -137,14 +137,50 @@ dxh_status dxi_key_store(const char *path, const char *secret)
 	return dxi_fail_errno(error, "writing the key file %s", path);
 }
 
+static dxh_status check_list(int fd, const char *what, const char *path)
+{
+	struct stat found;
+
+	if (fstat(fd, &found) == -1)
+		return dxi_fail_errno(errno, "%s %s", what, path);
+	if (!S_ISREG(found.st_mode))
+		return dxi_fail(DXH_EACCESS, "%s %s: no regular file", what, path);
+	if (found.st_mode & S_IWOTH)
+		return dxi_fail(DXH_EACCESS,
+		                "%s %s: mode %04o, so anybody may add to it: look through it, then "
+		                "chmod o-w",
+		                what, path, found.st_mode & 07777u);
+	return DXH_OK;
+}
+
+dxh_status dxi_list_open(const char *what, const char *path, FILE **list)
+{
+	/* Not to wait for the other end of a pipe that somebody put there. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	dxh_status status;
+
+	if (fd == -1)
+		return dxi_fail_errno(errno, "%s %s", what, path);
+	status = check_list(fd, what, path);
+	if (status == DXH_OK) {
+		*list = fdopen(fd, "r");
+		if (*list)
+			return DXH_OK;
+		status = dxi_fail(DXH_ENOMEM, "no memory to read %s", path);
+	}
+	close(fd);
+	return status;
+}
+
 dxh_status dxi_key_is_allowed(const char *path, const char *public_key)
 {
 	char line[LINE_BYTES];
 	bool found = false;
-	FILE *file = fopen(path, "re");
+	FILE *file;
+	dxh_status status = dxi_list_open("the list of clients", path, &file);
 
-	if (!file)
-		return dxi_fail_errno(errno, "the list of clients %s", path);
+	if (status != DXH_OK)
+		return status;
 	/* Bounded by the file. A longer line is cut; its rest is no key. */
 	while (!found && fgets(line, sizeof line, file))
 		found = strcspn(line, " \t\r\n") == DXI_KEY_TEXT_BYTES - 1 &&

@@ -7,6 +7,7 @@
 #include <dxh/base.h>
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Z85 of 32 bytes, and the NUL. */
 enum { DXI_KEY_TEXT_BYTES = 41, DXI_KEY_BYTES = 32 };
@@ -22,6 +23,11 @@ dxh_status dxi_key_load(const char *path, char secret[DXI_KEY_TEXT_BYTES]);
 /* Write a secret key to a new file of mode 0600.
  * Returns: DXH_EEXIST; as open(2) and write(2) fail. */
 dxh_status dxi_key_store(const char *path, const char *secret);
+
+/* Open a list that says who may do what: a regular file, which not everybody may write, else
+ * everybody may do everything. `what` names it for people.
+ * Owner: the caller closes *list. Returns: DXH_EACCESS naming the mode; as open(2) fails. */
+dxh_status dxi_list_open(const char *what, const char *path, FILE **list);
 
 /* Does the file name this client's public key? One key a line; what follows a blank
  * is a remark, and so is a line without a key. The file is read at each question, so

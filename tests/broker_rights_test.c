@@ -25,7 +25,8 @@ static void write_rights(const char *text)
 	/* Renamed into place: another file, so that it is seen whatever the clock says. */
 	snprintf(next, sizeof next, "%s.next", rights_file);
 	file = fopen(next, "w");
-	cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
+	cr_assert(file && fputs(text, file) >= 0 && fchmod(fileno(file), 0644) == 0 &&
+	          fclose(file) == 0);
 	cr_assert_eq(rename(next, rights_file), 0);
 }
 
@@ -115,6 +116,61 @@ Test(broker_rights, a_changed_file_counts_and_a_spoiled_one_changes_nothing)
 	write_rights("* nonsense\n");
 	for (int64_t until_ns = dxh_in_ms(300); dxh_now_ns() < until_ns;)
 		must(dxi_rights_check(rights, "", DXI_MAY_CONSUME, "b"));
+	dxi_rights_close(rights);
+}
+
+Test(broker_rights, a_file_that_anybody_may_write_or_that_is_none_is_refused)
+{
+	dxi_rights *rights;
+	static const char nul[] = "* consume a\n* consume b\0 produce\n* consume c\n";
+	FILE *file;
+
+	write_rights("* consume a\n");
+	cr_assert_eq(chmod(rights_file, 0646), 0);
+	must_be(dxi_rights_open(rights_file, &rights), DXH_EACCESS, "mode 0646, so anybody may");
+	cr_assert_eq(unlink(rights_file), 0);
+	must_be(dxi_rights_open(rights_file, &rights), DXH_ENOTFOUND, "the rights in");
+	cr_assert_eq(mkfifo(rights_file, 0600), 0);
+	must_be(dxi_rights_open(rights_file, &rights), DXH_EACCESS, "no regular file");
+	write_rights("");
+	file = fopen(rights_file, "w");
+	cr_assert(file && fwrite(nul, 1, sizeof nul - 1, file) == sizeof nul - 1);
+	fclose(file);
+	must_be(dxi_rights_open(rights_file, &rights), DXH_EINVAL, "rights:2: longer than");
+}
+
+static unsigned complaints;
+
+static void count_complaint(void *context, dxh_log_level level, const char *text)
+{
+	(void)context;
+	complaints += level == DXH_LOG_ERROR && strstr(text, "rights stay as they were") != NULL;
+}
+
+static void ask_for_a_while(dxi_rights *rights)
+{
+	for (int64_t until_ns = dxh_in_ms(700); dxh_now_ns() < until_ns;)
+		must(dxi_rights_check(rights, "", DXI_MAY_CONSUME, "a"));
+}
+
+Test(broker_rights, a_file_that_is_taken_away_or_opened_to_all_changes_nothing_and_is_told_once)
+{
+	dxi_rights *rights;
+
+	write_rights("* consume a\n");
+	must(dxi_rights_open(rights_file, &rights));
+	dxh_log_set(DXH_LOG_ERROR, count_complaint, NULL);
+	cr_assert_eq(chmod(rights_file, 0666), 0);
+	ask_for_a_while(rights);
+	cr_expect_eq(complaints, 1, "%u complaints", complaints);
+	cr_assert_eq(unlink(rights_file), 0);
+	ask_for_a_while(rights);
+	cr_expect_eq(complaints, 2, "%u complaints", complaints);
+	write_rights("* produce b\n");
+	for (int64_t deadline_ns = SOON;
+	     dxi_rights_check(rights, "", DXI_MAY_PRODUCE, "b") != DXH_OK;)
+		cr_assert_lt(dxh_now_ns(), deadline_ns);
+	dxh_log_set(DXH_LOG_ERROR, NULL, NULL);
 	dxi_rights_close(rights);
 }
 

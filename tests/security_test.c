@@ -21,7 +21,8 @@ static void write_list(const char *text)
 {
 	FILE *file = fopen(list, "w");
 
-	cr_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
+	cr_assert(file && fputs(text, file) >= 0 && fchmod(fileno(file), 0644) == 0 &&
+	          fclose(file) == 0);
 }
 
 static void setup(void)
@@ -180,6 +181,15 @@ Test(security, a_list_that_is_missing_lets_nobody_in)
 
 	service.allow_file = "/nonexistent/list";
 	expect_refusal(service, with_keys(), "refused our key");
+}
+
+Test(security, a_list_that_anybody_may_write_lets_nobody_in)
+{
+	write_list(client_public);
+	cr_assert_eq(chmod(list, 0646), 0);
+	must_be(dxi_key_is_allowed(list, client_public), DXH_EACCESS, "mode 0646, so anybody may");
+	cr_assert_eq(chmod(list, 0644), 0);
+	must(dxi_key_is_allowed(list, client_public));
 }
 
 Test(security, a_client_in_the_clear_is_told_that_keys_are_wanted)

@@ -41,7 +41,8 @@ typedef struct dxh_broker_config {
  * Called:  dxh_broker_start(hub, endpoint, config, &broker); config NULL: defaults.
  * Thread:  any but the I/O thread. Owner: the caller, until dxh_broker_stop(),
  *          which must come before the hub is closed.
- * Returns: as dxh_service_bind(); DXH_EINVAL naming the line of rights_file that is wrong.
+ * Returns: as dxh_service_bind(); DXH_EINVAL naming the line of rights_file that is wrong;
+ *          DXH_EACCESS: everybody may write it.
  */
 #define dxh_broker_start(...) dxh_broker_start_sized(sizeof(dxh_broker_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_broker_start_sized(size_t config_bytes, dxh_hub *hub,

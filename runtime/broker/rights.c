@@ -138,19 +138,20 @@ static dxh_status read_rules(const char *path, struct stat *seen, rules *into)
 	char line[LINE_BYTES];
 	size_t capacity = 0;
 	unsigned number = 0;
-	dxh_status status = DXH_OK;
-	FILE *file = fopen(path, "re");
+	FILE *file;
+	dxh_status status = dxi_list_open("the rights in", path, &file);
 
 	*into = (rules){.count = 0};
-	if (!file)
-		return dxi_fail_errno(errno, "the rights in %s", path);
+	if (status != DXH_OK)
+		return status;
 	if (fstat(fileno(file), seen) == -1)
 		status = dxi_fail_errno(errno, "the rights in %s", path);
 	/* Bounded by the file. */
 	while (status == DXH_OK && fgets(line, sizeof line, file)) {
 		number++;
-		if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n')
-			status = dxi_fail(DXH_EINVAL, "%s:%u: longer than %zu characters", path,
+		if (!strchr(line, '\n') && !feof(file))
+			status = dxi_fail(DXH_EINVAL,
+			                  "%s:%u: longer than %zu characters, or holds a NUL", path,
 			                  number, sizeof line - 2);
 		else
 			status = take_line(path, number, line, into, &capacity);
@@ -165,11 +166,12 @@ static dxh_status read_rules(const char *path, struct stat *seen, rules *into)
 	return status;
 }
 
+/* Its mode counts as well. Zeros: no file. */
 static bool is_same_file(const struct stat *one, const struct stat *other)
 {
 	return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
-	       one->st_size == other->st_size && one->st_mtim.tv_sec == other->st_mtim.tv_sec &&
-	       one->st_mtim.tv_nsec == other->st_mtim.tv_nsec;
+	       one->st_size == other->st_size && one->st_ctim.tv_sec == other->st_ctim.tv_sec &&
+	       one->st_ctim.tv_nsec == other->st_ctim.tv_nsec;
 }
 
 /* Has the file changed? With the lock. */
@@ -182,8 +184,11 @@ static void look_again(dxi_rights *rights)
 	if (now_ns - rights->looked_ns < LOOK_NS)
 		return;
 	rights->looked_ns = now_ns;
-	if (stat(rights->path, &now) == 0 && is_same_file(&now, &rights->seen))
+	if (stat(rights->path, &now) == -1)
+		now = (struct stat){.st_size = 0};
+	if (is_same_file(&now, &rights->seen))
 		return;
+	rights->seen = now; /* also if it cannot be read: that is told once */
 	if (read_rules(rights->path, &rights->seen, &read) == DXH_OK) {
 		free(rights->rules.list);
 		rights->rules = read;
