@@ -11,7 +11,8 @@ if [ "$(id -u)" -ne 0 ] || ! unshare -m true 2>/dev/null; then
     exit 0
 fi
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+open=$(mktemp -d /tmp/dxh-folder-XXXXXX) # whose path all may go
+trap 'rm -rf "$work" "$open"' EXIT
 [ -d /tmp/dxh-0 ] || mkdir -m 700 /tmp/dxh-0
 mkdir -m 700 "$work/strange" "$work/own" "$work/shm"
 mkdir -m 755 "$work/open"
@@ -57,6 +58,25 @@ for folder in strange open; do
     expect '^timeout 2: 1 .*/tmp/dxh-0 is not a folder that belongs to this user alone'
     [ -z "$(ls -A "$work/$folder")" ] || fail "something was made in there"
 done
+
+# A socket that is not for everybody is no broker that is away.
+chmod 755 "$open"
+nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+if nobody "$build/dxh" --version >"$work/out" 2>&1; then
+    for mask in 0077 0000; do
+        (umask $mask && exec "$build/dxh" broker --endpoint "ipc://$open/broker") >"$work/said" &
+        broker=$!
+        until grep -q listening "$work/said"; do
+            kill -0 $broker || fail "the broker ended"
+            sleep 0.01
+        done
+        nobody "$build/dxh" ls --timeout 500 --broker "ipc://$open/broker" >"$work/out" 2>&1 || true
+        kill $broker
+        wait $broker
+        [ $mask = 0000 ] || expect 'this user may not connect to .*/broker: ask as another one'
+    done
+    expect 'knows no channel'
+fi
 
 # The control: one's own is used.
 tried own

@@ -6,9 +6,11 @@
 
 #include <dxh.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ANSWER_MS = 2000 };
 
@@ -46,8 +48,24 @@ bool channel_is_away(dxh_status status)
 	return status == DXH_EEXPIRED || status == DXH_ELOST || status == DXH_EWAIT;
 }
 
+/* Of an ipc socket that is there, and is not for this user. */
+static bool is_closed_to_us(const char *endpoint)
+{
+	static const char scheme[] = "ipc://";
+	const char *path = endpoint + strlen(scheme);
+
+	return strncmp(endpoint, scheme, strlen(scheme)) == 0 && path[0] == '/' &&
+	       access(path, W_OK) == -1 && errno == EACCES;
+}
+
 int channel_unanswered(const char *command, const struct channel_asker *asker, dxh_status status)
 {
+	if (channel_is_away(status) && is_closed_to_us(asker->endpoint))
+		return tool_fail(
+			command,
+			"this user may not connect to %s: ask as another one, or start the "
+			"broker so that others may write to its socket (umask 0)",
+			tool_shown(asker->endpoint).s);
 	if (channel_is_away(status))
 		return tool_fail(command,
 		                 "no broker answers at %s; start one with: dxh broker --endpoint "
