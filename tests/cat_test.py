@@ -197,6 +197,11 @@ def both_read_live_dead_and_copied_blocks():
     scenes.make("zones-only", "zones-only")
     check(same_for_both("zones-only", scenes.path("zones-only.dxh"))["slots"] == [], "without slots")
     check("has no slots" in shown(3, "--last", "1", "zones-only"), "and there are none to choose")
+    for command in ("tail", "record"):
+        run = subprocess.run([DXH, command, "zones-only"], capture_output=True, text=True,
+                             check=False, env=scenes.environment, cwd=scenes.directory)
+        check(run.returncode == 1 and "`dxh cat --zones` shows them" in run.stderr, f"{run}")
+    check(not os.path.exists(scenes.path("zones-only.dxr")), "a file of nothing is not made")
 
 
 def nothing_torn_is_shown():

@@ -65,6 +65,19 @@ static bool unable(const struct source *source, const char *command, dxh_status 
 	return false;
 }
 
+/* What has no items is not followed. */
+static bool has_items(const struct source *source, const char *command, dxh_consumer **consumer)
+{
+	dxh_block_info info;
+
+	if (dxh_consumer_info(*consumer, &info) == DXH_OK && info.slot_count > 0)
+		return true;
+	tool_fail(command, "%s has no items, only zones: `dxh cat --zones` shows them",
+	          tool_shown(source->file ? source->file : source->name).s);
+	dxh_consumer_close(consumer);
+	return false;
+}
+
 bool source_open(struct source *source, const char *command, dxh_start start, uint64_t ticket,
                  dxh_consumer **consumer)
 {
@@ -91,7 +104,8 @@ bool source_open(struct source *source, const char *command, dxh_start start, ui
 		       !source->file && dxh_now_ns() < deadline_ns)
 			nanosleep(&pause, NULL);
 	}
-	return status == DXH_OK || unable(source, command, status);
+	return status == DXH_OK ? has_items(source, command, consumer)
+	                        : unable(source, command, status);
 }
 
 void source_close(struct source *source)
