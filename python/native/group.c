@@ -139,7 +139,11 @@ static int group_init(PyObject *object, PyObject *arguments, PyObject *keywords)
 	dxn_group *self = (dxn_group *)object;
 	dxh_status status;
 
-	if (self->group || !PyArg_ParseTupleAndKeywords(arguments, keywords, ":Group", names))
+	if (self->pending) {
+		PyErr_SetString(PyExc_RuntimeError, "this group is open already");
+		return -1;
+	}
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, ":Group", names))
 		return -1;
 	self->pending = PyDict_New();
 	if (!self->pending)

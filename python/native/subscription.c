@@ -39,8 +39,9 @@ static void unlink_subscription(dxn_subscription *self)
 
 void dxn_subscriptions_stop(dxn_hub *hub, const dxn_peer *peer)
 {
+	/* With a peer that is closed its subscriptions went, whoever made one meanwhile. */
 	for (dxn_subscription *each = hub->subscriptions; each; each = each->next)
-		if (!peer || each->peer == peer)
+		if (each->peer->peer && (!peer || each->peer == peer))
 			dxh_subscription_stop(each->subscription);
 }
 

@@ -140,6 +140,14 @@ class SubscriptionTest(support.HubTest):
         with self.assertRaises(dxh.ClosedError):
             notes.receive(0)
 
+    def test_one_that_is_made_while_its_peer_is_being_closed(self):
+        peer = self.hub.connect(self.service.endpoint)
+        subscription = peer.subscribe("door.")
+        peer._native.close()  # what Peer.close() does when it has closed those that it saw
+        self.hub.close()
+        with self.assertRaises(dxh.ClosedError):
+            subscription.receive(0)
+
     def test_closing_its_peer_ends_it(self):
         notes = self.peer.subscribe()
         outcome = []
