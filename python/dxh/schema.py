@@ -356,7 +356,7 @@ class BlockSchema:
 
 def read_schema(packed: bytes) -> BlockSchema:
     """From the MessagePack that lies in a block, which the library has checked."""
-    told = msgpack.unpackb(packed)
+    told = msgpack.unpackb(packed, unicode_errors="replace")  # "\xb5V" is a unit to C
     zones = {each["name"]: _part(each) for each in told["zones"]}
     return BlockSchema(told["name"], zones, _part(told["slot"]) if "slot" in told else None)
 

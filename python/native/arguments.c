@@ -63,6 +63,13 @@ bool dxn_text_or_none(PyObject *text, const char **utf8)
 	return *utf8 || text == Py_None;
 }
 
+PyObject *dxn_str(const char *utf8)
+{
+	if (!utf8)
+		Py_RETURN_NONE;
+	return PyUnicode_DecodeUTF8(utf8, (Py_ssize_t)strlen(utf8), "replace");
+}
+
 /* false: raised. */
 static bool in_range(PyObject *given, long long min, unsigned long long max, uint64_t *bits)
 {

@@ -87,7 +87,7 @@ static PyObject *broker_endpoint(PyObject *object, void *unused)
 
 	(void)unused;
 	if (self->broker)
-		return PyUnicode_FromString(dxh_broker_endpoint(self->broker));
+		return dxn_str(dxh_broker_endpoint(self->broker));
 	return dxn_raise_text(DXH_ECLOSED, "DXH_ECLOSED: the broker was stopped");
 }
 

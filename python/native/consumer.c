@@ -374,8 +374,8 @@ static PyObject *consumer_metrics(PyObject *object, PyObject *unused)
 	}
 	if (!latency)
 		return NULL;
-	return Py_BuildValue("{sssssLsLsNsN}", "hub", metrics.hub, "version", metrics.version,
-	                     "pid", (long long)metrics.pid, "opened_ns",
+	return Py_BuildValue("{sNsNsLsLsNsN}", "hub", dxn_str(metrics.hub), "version",
+	                     dxn_str(metrics.version), "pid", (long long)metrics.pid, "opened_ns",
 	                     (long long)metrics.opened_ns, "stats", dxn_stats_dict(&metrics.stats),
 	                     "latency", latency);
 }

@@ -29,11 +29,11 @@ static PyObject *value_of(const void *at, const dxn_member *member)
 		return PyLong_FromLong(value.integer);
 	case 'p':
 		memcpy(&value.text, at, sizeof value.text);
-		return PyUnicode_FromString(value.text ? value.text : "");
+		return dxn_str(value.text ? value.text : "");
 	case 'h':
 		return PyBytes_FromStringAndSize(at, (Py_ssize_t)member->bytes);
 	default:
-		return PyUnicode_DecodeUTF8(at, (Py_ssize_t)strlen(at), "replace");
+		return dxn_str(at);
 	}
 }
 

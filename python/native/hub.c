@@ -116,11 +116,11 @@ static PyObject *hub_drain(PyObject *object, PyObject *timeout)
 
 static PyObject *row_as_tuple(const dxh_drain_row *row)
 {
-	return Py_BuildValue("szsiKKKKs", row->endpoint, row->client, dxh_lane_name(row->lane),
-	                     (int)row->state, (unsigned long long)row->unsent,
-	                     (unsigned long long)row->unsent_bytes,
+	return Py_BuildValue("NNsiKKKKN", dxn_str(row->endpoint), dxn_str(row->client),
+	                     dxh_lane_name(row->lane), (int)row->state,
+	                     (unsigned long long)row->unsent, (unsigned long long)row->unsent_bytes,
 	                     (unsigned long long)row->unanswered,
-	                     (unsigned long long)row->unanswered_bytes, row->reason);
+	                     (unsigned long long)row->unanswered_bytes, dxn_str(row->reason));
 }
 
 static PyObject *hub_drain_rows(PyObject *object, PyObject *unused)

@@ -17,8 +17,7 @@ static PyObject *write_line; /* write(level, text) */
 static void run_line(dxn_errand *errand)
 {
 	line *self = (line *)errand;
-	PyObject *text =
-		PyUnicode_DecodeUTF8(self->text, (Py_ssize_t)strlen(self->text), "replace");
+	PyObject *text = dxn_str(self->text);
 
 	if (text)
 		Py_XDECREF(PyObject_CallFunction(write_line, "iO", self->level, text));

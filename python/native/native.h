@@ -61,6 +61,10 @@ int dxn_uid(PyObject *given, void *uid_plus1);
 /* The same of an enum. */
 int dxn_int(PyObject *given, void *number);
 
+/* A new str of what may come from anybody, or was cut off within a character: what is no UTF-8 is
+ * replaced. NULL: None. */
+PyObject *dxn_str(const char *utf8);
+
 /* Bytes-like or None, contiguous. false: raised. Else dxn_bytes_done() once. */
 bool dxn_bytes(PyObject *body, Py_buffer *view);
 void dxn_bytes_done(Py_buffer *view);

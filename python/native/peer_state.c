@@ -48,8 +48,7 @@ void dxn_state_listener_drop(dxn_state_listener *self)
 static void run_news(dxn_errand *errand)
 {
 	news *self = (news *)errand;
-	PyObject *reason =
-		PyUnicode_DecodeUTF8(self->reason, (Py_ssize_t)strlen(self->reason), "replace");
+	PyObject *reason = dxn_str(self->reason);
 
 	if (reason)
 		Py_XDECREF(PyObject_CallFunction(self->listener->call, "iO", self->state, reason));

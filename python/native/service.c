@@ -179,7 +179,7 @@ static PyObject *service_endpoint(PyObject *object, void *unused)
 	dxh_service *service = open_of((dxn_service *)object);
 
 	(void)unused;
-	return service ? PyUnicode_FromString(dxh_service_endpoint(service)) : NULL;
+	return service ? dxn_str(dxh_service_endpoint(service)) : NULL;
 }
 
 static PyObject *service_fd(PyObject *object, PyObject *unused)
@@ -217,7 +217,6 @@ static PyObject *service_publish(PyObject *object, PyObject *const *arguments, P
 static PyObject *make_request(dxn_service *service, dxh_request *received)
 {
 	dxn_request *made = PyObject_New(dxn_request, &dxn_request_type);
-	const char *subject = dxh_request_subject(received);
 	size_t bytes;
 	const void *body = dxh_request_body(received, &bytes);
 
@@ -230,7 +229,7 @@ static PyObject *make_request(dxn_service *service, dxh_request *received)
 	made->request = received;
 	made->is_notification = dxh_request_is_notification(received) != 0;
 	made->attempt = dxh_request_attempt(received);
-	made->subject = PyUnicode_DecodeUTF8(subject, (Py_ssize_t)strlen(subject), "replace");
+	made->subject = dxn_str(dxh_request_subject(received));
 	made->body = dxn_copy(body, bytes);
 	if (!made->subject || !made->body)
 		Py_CLEAR(made);
@@ -393,8 +392,8 @@ static PyObject *request_client(PyObject *object, void *unused)
 	status = dxh_request_client(request, &client);
 	if (status != DXH_OK)
 		return dxn_raise(status);
-	return Py_BuildValue("sssK", client.name, client.key, client.address,
-	                     (unsigned long long)client.incarnation);
+	return Py_BuildValue("NNNK", dxn_str(client.name), dxn_str(client.key),
+	                     dxn_str(client.address), (unsigned long long)client.incarnation);
 }
 
 /* Whether it can still be answered. */

@@ -36,7 +36,7 @@ static PyObject *class_of(dxh_status status)
 static PyObject *make(dxh_status status, const char *text)
 {
 	PyObject *class = class_of(status);
-	PyObject *made = class ? PyObject_CallFunction(class, "s", text) : NULL;
+	PyObject *made = class ? PyObject_CallFunction(class, "N", dxn_str(text)) : NULL;
 	PyObject *code = made ? PyLong_FromLong((long)status) : NULL;
 
 	if (!code || PyObject_SetAttrString(made, "status_code", code) == -1)

@@ -153,10 +153,11 @@ static PyObject *subscription_receive(PyObject *object, PyObject *timeout)
 		return NULL;
 	if (status != DXH_OK)
 		return dxn_raise(status);
-	made = Py_BuildValue(
-		"sNKKO", what.note->topic, dxn_copy(what.note->body, what.note->body_bytes),
-		(unsigned long long)what.note->sequence, (unsigned long long)what.note->lost,
-		what.note->reconnected ? Py_True : Py_False);
+	made = Py_BuildValue("NNKKO", dxn_str(what.note->topic),
+	                     dxn_copy(what.note->body, what.note->body_bytes),
+	                     (unsigned long long)what.note->sequence,
+	                     (unsigned long long)what.note->lost,
+	                     what.note->reconnected ? Py_True : Py_False);
 	dxh_note_release(what.note);
 	return made;
 }

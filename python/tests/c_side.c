@@ -4,6 +4,9 @@
  * c_side produce NAME   makes the block, publishes four items, says so, and goes when its
  *                       standard input ends
  * c_side consume NAME   attaches to what Python made and checks it
+ * c_side letters NAME ENDPOINT
+ *                       says all it says in Latin-1, which no UTF-8 is: what members are, who it
+ *                       is, its subject, its topic
  */
 #include <dxh.h>
 
@@ -120,8 +123,49 @@ static void consume(const char *name)
 	puts("as it should be");
 }
 
+struct latin {
+	double gain;
+};
+DXH_SCHEMA(latin, DXH_FIELD(gain, "verst\xe4rkt", "\xb5V"));
+
+/* Listens on ENDPOINT with "-c" behind it, and publishes when it is asked to. */
+static dxh_service *serve(dxh_hub *hub, const char *endpoint)
+{
+	char ours[128];
+	dxh_service *service;
+
+	snprintf(ours, sizeof ours, "%s-c", endpoint);
+	check(dxh_service_bind(hub, ours, NULL, &service));
+	return service;
+}
+
+static void letters(const char *name, const char *endpoint)
+{
+	dxh_block_config config = {.zones = {DXH_ZONE(latin)}, .unlink_on_close = 1};
+	dxh_producer *producer;
+	dxh_hub *hub;
+	dxh_peer *peer;
+	dxh_service *service;
+	dxh_request *request;
+
+	check(dxh_producer_open(name, &config, &producer));
+	check(dxh_hub_open(&(dxh_hub_config){.name = "gr\xfcn"}, &hub));
+	service = serve(hub, endpoint);
+	check(dxh_peer_connect(hub, endpoint, NULL, &peer));
+	check(dxh_notify(peer, "wei\xdf", NULL, 0));
+	check(dxh_service_receive(service, DXH_FOREVER, &request));
+	check(dxh_service_publish(service, "t\xf6n", NULL, 0));
+	check(dxh_request_reply(request, NULL, 0));
+	while (getchar() != EOF)
+		;
+	check(dxh_hub_close(&hub));
+	check(dxh_producer_close(&producer));
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[1], "letters") == 0)
+		return letters(argv[2], argv[3]), 0;
 	if (argc != 3)
 		return 2;
 	if (strcmp(argv[1], "produce") == 0)

@@ -30,6 +30,10 @@ class RequestTest(support.HubTest):
         def broken(request):
             return {}["missing"]
 
+        @service.on("refuse")
+        def refuse(request):
+            raise dxh.RejectedError(request.body.decode())
+
         @service.on("keep")
         def keep(request):
             self.kept.append(request)
@@ -63,6 +67,12 @@ class RequestTest(support.HubTest):
             self.peer.call("busy", timeout=LONG)
         self.assertEqual(caught.exception.text, "busy for 40 ms")
         self.assertIs(caught.exception.certainty, dxh.Certainty.REPLIED)
+
+    def test_a_long_text_may_be_cut_off_within_a_letter(self):
+        for count in range(90, 110):  # wherever that is
+            with self.assertRaises(dxh.RejectedError) as caught:
+                self.peer.call("refuse", ("a" * (count % 2) + "\u00e4" * count).encode(), timeout=LONG)
+            self.assertIn("\u00e4" * 50, str(caught.exception))
 
     def test_a_handler_that_breaks_rejects_and_goes_on(self):
         with self.assertLogs("dxh", "ERROR"), self.assertRaises(dxh.RejectedError) as caught:

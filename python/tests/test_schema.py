@@ -198,6 +198,26 @@ class OtherLanguageTest(unittest.TestCase):
             made.stdin.close()
             self.assertEqual(made.wait(support.LONG), 0)
 
+    def test_letters_that_are_no_utf8(self):
+        name, endpoint = support.name("c"), support.endpoint()
+        hub = self.enterContext(dxh.Hub())
+        service = hub.serve(endpoint)
+        other = self.enterContext(subprocess.Popen([self.program, "letters", name, endpoint],
+                                                   stdin=subprocess.PIPE))
+        self.addCleanup(other.kill)
+        request = service.receive(support.LONG)
+        self.assertEqual((request.subject, request.client.name), ("wei\ufffd", "gr\ufffdn"))
+        with dxh.consume(name) as seen:
+            facts = dxh.field_facts(seen.zones.latin.dtype["gain"])
+            self.assertEqual(facts, ("verst\ufffdrkt", "\ufffdV", False))
+        peer = hub.connect(endpoint + "-c")
+        subscription = peer.subscribe()
+        subscription.confirm(support.LONG)
+        peer.call("go", timeout=support.LONG)
+        self.assertEqual(subscription.receive(support.LONG).topic, "t\ufffdn")
+        other.stdin.close()
+        self.assertEqual(other.wait(support.LONG), 0)
+
     def test_what_c_consumes(self):
         name = support.name("c")
         zones = {"stage": Stage, "pose": dxh.Latch(Pose)}
