@@ -23,7 +23,8 @@
  *
  *   field                    written by    read by           order
  *   state                    all           all               acq_rel RMW / acquire
- *   status, body, certainty  complete()    await(), groups   plain, published by DONE
+ *   status, body, certainty  complete()    await(), groups   relaxed, published by DONE; who
+ *                                                            is late finds out in was_live()
  */
 #ifndef DXI_COMPLETION_H
 #define DXI_COMPLETION_H
