@@ -15,6 +15,9 @@
  *   bytes  append(), between WRITING     I/O thread     plain, published by word
  *          set and cleared
  *
+ * Their memory changes only while the frame is closed, when a socket has taken it; push_free()
+ * or whoever wanted the frame publishes that.
+ *
  * The writer claims the frame (WRITING) before it writes, so that a frame is
  * never recycled under its pen. If the I/O thread closes it meanwhile, it lets go
  * of the frame, and the writer hands it over again, with its record in it.

@@ -61,10 +61,16 @@ typedef enum dxi_sent {
 	DXI_SENT_NEVER  /* no such client any more */
 } dxi_sent;
 
+/* Frames of less than that are copied in any case. */
+enum { DXI_FRAME_TAKEN_MIN = 8192 };
+
 /* A message: a frame, and behind it perhaps a body in a part of its own. */
 typedef struct dxi_outgoing {
-	const void *frame; /* copied */
+	const void *frame; /* copied, unless its memory is taken */
 	size_t frame_bytes;
+	/* Of a frame without a body, where it begins, in memory of malloc: may be taken when it
+	 * is sent, and is NULL then. NULL: to be copied. */
+	unsigned char **memory;
 	const void *body;       /* copied, unless it has an owner */
 	size_t body_bytes;      /* 0: there is none */
 	struct dxi_body *owner; /* held until the body has been read where it lies; may be NULL */

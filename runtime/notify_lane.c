@@ -5,6 +5,8 @@
 
 #include "runtime/peer.h"
 
+#include <stdlib.h>
+
 static bool is_draining(const dxh_hub *hub)
 {
 	return atomic_load_explicit(&hub->state, memory_order_relaxed) != DXI_HUB_RUNNING;
@@ -147,6 +149,24 @@ void dxi_peer_take_batch(dxh_peer *peer, dxi_batch *batch)
 		lane->due_ns = due_of(peer, batch);
 }
 
+/* A copy of a full frame takes as long as all else that is done for it here, so the socket
+ * gets its memory and the frame another. */
+static bool send_frame(dxh_peer *peer, dxi_batch *batch, size_t bytes)
+{
+	unsigned char *other =
+		bytes >= DXI_FRAME_TAKEN_MIN ? malloc(peer->batches.frame_bytes) : NULL;
+	dxi_outgoing message = {.frame = batch->bytes,
+	                        .frame_bytes = bytes,
+	                        .memory = other ? &batch->bytes : NULL};
+	bool sent = dxi_link_send(peer->link, &message) == DXI_SENT_ALL;
+
+	if (batch->bytes)
+		free(other);
+	else
+		batch->bytes = other;
+	return sent;
+}
+
 bool dxi_notify_lane_send(dxh_peer *peer)
 {
 	dxi_metrics *metrics = peer->hub->metrics;
@@ -164,8 +184,7 @@ bool dxi_notify_lane_send(dxh_peer *peer)
 		take_out(&peer->notes, batch, before); /* it will come again */
 		return true;
 	}
-	if (dxi_link_send(peer->link, &(dxi_outgoing){.frame = batch->bytes,
-	                                              .frame_bytes = bytes}) != DXI_SENT_ALL)
+	if (!send_frame(peer, batch, bytes))
 		return false;
 	take_out(&peer->notes, batch, before);
 	peer->notes.sent_bytes += bytes - DXI_FRAME_HEADER_BYTES;

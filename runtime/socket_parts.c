@@ -4,8 +4,10 @@
 
 #include "runtime/body.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
 
@@ -14,6 +16,48 @@ bool dxi_part_copy(zmq_msg_t *part, const void *data, size_t bytes)
 	if (zmq_msg_init_size(part, bytes) == -1)
 		return false;
 	memcpy(zmq_msg_data(part), data, bytes);
+	return true;
+}
+
+/* Set while a frame is closed that was not sent: its memory stays its owner's. */
+static _Thread_local bool keeps_memory;
+
+/* Called by libzmq, as below. */
+static void free_memory(void *data, void *unused)
+{
+	(void)unused;
+	if (!keeps_memory)
+		free(data);
+}
+
+static bool is_taken(const dxi_outgoing *message)
+{
+	return message->memory && message->frame_bytes >= DXI_FRAME_TAKEN_MIN;
+}
+
+static bool make_frame_part(zmq_msg_t *part, const dxi_outgoing *message)
+{
+	if (!is_taken(message))
+		return dxi_part_copy(part, message->frame, message->frame_bytes);
+	return zmq_msg_init_data(part, *message->memory, message->frame_bytes, free_memory, NULL) ==
+	       0;
+}
+
+static void close_frame_part(zmq_msg_t *part)
+{
+	keeps_memory = true;
+	zmq_msg_close(part);
+	keeps_memory = false;
+}
+
+static bool send_frame_part(void *zmq, zmq_msg_t *part, const dxi_outgoing *message, int flags)
+{
+	if (zmq_msg_send(part, zmq, flags | ZMQ_DONTWAIT) == -1) {
+		close_frame_part(part);
+		return false;
+	}
+	if (is_taken(message))
+		*message->memory = NULL;
 	return true;
 }
 
@@ -50,13 +94,15 @@ bool dxi_parts_send(void *zmq, const dxi_outgoing *message)
 	bool has_body = message->body_bytes > 0;
 	zmq_msg_t frame, body;
 
-	if (!dxi_part_copy(&frame, message->frame, message->frame_bytes))
+	/* Once taken it is gone, also when the body does not follow. */
+	assert(!has_body || !message->memory);
+	if (!make_frame_part(&frame, message))
 		return false;
 	if (has_body && !make_body_part(&body, message)) {
-		zmq_msg_close(&frame);
+		close_frame_part(&frame);
 		return false;
 	}
-	if (!dxi_part_send(zmq, &frame, has_body ? ZMQ_SNDMORE : 0)) {
+	if (!send_frame_part(zmq, &frame, message, has_body ? ZMQ_SNDMORE : 0)) {
 		if (has_body)
 			zmq_msg_close(&body);
 		return false;
