@@ -47,6 +47,11 @@ def check_types():
     print(ran.stdout.strip())
     if ran.returncode != 0:
         sys.exit("FAIL mypy --strict")
+    user = subprocess.run(command + [os.path.join(TOP, "python", "tests", "user_program.py")],
+                          cwd=PACKAGE, env=dict(os.environ, MYPYPATH=PACKAGE),
+                          capture_output=True, text=True)
+    if user.returncode != 0:
+        sys.exit("FAIL mypy --strict of a program that uses it: " + user.stdout)
     wrong = subprocess.run(command + ["-c", "import dxh\ndxh.Hub().connect(5)\n"],
                            cwd=PACKAGE, capture_output=True, text=True)
     if "incompatible type" not in wrong.stdout:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can be sent: contiguous bytes-like objects."""
+"""What can be sent: contiguous bytes-like objects; and what can be made one by numpy."""
 
 from __future__ import annotations
 
@@ -14,3 +14,6 @@ import numpy.typing as npt
 Buffer = Union[
     bytes, bytearray, memoryview, "array.array[Any]", mmap.mmap, npt.NDArray[Any], "np.generic"
 ]
+
+#: Of an item: numbers, and what numpy makes an array of numbers or a struct of.
+Payload = Union[Buffer, npt.ArrayLike]

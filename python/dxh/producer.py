@@ -20,7 +20,7 @@ from .views import View, view_of
 from .zones import Zones
 
 if TYPE_CHECKING:
-    from .buffers import Buffer
+    from .buffers import Payload
 
 __all__ = ["Producer", "Writing"]
 
@@ -119,18 +119,18 @@ class Producer(Local):
         """
         return Writing(self, timeout, checked)
 
-    def publish(self, data: Buffer, timeout: float | None = None) -> None:
+    def publish(self, data: Payload, timeout: float | None = None) -> None:
         """Copy into the next slot and publish. Of a block with a dtype: anything that numpy turns
         into that, without a copy when it is that already.
 
-        Of an array fewer rows will do. Raises ValueError for another shape, :class:`dxh.SizeError`
-        for too many raw bytes; as :meth:`write`.
+        Of an array fewer rows will do. Raises ValueError for another shape, or TypeError, as numpy
+        says it; :class:`dxh.SizeError` for too many raw bytes; as :meth:`write`.
         """
         self._native.publish(self._as_payload(data), timeout)
 
-    def publish_many(self, items: Iterable[Buffer], timeout: float | None = None) -> int:
+    def publish_many(self, items: Iterable[Payload], timeout: float | None = None) -> int:
         """Publish many items with one wake of the readers; how many of them were published:
-        fewer only when lossless readers held the writer back."""
+        fewer only when lossless readers held the writer back. Raises as :meth:`publish`."""
         return self._native.publish_many([self._as_payload(each) for each in items], timeout)
 
     def _as_payload(self, data: Any) -> Any:

@@ -120,6 +120,7 @@ typedef struct writing {
 	const dxh_publish_item *items; /* of several */
 	size_t item_count;
 	size_t published;
+	bool interrupted; /* by a signal's handler, which raised */
 } writing;
 
 static dxh_status write_step(void *context, int64_t until_ns)
@@ -170,6 +171,7 @@ static bool write_patiently(dxn_end *self, writing *what)
 	}
 	if (went && status != DXH_OK)
 		dxn_raise(status);
+	what->interrupted = !went && !self->door.closing;
 	return went && status == DXH_OK;
 }
 
@@ -257,7 +259,7 @@ producer_publish_many(PyObject *object, PyObject *const *arguments, Py_ssize_t c
 	PyMem_Free(items);
 	PyMem_Free(views);
 	/* Held back in the midst of them: how many went is worth more than the reason. */
-	if (!published && what.published > 0 && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+	if (!published && what.published > 0 && !what.interrupted) {
 		PyErr_Clear();
 		published = true;
 	}

@@ -5,6 +5,7 @@ import copy
 import gc
 import os
 import pickle
+import signal
 import socket
 import threading
 import unittest
@@ -405,6 +406,21 @@ class LosslessTest(BlockTest):
                     self.producer.publish(frame(4), timeout=0)
                 self.assertEqual(int(item.data.sum()), 0)
             self.producer.publish(frame(4), timeout=0)
+
+    def test_what_a_signal_raises_is_not_lost_in_the_midst_of_many(self):
+        class Enough(Exception):
+            pass
+
+        def handler(*unused):
+            raise Enough
+
+        before = signal.signal(signal.SIGALRM, handler)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        with dxh.consume(self.name, discipline=dxh.Discipline.LOSSLESS) as reader:
+            signal.setitimer(signal.ITIMER_REAL, 0.15)
+            with self.assertRaises(Enough):
+                self.producer.publish_many([frame(i) for i in range(10)], LONG)
+            self.assertEqual([int(each.data[0, 0]) for each in reader.read_many(10, 0)], [0, 1, 2, 3])
 
     def test_interrupted_while_it_is_held_back(self):
         with dxh.consume(self.name, discipline=dxh.Discipline.LOSSLESS):
