@@ -102,15 +102,39 @@ class _StructType(type):
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
     ) -> _StructType:
-        members = {
-            key: value for key, value in namespace.items() if isinstance(value, np.dtype)
+        own = {
+            key: np.dtype(value)
+            for key, value in namespace.items()
+            if _is_member(value, f"{namespace.get('__qualname__', name)}.{key}")
         }
-        rest = {key: value for key, value in namespace.items() if key not in members}
+        rest = {key: value for key, value in namespace.items() if key not in own}
         made = super().__new__(mcs, name, bases, rest)
-        if members:
+        if own:
+            members = {**_members_of(bases, name, own), **own}
             dtype = np.dtype(list(members.items()), align=True)
             made.dtype = np.dtype(dtype, metadata={"dxh_struct": name})  # type: ignore
         return made
+
+
+def _is_member(value: object, place: str) -> bool:
+    """A dtype, a number type of numpy, or a struct, unless it is only written there."""
+    if isinstance(value, _StructType):
+        return value.__qualname__ != place
+    return isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic))
+
+
+def _members_of(
+    bases: tuple[type, ...], name: str, own: Mapping[str, Any]
+) -> dict[str, np.dtype[Any]]:
+    """Of the structs that a struct goes on from."""
+    found: dict[str, np.dtype[Any]] = {}
+    for base in bases:
+        dtype = getattr(base, "dtype", None) if isinstance(base, _StructType) else None
+        for key, (member, *_) in _fields_of(dtype).items() if dtype is not None else ():
+            if key in found or key in own:
+                raise TypeError(f"{name}: the member {key} is there twice")
+            found[key] = member
+    return found
 
 
 class Struct(metaclass=_StructType):
@@ -120,7 +144,9 @@ class Struct(metaclass=_StructType):
     ...     frames = dxh.field("u8", "frames since start", atomic=True)
     ...     gain = dxh.field("f8", "amplifier gain", "dB")
 
-    numpy takes the class for its ``dtype`` wherever it wants one.
+    A member is a :func:`field`, a dtype, a number type of numpy, or another struct. A class that is
+    derived from it has its members first. numpy takes the class for its ``dtype`` wherever it wants
+    one.
     """
 
     dtype: np.dtype[Any]

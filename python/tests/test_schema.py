@@ -64,6 +64,41 @@ class RoundTripTest(unittest.TestCase):
     def test_one_element_is_an_array_of_one(self):
         self.assertEqual(dxh.field("u8", "one", shape=1).shape, (1,))
 
+    def test_members_may_be_types(self):
+        class Whole(dxh.Struct):
+            class Inner(dxh.Struct):  # only written here
+                flag = np.bool_
+
+            pose = Pose
+            level = np.float32
+            inner = dxh.field(Inner, shape=2)
+            UNIT = "V"
+
+        self.assertEqual(Whole.dtype.names, ("pose", "level", "inner"))
+        self.assertEqual(there_and_back(Whole.dtype), Whole.dtype)
+        self.assertEqual((Whole.dtype["pose"], Whole.UNIT), (Pose.dtype, "V"))
+
+    def test_a_derived_struct_goes_on(self):
+        class More(Axis):
+            """With a member that comes after those of an axis."""
+
+            limit = dxh.field("f8")
+
+        class Same(Axis):
+            pass
+
+        self.assertEqual(More.dtype.names, ("gain", "steps", "limit"))
+        self.assertEqual(dxh.field_facts(More.dtype["gain"]).unit, "V")
+        self.assertIs(Same.dtype, Axis.dtype)
+        name = support.name()
+        with dxh.produce(name, slot=More, slots=1, unlink_on_close=True):
+            with self.assertRaises(dxh.SchemaError):
+                dxh.consume(name, slot=Axis)
+        with self.assertRaisesRegex(TypeError, "gain is there twice"):
+
+            class Twice(Axis):
+                gain = dxh.field("f8")
+
     def test_doc_unit_and_atomic_come_back(self):
         seen = there_and_back(np.dtype(Stage))
         self.assertEqual(dxh.field_facts(seen["moves"]), ("since start", None, True))
