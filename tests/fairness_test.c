@@ -448,9 +448,10 @@ Test(turns, requests_among_what_was_handed_on_last_are_known, .timeout = 10)
 		for (unsigned i = 0; i < SPARE + N; i++)
 			cr_assert_eq(next_id(&turns), (int)i);
 		cr_assert_eq(backlog.requests + turns.requests, 0);
-		for (unsigned count = 0; count <= N; count++) {
+		cr_assert_eq(dxi_turns_requests_of_latest(&turns, 0), 0);
+		for (unsigned count = 1; count <= N; count++) {
+			requests += !(way >> (N - count) & 1);
 			cr_assert_eq(dxi_turns_requests_of_latest(&turns, count), requests);
-			requests += !(way >> (N - 1 - count) & 1);
 		}
 	}
 }
