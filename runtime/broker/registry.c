@@ -175,13 +175,16 @@ static dxh_status make_room(dxi_registry *registry, int64_t now_ns)
 
 	if (registry->count < registry->channels_max)
 		return DXH_OK;
-	for (uint32_t i = 0; i < registry->count; i++) {
-		dxi_registered *channel = registry->channels[i];
+	/* Where all live, a flood of claims must not cost a look at each. */
+	dxi_registry_expire(registry, now_ns);
+	if (registry->count < registry->channels_max)
+		return DXH_OK;
+	for (uint32_t i = 0; i < registry->count && registry->live < registry->count; i++) {
+		const dxi_registered *channel = registry->channels[i];
 
-		if (settle(registry, channel, now_ns))
-			continue;
-		if (oldest == UINT32_MAX ||
-		    channel->presence.beat_ns < registry->channels[oldest]->presence.beat_ns)
+		if (!channel->live &&
+		    (oldest == UINT32_MAX ||
+		     channel->presence.beat_ns < registry->channels[oldest]->presence.beat_ns))
 			oldest = i;
 	}
 	if (oldest == UINT32_MAX)
