@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/futex.h"
+#include "base/hash.h"
 #include "base/status.h"
 
 #include <limits.h>
@@ -98,6 +99,21 @@ refuse_hello(dxh_service *service, const dxi_message *message, dxh_status status
 	                                   .status = (int32_t)status,
 	                                   .body = text,
 	                                   .body_bytes = strlen(text)});
+}
+
+/* What a client is filed under: its incarnation; with a key, a number of both, so that nobody
+ * with another key comes by what is filed of it. */
+static uint64_t filed_under(const char *key, uint64_t incarnation)
+{
+	unsigned char both[DXI_KEY_TEXT_BYTES + sizeof incarnation] = {0}, hash[DXI_HASH_BYTES];
+
+	if (key[0] == '\0')
+		return incarnation;
+	memcpy(both, key, strnlen(key, DXI_KEY_TEXT_BYTES));
+	memcpy(both + DXI_KEY_TEXT_BYTES, &incarnation, sizeof incarnation);
+	dxi_hash(both, sizeof both, hash);
+	memcpy(&incarnation, hash, sizeof incarnation);
+	return incarnation;
 }
 
 static dxi_client *find_incarnation(dxh_service *service, uint64_t incarnation)
@@ -218,6 +234,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 {
 	dxi_client *old, *client;
 	dxi_hello hello;
+	uint64_t filed;
 	dxh_status status;
 
 	/* A second HELLO on one connection would be a way round the window. */
@@ -236,7 +253,8 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 	}
 	/* The same client on a new connection: its old one is dead. What a router reads of two
 	 * connections it reads in any order, so the dead one's HELLO may come last. */
-	old = find_incarnation(service, hello.incarnation);
+	filed = filed_under(dxi_link_sender(service->link).key, hello.incarnation);
+	old = find_incarnation(service, filed);
 	if (old && hello.connection < old->connection) {
 		refuse_hello(service, message, DXH_EPROTO, "this client has a newer connection");
 		return;
@@ -253,7 +271,7 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		refuse_hello(service, message, DXH_EOVERLOADED, "the service is out of memory");
 		return;
 	}
-	client->incarnation = hello.incarnation;
+	client->incarnation = filed;
 	client->connection = hello.connection;
 	memcpy(client->name, hello.name, sizeof client->name);
 	client->heard_ns = service->hub->now_ns;

@@ -36,10 +36,13 @@ def check(condition, what):
 
 
 class Client:
-    def __init__(self, endpoint, **changed):
+    def __init__(self, endpoint, server_key=None, **changed):
         self.socket = CONTEXT.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, 20000)
+        if server_key:
+            self.socket.curve_serverkey = server_key.encode()
+            self.socket.curve_publickey, self.socket.curve_secretkey = zmq.curve_keypair()
         self.socket.connect(endpoint)
         self.waiting = []
         self.send(wire.record(wire.HELLO, body=wire.hello(**changed)))
@@ -116,6 +119,29 @@ def client_against_the_library(endpoint):
             check((first["kind"], first["status"]) == (wire.ERROR, status), what + " is refused")
         else:
             check(first["kind"] == wire.WELCOME, what + " are not refused")
+
+
+def keys_of_the_library(folder):
+    """Who has another key cannot say that it is somebody else."""
+    key, endpoint = folder + "/key", "ipc://%s/keyed" % folder
+    server = subprocess.run([DXH, "keygen", key], capture_output=True, text=True,
+                            check=True).stdout.split()[-1]
+    broker = subprocess.Popen([DXH, "broker", "--endpoint", endpoint, "--key", key, "--allow-any"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    broker.stdout.readline()
+    question = msgpack.packb({"after": "", "max": 1})
+    try:
+        victim = Client(endpoint, server_key=server, incarnation=4242)
+        thief = Client(endpoint, server_key=server, incarnation=4242)
+        for client in (victim, thief):
+            check(client.first["kind"] == wire.WELCOME, "a client with a key is welcome")
+        check(thief.ask(b"channel.list", question)["kind"] == wire.REPLY, "and is served")
+        check(victim.ask(b"channel.list", question)["kind"] == wire.REPLY,
+              "whoever else has its incarnation")
+    finally:
+        broker.terminate()
+        broker.wait(20)
+        os.unlink(key)
 
 
 def claim(channel):
@@ -524,6 +550,7 @@ def main():
         repetitions_to_the_library(endpoint)
         channels_of_the_page(endpoint)
         lies_to_the_library(endpoint)
+        keys_of_the_library(folder)
         floods_of_the_library(endpoint, log)
         repetitions_of_the_library()
         example_of_the_page(endpoint)
