@@ -11,7 +11,14 @@ from . import _native
 from .apart import Abandoned, run_apart
 from .block import BlockInfo, Checksum, Discipline, Start, info_of
 from .consumer import Consumer
-from .errors import ExpiredError, NotFoundError, ProducerDeadError
+from .errors import (
+    ExpiredError,
+    FullError,
+    LostError,
+    NotFoundError,
+    OverloadedError,
+    ProducerDeadError,
+)
 from .peer import Peer
 from .producer import Producer
 from .schema import Layout, ZoneLayouts, slot_spec, zone_spec
@@ -24,6 +31,11 @@ _T = TypeVar("_T")
 _SEARCH = 1.0
 
 
+#: What may be otherwise in a moment: also that the broker went away amid the question, or has no
+#: room for it.
+_NOT_YET = (NotFoundError, ProducerDeadError, ExpiredError, LostError, OverloadedError, FullError)
+
+
 def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -> _T:
     """Look for a channel until it is there, so that KeyboardInterrupt can end it: ``open_it`` is
     given its patience, and asked again and again."""
@@ -34,7 +46,7 @@ def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -
             left = _SEARCH if end is None else end - time.monotonic()
             try:
                 return open_it(min(left, _SEARCH))
-            except (NotFoundError, ProducerDeadError, ExpiredError):
+            except _NOT_YET:
                 if left <= _SEARCH and end is not None or abandoned():
                     raise
 

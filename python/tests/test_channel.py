@@ -11,6 +11,7 @@ import numpy as np
 
 import dxh
 import support
+from dxh.blocks import find_channel
 from support import LONG
 
 
@@ -76,6 +77,16 @@ class ChannelTest(unittest.TestCase):
                 self.hub.discover(self.name, 0.05)
         with self.assertRaises(dxh.ClosedError):
             self.broker.endpoint
+
+    def test_a_search_goes_on_when_the_broker_goes_or_has_no_room(self):
+        passing = [dxh.LostError("lost"), dxh.OverloadedError("no room"), dxh.FullError("no credit")]
+
+        def open_it(patience):
+            if passing:
+                raise passing.pop()
+            return "found"
+
+        self.assertEqual(find_channel(open_it, LONG), "found")
 
     def test_a_block_that_is_made_anew_is_followed(self):
         zone = np.dtype([("gain", "f8")])
