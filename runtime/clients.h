@@ -27,9 +27,9 @@ struct dxi_client {
 	struct dxi_client *next_in_bucket;
 	struct dxi_client *previous_queued, *next_queued;
 	dxi_queued queued;
-	bool retried; /* since it became full */
+	bool retried;         /* since it became full */
 	uint64_t incarnation; /* with its key in it, if it has one */
-	uint64_t connection; /* the how manieth of this incarnation; 0: it does not count them */
+	uint64_t connection;  /* the how manieth of this incarnation; 0: it does not count them */
 	dxi_caller *caller;
 	dxi_memory *memory;    /* see repeat.h; NULL: nothing is kept for it */
 	uint64_t memory_token; /* as it was told */
