@@ -55,7 +55,8 @@ static const char *reason_of(raw what, bool encrypted)
 	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
 		return encrypted ? "the handshake failed: the service has another key than "
 		                   "server_key, or is no dxhub service"
-		                 : "the handshake failed: what listens there is no dxhub service";
+		                 : "the handshake failed: what listens there wants CURVE (set "
+		                   "server_key and key_file), or is no dxhub service";
 	default:
 		return "nobody listens there";
 	}

@@ -190,10 +190,48 @@ def unit():
         check(first_line([socket.AF_UNIX]) == "", "the control: the sandbox is one")
 
 
+def encrypted(folder):
+    """A broker with keys and a list is reached with both keys, and no other way."""
+    def key(name):
+        ran = subprocess.run([DXH, "keygen", folder + "/" + name], capture_output=True, text=True)
+        check(ran.returncode == 0, "keygen: " + ran.stderr)
+        return ran.stdout.strip()
+
+    public, allowed = key("broker.key"), key("known.key")
+    key("stranger.key")
+    endpoint = "ipc://%s/encrypted" % folder
+    broker = subprocess.Popen([DXH, "broker", "--endpoint", endpoint, "--key",
+                               folder + "/broker.key", "--allow",
+                               write(folder + "/allow", allowed + "\n")],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    check("listening" in broker.stdout.readline(), "it listens")
+
+    def asked(*command, **keys):
+        return subprocess.run([DXH, *command, "--broker", endpoint], capture_output=True,
+                              text=True, timeout=60, env=dict(os.environ, **keys))
+    try:
+        known = dict(DXH_BROKER_KEY=public, DXH_KEY_FILE=folder + "/known.key")
+        ran = asked("ls", **known)
+        check(ran.returncode == 0 and "knows no channel" in ran.stdout, "ls: " + ran.stderr)
+        ran = asked("tail", "none", **known)
+        check("knows no channel 'none'" in ran.stderr, "tail: " + ran.stderr)
+        ran = asked("ls", **dict(known, DXH_KEY_FILE=folder + "/stranger.key"))
+        check(ran.returncode == 1 and "refused our key" in ran.stderr and
+              "next: DXH_BROKER_KEY" in ran.stderr, "a stranger: " + ran.stderr)
+        ran = asked("ls")
+        check(ran.returncode == 1 and "wants CURVE" in ran.stderr, "without keys: " + ran.stderr)
+        ran = asked("ls", DXH_BROKER_KEY="short")
+        check(ran.returncode == 1 and "no public key" in ran.stderr, "no key: " + ran.stderr)
+    finally:
+        broker.terminate()
+        broker.communicate(timeout=60)
+
+
 def main():
     unit()
     with tempfile.TemporaryDirectory(prefix="dxh-check-broker-") as folder:
         mistakes(folder)
+        encrypted(folder)
         service(folder, folder + "/manager")
         service(folder, b"\0dxh-check-manager-%d" % os.getpid())
     print("%d checks" % checks)

@@ -14,13 +14,26 @@
 
 enum { ANSWER_MS = 2000 };
 
+/* NULL: it is not set, or empty. */
+static const char *environment(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && value[0] ? value : NULL;
+}
+
 const char *channel_broker(const char *given)
 {
-	const char *environment = getenv("DXH_BROKER");
+	return given ? given : environment("DXH_BROKER");
+}
 
-	if (given)
-		return given;
-	return environment && environment[0] ? environment : NULL;
+dxh_status channel_connect_peer(dxh_hub *hub, const char *endpoint, dxh_peer **peer)
+{
+	dxh_peer_config config = {.server_key = environment("DXH_BROKER_KEY")};
+
+	if (config.server_key)
+		config.key_file = environment("DXH_KEY_FILE");
+	return dxh_peer_connect(hub, endpoint, &config, peer);
 }
 
 bool channel_connect(const char *command, const char *endpoint, struct channel_asker *asker)
@@ -29,7 +42,7 @@ bool channel_connect(const char *command, const char *endpoint, struct channel_a
 	if (!tool_broker_folder(command, endpoint, false))
 		return false;
 	if (dxh_hub_open(&(dxh_hub_config){.name = "dxh"}, &asker->hub) == DXH_OK &&
-	    dxh_peer_connect(asker->hub, endpoint, NULL, &asker->peer) == DXH_OK)
+	    channel_connect_peer(asker->hub, endpoint, &asker->peer) == DXH_OK)
 		return true;
 	tool_fail(command, "%s", tool_shown(dxh_last_error()).s);
 	channel_disconnect(asker);
@@ -66,14 +79,22 @@ int channel_unanswered(const char *command, const struct channel_asker *asker, d
 			"this user may not connect to %s: ask as another one, or start the "
 			"broker so that others may write to its socket (umask 0)",
 			tool_shown(asker->endpoint).s);
-	if (channel_is_away(status))
-		return tool_fail(command,
-		                 "no broker answers at %s; start one with: dxh broker --endpoint "
-		                 "%s; or name another with --broker or DXH_BROKER; blocks of this "
-		                 "machine need none: dxh stat",
-		                 tool_shown(asker->endpoint).s, tool_shown(asker->endpoint).s);
-	return tool_fail(command, "%s: %s", tool_shown(asker->endpoint).s,
-	                 tool_shown(dxh_last_error()).s);
+	if (channel_is_away(status)) {
+		tool_fail(command, "no broker answers at %s: %s", tool_shown(asker->endpoint).s,
+		          tool_shown(dxh_last_error()).s);
+		fprintf(stderr,
+		        "next: start one with `dxh broker --endpoint %s`, or name another with "
+		        "--broker or DXH_BROKER; blocks of this machine need none: dxh stat\n",
+		        tool_shown(asker->endpoint).s);
+		return TOOL_FAILED;
+	}
+	tool_fail(command, "%s: %s", tool_shown(asker->endpoint).s, tool_shown(dxh_last_error()).s);
+	if (status == DXH_EACCESS)
+		fprintf(stderr,
+		        "next: DXH_BROKER_KEY is the public key of an encrypted broker, and "
+		        "DXH_KEY_FILE a file with a secret key that it lets in, with the "
+		        "rights it takes\n");
+	return TOOL_FAILED;
 }
 
 static bool

@@ -12,6 +12,10 @@
  * NULL, and names are those of blocks. */
 const char *channel_broker(const char *given);
 
+/* Connect to a broker: in the clear, or with the keys of $DXH_BROKER_KEY and $DXH_KEY_FILE.
+ * Returns: as dxh_peer_connect(). */
+dxh_status channel_connect_peer(dxh_hub *hub, const char *endpoint, dxh_peer **peer);
+
 /* A connection to it, for one question after the other. */
 struct channel_asker {
 	const char *endpoint;

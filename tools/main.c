@@ -55,7 +55,12 @@ static int help(FILE *out)
 	             "Exchange data and commands between programs at memory speed.\n\n");
 	list_commands(out);
 	fprintf(out,
-	        "\nexit status: 0 success, 1 the job failed or something was found, 2 wrong "
+	        "\nenvironment: DXH_BROKER the broker to ask, an endpoint; DXH_BROKER_KEY its "
+	        "public "
+	        "key,\n             where it has one, and DXH_KEY_FILE a file with a secret key "
+	        "that it\n             lets in (see dxh keygen); DXH_SHM_DIR where blocks lie; "
+	        "NO_COLOR\n"
+	        "exit status: 0 success, 1 the job failed or something was found, 2 wrong "
 	        "usage,\n"
 	        "             3 it could not be tried; each command says what it means by them\n"
 	        "example:     dxh demo --seconds 5\n");

@@ -3,6 +3,7 @@
  * it as text. What they hold is a stranger's, though its sums are right. */
 #include "replay.h"
 
+#include "channel.h"
 #include "csv.h"
 #include "text.h"
 
@@ -32,7 +33,7 @@ static dxh_status produce(struct replay *replay, const dxh_block_config *config)
 	if (!replay->hub)
 		status = dxh_hub_open(NULL, &replay->hub);
 	if (status == DXH_OK && !replay->peer)
-		status = dxh_peer_connect(replay->hub, replay->broker, NULL, &replay->peer);
+		status = channel_connect_peer(replay->hub, replay->broker, &replay->peer);
 	return status == DXH_OK
 	               ? dxh_produce(replay->peer, as, &(dxh_channel_config){.block = *config},
 	                             dxh_in_ms(2000), &replay->producer)

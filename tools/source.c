@@ -17,7 +17,7 @@ static dxh_status connect_broker(struct source *source)
 	if (!source->hub)
 		status = dxh_hub_open(NULL, &source->hub);
 	if (status == DXH_OK && !source->peer)
-		status = dxh_peer_connect(source->hub, source->broker, NULL, &source->peer);
+		status = channel_connect_peer(source->hub, source->broker, &source->peer);
 	return status;
 }
 
@@ -57,9 +57,6 @@ static bool unable(const struct source *source, const char *command, dxh_status 
 	else if (status == DXH_ENOTFOUND)
 		tool_fail(command, "%s at %s: `dxh ls` lists those it knows",
 		          tool_shown(dxh_last_error()).s, tool_shown(source->broker).s);
-	else if (status == DXH_EACCESS)
-		tool_fail(command, "%s: `dxh stat` tells whose it is",
-		          tool_shown(dxh_last_error()).s);
 	else
 		channel_unanswered(command, &asker, status);
 	return false;
