@@ -70,16 +70,28 @@ static void read_all(const pair *of)
 	}
 }
 
+/* A producer that the broker did not answer in time opens all the same, and goes on trying. */
+static void await_registered(dxh_peer *peer, const char *name)
+{
+	int64_t deadline_ns = soon();
+	dxh_channel_state state = DXH_CHANNEL_NOT_FOUND;
+	dxh_channel_facts *facts;
+
+	while (state != DXH_CHANNEL_FOUND && dxh_now_ns() < deadline_ns) {
+		stress_must(dxh_describe(peer, name, deadline_ns, &facts));
+		state = facts->channel.state;
+		dxh_channel_facts_free(&facts);
+	}
+	stress_equal(state, DXH_CHANNEL_FOUND);
+}
+
 static void ask(dxh_peer *peer, const char *name)
 {
-	dxh_channel_facts *facts;
 	dxh_broker_stats stats;
 	dxh_channel_info info;
 	size_t count;
 
-	stress_must(dxh_describe(peer, name, soon(), &facts));
-	stress_equal(facts->channel.state, DXH_CHANNEL_FOUND);
-	dxh_channel_facts_free(&facts);
+	await_registered(peer, name);
 	stress_must(dxh_list(peer, NULL, soon(), &info, 1, &count, NULL));
 	stress_must(dxh_broker_stats_get(peer, soon(), &stats));
 }
