@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels between hubs and processes: found, kept registered, taken over, lost. */
 #include "tests/support/channels.h"
+#include "tests/support/pause.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,31 @@ Test(channel, discover_tells_what_the_producer_knows_of_its_block, .timeout = 60
 	must(dxh_producer_close(&producer));
 	world_close();
 	free(directory);
+}
+
+/* The broker stands still, and more was asked than its window allows: the close waits behind
+ * that, longer than anybody waits for it. */
+Test(channel, a_close_that_the_broker_hears_late_leaves_the_name_free, .timeout = 60)
+{
+	enum { QUESTIONS = 1000 };
+	static dxh_completion done[QUESTIONS];
+	test_pause pause;
+	dxh_producer *producer;
+
+	world_open(NULL);
+	producer = produce(world.producers, new_name());
+	test_pause_begin(&pause, world.broker_hub);
+	for (int i = 0; i < QUESTIONS; i++)
+		must(dxh_post(world.producers, "broker.metrics", "\x80", 1, SOON, &done[i]));
+	must(dxh_producer_close(&producer));
+	test_pause_end(&pause);
+	producer = produce(world.producers, last_name());
+	for (int i = 0; i < QUESTIONS; i++) {
+		must(dxh_await(done[i], SOON, NULL));
+		must(dxh_release(done[i]));
+	}
+	must(dxh_producer_close(&producer));
+	world_close();
 }
 
 Test(channel, a_closed_producer_is_not_found_at_once, .timeout = 60)

@@ -37,7 +37,8 @@ typedef struct dxh_channel_config {
  *
  * While the producer lives its channel is kept registered: it beats, and
  * registers again when the broker was away. An idle producer beats like a busy
- * one. dxh_producer_close() deregisters, waiting at most 250 ms for the broker.
+ * one. dxh_producer_close() deregisters, waiting at most 250 ms for the broker, which
+ * may hear it within 2 s.
  * A broker that cannot be reached does not stop the producer: the call returns
  * DXH_OK once the block is open, and registration follows. A conflict found only
  * then is logged once, and the claim repeated until the other is gone.

@@ -19,7 +19,8 @@
 
 enum {
 	BEAT_MS_DEFAULT = 500, /* until the broker tells its own */
-	ANSWER_MS = 2000,      /* patience with the answer to one claim */
+	ANSWER_MS = 2000,      /* patience with the answer to one claim, and how late a farewell
+	                        * may be */
 	RETRY_TICKS = 4,       /* after a refusal */
 	REFRESH_TICKS = 20,
 	FAREWELL_MS = 250,
@@ -385,26 +386,25 @@ static size_t write_farewell(const dxi_registration *registration, void *body, s
 	                               : dxi_deregister_write(&registration->owner, body, capacity);
 }
 
+/* Waited for only for a moment, and never on the I/O thread; but what is late is done late:
+ * whoever claims the name next does so behind it. */
 static void deregister(dxi_registration *registration)
 {
 	const char *subject =
 		registration->is_reader ? DXI_SUBJECT_CONSUMER_DEREGISTER : DXI_SUBJECT_DEREGISTER;
-	unsigned char body[DXI_SMALL_WIRE_MAX], answer[ANSWER_BYTES];
+	unsigned char body[DXI_SMALL_WIRE_MAX];
 	size_t bytes = write_farewell(registration, body, sizeof body);
-	int64_t deadline_ns = dxh_in_ms(FAREWELL_MS);
 	dxh_completion done;
 	dxh_status status;
 
 	/* A broker that is away learns it by the silence. */
 	if (dxh_peer_state_get(registration->broker) != DXH_PEER_READY)
 		return;
-	if (!dxi_may_not_wait) {
-		status = dxh_request_sync(registration->broker, subject, body, bytes, deadline_ns,
-		                          answer, sizeof answer, NULL);
-	} else {
-		status = dxh_post(registration->broker, subject, body, bytes, deadline_ns, &done);
-		if (status == DXH_OK)
-			(void)dxh_release(done);
+	status = dxh_post(registration->broker, subject, body, bytes, dxh_in_ms(ANSWER_MS), &done);
+	if (status == DXH_OK) {
+		if (!dxi_may_not_wait)
+			status = dxh_await(done, dxh_in_ms(FAREWELL_MS), NULL);
+		(void)dxh_release(done);
 	}
 	if (status != DXH_OK)
 		dxi_log(DXH_LOG_DEBUG, "%s '%s' was not deregistered: %s", who(registration),
