@@ -279,6 +279,7 @@ class Consumer(Local):
         if self._fd is not None:
             self._fd.close()
         self._native.close()
+        self._spares = []
 
     def __enter__(self) -> Consumer:
         return self

@@ -380,10 +380,6 @@ static PyObject *consumer_metrics(PyObject *object, PyObject *unused)
 	                     "latency", latency);
 }
 
-#define FAST(name, function)                                                                       \
-	{                                                                                          \
-		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
-	}
 static PyMethodDef consumer_methods[] = {
 	FAST("read", consumer_read),
 	FAST("read_many", consumer_read_many),

@@ -386,10 +386,6 @@ static void lease_dealloc(PyObject *object)
 	Py_TYPE(object)->tp_free(object);
 }
 
-#define FAST(name, function)                                                                       \
-	{                                                                                          \
-		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
-	}
 static PyMethodDef lease_methods[] = {
 	{"check", lease_check, METH_NOARGS, NULL},
 	{"adopt", lease_adopt, METH_O, NULL},

@@ -82,6 +82,12 @@ enum { DXN_COPY_BYTES = 32768 };
 /* false: raised, when not exactly so many arguments came. */
 bool dxn_arguments(const char *name, Py_ssize_t got, Py_ssize_t wanted);
 
+/* A method that is given its arguments as an array. */
+#define FAST(name, function)                                                                       \
+	{                                                                                          \
+		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
+	}
+
 /* ---- waits: wait.c ----------------------------------------------------------------- */
 
 /* One step of a wait: DXH_EWAIT when `deadline_ns` passed; runs without the lock. */

@@ -455,10 +455,6 @@ static void peer_dealloc(PyObject *object)
 	Py_TYPE(object)->tp_free(object);
 }
 
-#define FAST(name, function)                                                                       \
-	{                                                                                          \
-		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
-	}
 static PyMethodDef peer_methods[] = {
 	FAST("post", peer_post),   FAST("post_many", peer_post_many),
 	FAST("call", peer_call),   FAST("notify", peer_notify),

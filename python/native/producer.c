@@ -344,10 +344,6 @@ static PyObject *producer_progress(PyObject *object, PyObject *unused)
 	return dxn_none_or_raise(dxh_channel_progress(self->producer));
 }
 
-#define FAST(name, function)                                                                       \
-	{                                                                                          \
-		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
-	}
 static PyMethodDef producer_methods[] = {
 	{"begin", producer_begin, METH_O, NULL},
 	FAST("publish", producer_publish),

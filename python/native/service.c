@@ -282,10 +282,6 @@ static void service_dealloc(PyObject *object)
 	Py_TYPE(object)->tp_free(object);
 }
 
-#define FAST(name, function)                                                                       \
-	{                                                                                          \
-		name, (PyCFunction)(void (*)(void))function, METH_FASTCALL, NULL                   \
-	}
 static PyMethodDef service_methods[] = {
 	{"receive", service_receive, METH_O, NULL},  FAST("publish", service_publish),
 	{"fd", service_fd, METH_NOARGS, NULL},       {"stop", service_stop, METH_NOARGS, NULL},

@@ -68,19 +68,25 @@ class Relay:
         self._to = host, int(port)
         self._cut = threading.Lock()
         self._pairs = []
+        self._is_closed = False
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.endpoint = "tcp://127.0.0.1:%d" % self._listening.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def _keep(self, end):
+        """Until it is cut; of a relay that is closed nobody would."""
+        with self._cut:
+            if not self._is_closed:
+                self._pairs.append(end)
+                return end
+        end.close()
+        raise OSError("closed")
+
     def _accept(self):
         with contextlib.suppress(OSError):  # closed
             while True:
-                here, _ = self._listening.accept()
-                with self._cut:
-                    self._pairs.append(here)
-                there = socket.create_connection(self._to)
-                with self._cut:
-                    self._pairs.append(there)
+                here = self._keep(self._listening.accept()[0])
+                there = self._keep(socket.create_connection(self._to))
                 for pair in (here, there), (there, here):
                     threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
@@ -101,6 +107,8 @@ class Relay:
             each.close()
 
     def close(self):
+        with self._cut:
+            self._is_closed = True
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self.cut()
