@@ -270,10 +270,20 @@ static void close_own(poster *self)
 	atomic_fetch_add(&all.peers_closed, 1);
 }
 
+/* Mostly one; or so many that they fill frames, which then go with their memory. */
+static void post_notes(uint64_t *random)
+{
+	unsigned char note[400] = {0};
+	int count = stress_random(random) % 16 ? 1 : 128;
+
+	for (int i = 0; i < count; i++)
+		if (dxh_notify(shared_peer, "note", note, count > 1 ? sizeof note : 8) == DXH_OK)
+			atomic_fetch_add(&all.notified, 1);
+}
+
 static void post_something(poster *self)
 {
 	open_operation *one = &self->open[stress_random(&self->random) % OPEN];
-	uint64_t note = self->random;
 
 	end_one(one, &self->random);
 	if (stress_random(&self->random) % 64 == 0)
@@ -282,9 +292,8 @@ static void post_something(poster *self)
 		post_one(self, one);
 	if (stress_random(&self->random) % 16 == 0)
 		post_group(self);
-	if (stress_random(&self->random) % 4 == 0 &&
-	    dxh_notify(shared_peer, "note", &note, sizeof note) == DXH_OK)
-		atomic_fetch_add(&all.notified, 1);
+	if (stress_random(&self->random) % 4 == 0)
+		post_notes(&self->random);
 	if (stress_random(&self->random) % 1024 == 0) {
 		close_own(self);
 		connect_own(self);
