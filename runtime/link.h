@@ -36,6 +36,8 @@ typedef enum dxi_connection_event {
 	DXI_CONNECTED,    /* the handshake succeeded: frames flow */
 	DXI_DISCONNECTED, /* the connection ended, or was never made */
 	DXI_REFUSED,      /* the other side, or this one, does not want the keys */
+	DXI_UNEXPLAINED,  /* it ended in the handshake: it does not want the keys, is no service
+	                   * at all, or has just died */
 } dxi_connection_event;
 
 /* Called by dxi_links_look(): the link may have work. `fired`: news came from outside,

@@ -86,6 +86,8 @@ static dxi_connection_event kind_of(raw what)
 {
 	if (what.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
 		return DXI_CONNECTED;
+	if (what.event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+		return DXI_UNEXPLAINED;
 	return is_refusal(what) ? DXI_REFUSED : DXI_DISCONNECTED;
 }
 

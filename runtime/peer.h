@@ -57,9 +57,10 @@ struct dxh_peer {
 	int64_t backoff_ns;
 	uint64_t connections; /* so far, this one included */
 	bool hello_sent;
-	bool refusal_logged; /* since it was ready last */
-	char reason[160];    /* why there is no connection; "" with one */
-	bool lost;           /* the connection ended while the link was being looked at */
+	bool refusal_logged;  /* since it was ready last */
+	uint32_t unexplained; /* handshakes that ended so, since one succeeded */
+	char reason[160];     /* why there is no connection; "" with one */
+	bool lost;            /* the connection ended while the link was being looked at */
 	dxi_peer_watch *watches;
 	dxi_peer_guide guide;                    /* all NULL: the service stays where it is */
 	char target[DXI_ENDPOINT_BYTES_MAX + 1]; /* where it is; "": nowhere */

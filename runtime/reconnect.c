@@ -22,6 +22,9 @@
 /* How long a last GOODBYE may take to leave. */
 enum { GOODBYE_LINGER_MS = 100 };
 
+/* A service may die in the midst of a handshake, but not so many times running. */
+enum { UNEXPLAINED_MAX = 4 };
+
 static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 {
 	dxi_peer_watch *watch, *next;
@@ -115,12 +118,25 @@ static void on_event(void *context, dxi_connection_event event, const char *reas
 {
 	dxh_peer *peer = context;
 
-	if (event == DXI_DISCONNECTED)
+	switch (event) {
+	case DXI_CONNECTED:
+		peer->unexplained = 0;
+		if (peer->link)
+			dxi_link_touch(peer->link); /* to say HELLO */
+		break;
+	case DXI_DISCONNECTED:
 		connection_lost(peer, DXH_PEER_WAITING, reason);
-	else if (event == DXI_REFUSED)
+		break;
+	case DXI_UNEXPLAINED:
+		if (++peer->unexplained < UNEXPLAINED_MAX)
+			connection_lost(peer, DXH_PEER_WAITING, reason);
+		else
+			keys_refused(peer, reason);
+		break;
+	case DXI_REFUSED:
 		keys_refused(peer, reason);
-	else if (peer->link)
-		dxi_link_touch(peer->link); /* to say HELLO */
+		break;
+	}
 }
 
 static dxh_status connect_now(dxh_peer *peer)

@@ -79,6 +79,8 @@ DXH_API dxh_status dxh_channel_progress(dxh_producer *producer);
  * same block, which costs nothing; one that makes the block anew, also in another directory,
  * is followed into it, see dxh_consumer_config.follow_name. Reading tells of each change:
  * DXH_EDEAD, DXH_ECLOSED and DXH_EUNLINKED once, DXH_EMOVED, and another epoch in the items.
+ * Who does not read is told by a callback, too: dxh_watch() the name and
+ * dxh_watcher_dispatch(), or wait for dxh_consumer_fd() and dxh_consumer_check().
  * Items never wait for the broker, which is asked only while nobody produces.
  *
  * While it is open the broker knows it: it registers, again when the broker was away, and beats

@@ -39,8 +39,9 @@ typedef enum dxh_peer_state {
 	DXH_PEER_READY = 1,   /* handshake done, requests flow */
 	DXH_PEER_WAITING = 2, /* disconnected; the next try is scheduled */
 	DXH_PEER_REFUSED = 3  /* the other side speaks another protocol version, or the keys
-	                       * do not fit; tried again all the same. For keys, requests
-	                       * that wait end as DXH_EACCESS */
+	                       * do not fit, which it may tell by hanging up in four
+	                       * handshakes running; tried again all the same. For keys,
+	                       * requests that wait end as DXH_EACCESS */
 } dxh_peer_state;
 
 /* What dxh_notify() does when all notify_frames wait to be sent. */
