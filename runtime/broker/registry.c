@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* An array of channels in order of their names, searched by halving. */
-#include "runtime/broker/registry.h"
+/* Channels come, change and go: what it takes, and what is told of it. */
+#include "runtime/broker/registered.h"
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -12,20 +12,6 @@
 #include <string.h>
 
 enum { TELL_BROKEN_NS = 1000 * DXI_NS_PER_MS /* between two events about broken items */ };
-
-struct dxi_registered {
-	dxi_timer due;         /* first: the wheel hands out this */
-	dxh_channel_info info; /* state and reason are judged when asked */
-	dxi_presence presence;
-	bool live; /* as was told */
-	uint64_t holder;
-	int64_t broken_told_ns; /* when broken items were told of last */
-	uint64_t start;
-	unsigned char boot[16];
-	dxh_channel_zone zones[DXH_ZONES_MAX];
-	void *schema;
-	size_t schema_bytes;
-};
 
 dxh_status
 dxi_registry_init(dxi_registry *registry, uint32_t channels_max, dxi_presence_rules rules)
@@ -51,36 +37,6 @@ void dxi_registry_fini(dxi_registry *registry)
 		free_channel(registry->channels[i]);
 	free(registry->channels);
 	*registry = (dxi_registry){0};
-}
-
-/* ---- places in the order ---- */
-
-/* How many names come before this one: its place, if it is there. */
-static uint32_t place_of(const dxi_registry *registry, const char *name)
-{
-	uint32_t low = 0, high = registry->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (strcmp(registry->channels[middle]->info.name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static bool stands_at(const dxi_registry *registry, uint32_t place, const char *name)
-{
-	return place < registry->count && strcmp(registry->channels[place]->info.name, name) == 0;
-}
-
-static dxi_registered *find(const dxi_registry *registry, const char *name)
-{
-	uint32_t place = place_of(registry, name);
-
-	return stands_at(registry, place, name) ? registry->channels[place] : NULL;
 }
 
 /* ---- what is told ---- */
@@ -113,17 +69,11 @@ static void set_live(dxi_registry *registry, dxi_registered *channel, bool live)
 	arm(registry, channel);
 }
 
-static bool
-alive(const dxi_registry *registry, const dxi_registered *channel, int64_t now_ns, char reason[128])
-{
-	return dxi_presence_alive(&channel->presence, &registry->rules, now_ns, reason, 128);
-}
-
 /* Whatever is to happen to a channel happens behind its death, if that is over already. */
 static bool settle(dxi_registry *registry, dxi_registered *channel, int64_t now_ns)
 {
 	char reason[128];
-	bool lives = alive(registry, channel, now_ns, reason);
+	bool lives = dxi_registered_alive(registry, channel, now_ns, reason);
 
 	if (channel->live && !lives) {
 		set_live(registry, channel, false);
@@ -137,7 +87,7 @@ static void revive(dxi_registry *registry, dxi_registered *channel, int64_t now_
 {
 	char reason[128];
 
-	if (channel->live || !alive(registry, channel, now_ns, reason))
+	if (channel->live || !dxi_registered_alive(registry, channel, now_ns, reason))
 		return;
 	set_live(registry, channel, true);
 	tell(registry, channel, DXH_WATCH_OPENED, why);
@@ -249,7 +199,7 @@ admit(dxi_registry *registry, const dxi_registered *channel, const dxi_registere
 
 static void insert_at_its_place(dxi_registry *registry, dxi_registered *channel)
 {
-	uint32_t place = place_of(registry, channel->info.name);
+	uint32_t place = dxi_registered_place(registry, channel->info.name);
 	dxi_registered **at = &registry->channels[place];
 
 	memmove(at + 1, at, (registry->count - place) * sizeof *at);
@@ -375,7 +325,7 @@ keep(dxi_registry *registry, dxi_registered *channel, const dxi_claim *claim, in
 
 dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim, int64_t now_ns)
 {
-	dxi_registered *channel = find(registry, claim->info.name);
+	dxi_registered *channel = dxi_registered_find(registry, claim->info.name);
 	bool lives;
 
 	if (!channel)
@@ -393,11 +343,11 @@ dxh_status dxi_registry_register(dxi_registry *registry, const dxi_claim *claim,
 
 dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owner, int64_t now_ns)
 {
-	uint32_t place = place_of(registry, owner->channel);
+	uint32_t place = dxi_registered_place(registry, owner->channel);
 	dxi_registered *channel;
 	const dxh_channel_info *info;
 
-	if (!stands_at(registry, place, owner->channel))
+	if (!dxi_registered_stands_at(registry, place, owner->channel))
 		return dxi_fail(DXH_ENOTFOUND, "no channel '%s' is registered", owner->channel);
 	channel = registry->channels[place];
 	info = &channel->info;
@@ -419,7 +369,7 @@ dxh_status dxi_registry_deregister(dxi_registry *registry, const dxi_owner *owne
 
 bool dxi_registry_beat(dxi_registry *registry, const dxi_owner *owner, int64_t now_ns)
 {
-	dxi_registered *channel = find(registry, owner->channel);
+	dxi_registered *channel = dxi_registered_find(registry, owner->channel);
 
 	if (!channel || channel->info.producer_uid != owner->producer ||
 	    channel->holder != owner->holder)
@@ -432,7 +382,7 @@ bool dxi_registry_beat(dxi_registry *registry, const dxi_owner *owner, int64_t n
 
 void dxi_registry_broken(dxi_registry *registry, const char *name, uint64_t more, int64_t now_ns)
 {
-	dxi_registered *channel = find(registry, name);
+	dxi_registered *channel = dxi_registered_find(registry, name);
 	dxh_watch_event event = {.kind = DXH_WATCH_ERROR};
 
 	if (!channel || more == 0)
@@ -465,7 +415,7 @@ void dxi_registry_expire(dxi_registry *registry, int64_t now_ns)
 		(void)settle(registry, channel, now_ns);
 		if (!was_live &&
 		    now_ns >= dxi_presence_over_ns(&channel->presence, &registry->rules))
-			remove_at(registry, place_of(registry, channel->info.name),
+			remove_at(registry, dxi_registered_place(registry, channel->info.name),
 			          "dead for so long that it is forgotten");
 		else
 			arm(registry, channel);
@@ -475,81 +425,4 @@ void dxi_registry_expire(dxi_registry *registry, int64_t now_ns)
 int64_t dxi_registry_next_ns(const dxi_registry *registry)
 {
 	return dxi_wheel_next_ns(&registry->due);
-}
-
-/* ---- asking ---- */
-
-static void judge(const dxi_registry *registry, const dxi_registered *channel, int64_t now_ns,
-                  dxh_channel_info *info)
-{
-	*info = channel->info;
-	info->state = alive(registry, channel, now_ns, info->reason) ? DXH_CHANNEL_FOUND
-	                                                             : DXH_CHANNEL_PENDING;
-}
-
-void dxi_registry_discover(const dxi_registry *registry, const char *name, int64_t now_ns,
-                           dxh_channel_info *info)
-{
-	const dxi_registered *channel = find(registry, name);
-
-	if (channel) {
-		judge(registry, channel, now_ns, info);
-		return;
-	}
-	*info = (dxh_channel_info){.state = DXH_CHANNEL_NOT_FOUND};
-	memcpy(info->name, name, strnlen(name, sizeof info->name - 1));
-}
-
-void dxi_registry_describe(const dxi_registry *registry, const char *name, int64_t now_ns,
-                           dxh_channel_facts *facts)
-{
-	const dxi_registered *channel = find(registry, name);
-	uint64_t silent_ms;
-
-	*facts = (dxh_channel_facts){.schema = NULL};
-	dxi_registry_discover(registry, name, now_ns, &facts->channel);
-	if (!channel)
-		return;
-	memcpy(facts->zones, channel->zones, sizeof facts->zones);
-	facts->schema = channel->schema;
-	facts->schema_bytes = channel->schema_bytes;
-	facts->producer_start = channel->start;
-	memcpy(facts->boot_id, channel->boot, sizeof facts->boot_id);
-	facts->progress = channel->presence.progress;
-	silent_ms = dxi_presence_silent_ms(&channel->presence, now_ns);
-	facts->silent_ms = silent_ms < UINT32_MAX ? (uint32_t)silent_ms : UINT32_MAX;
-}
-
-dxi_list_page dxi_registry_list(const dxi_registry *registry, const char *after, int64_t now_ns,
-                                dxi_visible_fn visible, const void *context,
-                                dxh_channel_info *channels, size_t max)
-{
-	dxi_list_page page = {.total = registry->count};
-	uint32_t place = place_of(registry, after);
-
-	if (stands_at(registry, place, after))
-		place++;
-	for (; place < registry->count && !page.more; place++) {
-		const dxi_registered *channel = registry->channels[place];
-
-		if (visible && !visible(context, channel->info.name))
-			continue;
-		page.more = page.count == max;
-		if (!page.more)
-			judge(registry, channel, now_ns, &channels[page.count++]);
-	}
-	for (uint32_t i = 0; visible && i < registry->count; i++)
-		page.total -= !visible(context, registry->channels[i]->info.name);
-	return page;
-}
-
-bool dxi_registry_contradicts(const dxi_registry *registry, const dxh_channel_consumer *consumer,
-                              const char *name, const unsigned char schema_hash[32])
-{
-	const dxi_registered *channel = find(registry, name);
-
-	return channel &&
-	       memcmp(channel->info.block_uuid, consumer->block_uuid,
-	              sizeof consumer->block_uuid) == 0 &&
-	       memcmp(channel->info.schema_hash, schema_hash, 32) != 0;
 }
