@@ -53,8 +53,8 @@ static const char *reason_of(raw what, bool encrypted)
 			               : "the other side wants CURVE: set server_key and key_file";
 		/* fall through */
 	case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-		return encrypted ? "the handshake failed: the service has another key than "
-		                   "server_key, or is no dxhub service"
+		return encrypted ? "the handshake failed: the service does not know CURVE, has "
+		                   "another key than server_key, or is none of dxhub"
 		                 : "the handshake failed: what listens there wants CURVE (set "
 		                   "server_key and key_file), or is no dxhub service";
 	default:

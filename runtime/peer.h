@@ -58,6 +58,7 @@ struct dxh_peer {
 	uint64_t connections; /* so far, this one included */
 	bool hello_sent;
 	bool refusal_logged;  /* since it was ready last */
+	bool stood;           /* has been ready */
 	uint32_t unexplained; /* handshakes that ended so, since one succeeded */
 	char reason[160];     /* why there is no connection; "" with one */
 	bool lost;            /* the connection ended while the link was being looked at */

@@ -22,8 +22,9 @@
 /* How long a last GOODBYE may take to leave. */
 enum { GOODBYE_LINGER_MS = 100 };
 
-/* A service may die in the midst of a handshake, but not so many times running. */
-enum { UNEXPLAINED_MAX = 4 };
+/* A service may die in the midst of a handshake, but not so many times running; that takes
+ * a second or two. */
+enum { UNEXPLAINED_MAX = 8 };
 
 static void set_state(dxh_peer *peer, dxh_peer_state state, const char *reason)
 {
@@ -114,6 +115,13 @@ static void keys_refused(dxh_peer *peer, const char *reason)
 	dxi_operation_end_all(&peer->transfers.waiting, DXH_EACCESS, DXH_NOT_SENT, reason);
 }
 
+/* Who does not want our keys may hang up without a word. So does a relay whose service is away;
+ * then keys that were good once still are. */
+static bool are_keys_in_vain(dxh_peer *peer)
+{
+	return ++peer->unexplained >= UNEXPLAINED_MAX && peer->curve.enabled && !peer->stood;
+}
+
 static void on_event(void *context, dxi_connection_event event, const char *reason)
 {
 	dxh_peer *peer = context;
@@ -128,10 +136,10 @@ static void on_event(void *context, dxi_connection_event event, const char *reas
 		connection_lost(peer, DXH_PEER_WAITING, reason);
 		break;
 	case DXI_UNEXPLAINED:
-		if (++peer->unexplained < UNEXPLAINED_MAX)
-			connection_lost(peer, DXH_PEER_WAITING, reason);
-		else
+		if (are_keys_in_vain(peer))
 			keys_refused(peer, reason);
+		else
+			connection_lost(peer, DXH_PEER_WAITING, reason);
 		break;
 	case DXI_REFUSED:
 		keys_refused(peer, reason);
@@ -273,6 +281,7 @@ void dxi_connection_welcomed(dxh_peer *peer, const dxi_record *welcome)
 	peer->frame_bytes = hub->config.frame_bytes;
 	peer->backoff_ns = 0;
 	peer->refusal_logged = false;
+	peer->stood = true;
 	dxi_wheel_disarm(&peer->hub->ticks, &peer->alarm.timer);
 	if (peer->memory != memory || memory == 0)
 		dxi_retry_uncertain(peer);

@@ -7,13 +7,9 @@
 #include "runtime/peer.h"
 #include "runtime/wire.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,53 +33,6 @@ static void connect_to(const char *endpoint)
 	must(test_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint,
 	                      &(dxh_peer_config){.on_state = on_state, .context = &hub}, &peer));
-}
-
-/* ---- a listener that hangs up in each handshake, as one may that does not want our keys ---- */
-
-static _Atomic int hangs_up = -1; /* the listening socket */
-
-static void *hang_up_on_all(void *unused)
-{
-	int caller;
-
-	while ((caller = accept(hangs_up, NULL, NULL)) != -1)
-		close(caller);
-	return unused;
-}
-
-static void listen_abstract(const char *name)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s", name);
-
-	hangs_up = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cr_assert_eq(bind(hangs_up, (struct sockaddr *)&address,
-	                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)),
-	             0);
-	cr_assert_eq(listen(hangs_up, 8), 0);
-}
-
-Test(connection, who_hangs_up_in_each_handshake_has_refused, .timeout = 30)
-{
-	char name[48], endpoint[64];
-	dxh_completion done;
-	pthread_t thread;
-	dxh_reply reply;
-
-	snprintf(name, sizeof name, "dxh-test-%d-hang-up", (int)getpid());
-	snprintf(endpoint, sizeof endpoint, "ipc://@%s", name);
-	listen_abstract(name);
-	pthread_create(&thread, NULL, hang_up_on_all, NULL);
-	connect_to(endpoint);
-	must(dxh_post(peer, "x", NULL, 0, DXH_FOREVER, &done));
-	must_be(dxh_await(done, SOON, &reply), DXH_EACCESS, "handshake");
-	cr_expect_eq(reply.certainty, DXH_NOT_SENT);
-	cr_expect_geq(states_seen[DXH_PEER_WAITING], 3, "it was tried again before");
-	must(test_hub_close(&hub));
-	shutdown(hangs_up, SHUT_RDWR);
-	pthread_join(thread, NULL);
-	close(hangs_up);
 }
 
 Test(connection, requests_wait_for_a_service_that_comes_later, .timeout = 30)

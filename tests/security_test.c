@@ -8,9 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* A folder of its own for each test. */
@@ -217,6 +221,54 @@ Test(security, a_service_with_another_key_is_not_talked_to)
 	cr_expect(strstr(dxh_last_error(), "server_key"), "%s", dxh_last_error());
 	cr_expect_eq(test_stats(echo.hub).requests_received, 0);
 	close_pair();
+}
+
+/* ---- a listener that hangs up in each handshake, as one may that does not want our keys ---- */
+
+static _Atomic int hangs_up = -1; /* the listening socket */
+
+static void *hang_up_on_all(void *unused)
+{
+	int caller;
+
+	while ((caller = accept(hangs_up, NULL, NULL)) != -1)
+		close(caller);
+	return unused;
+}
+
+static void listen_abstract(const char *name)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int length = snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s", name);
+
+	hangs_up = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(hangs_up, (struct sockaddr *)&address,
+	                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)),
+	             0);
+	cr_assert_eq(listen(hangs_up, 8), 0);
+}
+
+Test(security, who_hangs_up_in_each_handshake_does_not_want_our_keys)
+{
+	dxh_peer_config config = with_keys();
+	char name[48], endpoint[64];
+	dxh_completion done;
+	pthread_t thread;
+	dxh_reply reply;
+
+	snprintf(name, sizeof name, "dxh-test-%d-hang-up", (int)getpid());
+	snprintf(endpoint, sizeof endpoint, "ipc://@%s", name);
+	listen_abstract(name);
+	pthread_create(&thread, NULL, hang_up_on_all, NULL);
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, endpoint, &config, &peer));
+	must(dxh_post(peer, "x", NULL, 0, DXH_FOREVER, &done));
+	must_be(dxh_await(done, SOON, &reply), DXH_EACCESS, "server_key");
+	cr_expect_eq(reply.certainty, DXH_NOT_SENT);
+	must(dxh_hub_close(&hub));
+	shutdown(hangs_up, SHUT_RDWR);
+	pthread_join(thread, NULL);
+	close(hangs_up);
 }
 
 /* ---- configs and files ------------------------------------------------------------------ */

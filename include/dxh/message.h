@@ -39,8 +39,8 @@ typedef enum dxh_peer_state {
 	DXH_PEER_READY = 1,   /* handshake done, requests flow */
 	DXH_PEER_WAITING = 2, /* disconnected; the next try is scheduled */
 	DXH_PEER_REFUSED = 3  /* the other side speaks another protocol version, or the keys
-	                       * do not fit, which it may tell by hanging up in four
-	                       * handshakes running; tried again all the same. For keys,
+	                       * do not fit, which it may tell by hanging up in each of the
+	                       * first eight handshakes; tried again all the same. For keys,
 	                       * requests that wait end as DXH_EACCESS */
 } dxh_peer_state;
 
