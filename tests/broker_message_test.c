@@ -553,8 +553,7 @@ Test(broker_message, a_directory_must_be_absolute, .timeout = 30)
 static const char *const odd[] = {"\x1b[2J",
                                   "\n",
                                   "\x7f",
-                                  "\xc2\x9b"
-                                  "2J",
+                                  "\xc2\x9bK",
                                   "\xff",
                                   "\xc3",
                                   "\xc0\xaf",

@@ -265,6 +265,7 @@ Test(security, who_hangs_up_in_each_handshake_does_not_want_our_keys)
 	must(dxh_post(peer, "x", NULL, 0, DXH_FOREVER, &done));
 	must_be(dxh_await(done, SOON, &reply), DXH_EACCESS, "server_key");
 	cr_expect_eq(reply.certainty, DXH_NOT_SENT);
+	must(dxh_release(done));
 	must(dxh_hub_close(&hub));
 	shutdown(hangs_up, SHUT_RDWR);
 	pthread_join(thread, NULL);
