@@ -18,11 +18,11 @@ floor=10000 # executions, below which nothing was shown
 
 flags="-O1 -g -D_GNU_SOURCE -I. -Iinclude -fsanitize=address,undefined,fuzzer-no-link \
     -fno-sanitize-recover=all"
-libraries=$(pkg-config --libs libzmq msgpack ck libsodium libxxhash libisal)
+libraries=$(pkg-config --libs libzmq msgpack ck libsodium libxxhash libisal liblz4)
 
 # What a fuzzer uses beside the library.
 image_fuzz='tools/cat_block.c tools/value_json.c tools/value_text.c tools/json.c tools/text.c
-    tools/block.c tools/users.c'
+    tools/block.c tools/users.c tools/recording_read.c'
 
 # link NAME [TWIN]: the fuzzer, with this object in place of the archive's.
 link() {
