@@ -6,7 +6,6 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -60,21 +59,4 @@ int dxi_futex_wake(const _Atomic uint32_t *word, int count, dxi_futex_scope scop
 	long woken = syscall(SYS_futex, word, FUTEX_WAKE | scope_flag(scope), count, NULL, NULL, 0);
 
 	return woken > 0 ? (int)woken : 0;
-}
-
-/* Sleepers on `from` go on sleeping, on `to`. */
-static bool move_sleepers(const _Atomic uint32_t *from, const _Atomic uint32_t *to)
-{
-	return syscall(SYS_futex, from, FUTEX_REQUEUE | FUTEX_PRIVATE_FLAG, 0,
-	               (unsigned long)INT_MAX, to, 0) != -1;
-}
-
-void dxi_futex_wake_all(_Atomic uint32_t *const *words, size_t count)
-{
-	/* Without the call (a filter of system calls): one by one. */
-	for (size_t i = 1; i < count; i++)
-		if (!move_sleepers(words[i], words[0]))
-			dxi_futex_wake(words[i], INT_MAX, DXI_FUTEX_PRIVATE);
-	if (count > 0)
-		dxi_futex_wake(words[0], INT_MAX, DXI_FUTEX_PRIVATE);
 }

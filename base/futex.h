@@ -34,9 +34,4 @@ bool dxi_futex_wait_many(const dxi_futex_word *words, size_t count, int64_t dead
 /* Wake up to `count` sleepers; returns how many. Touches no memory at `word`. */
 int dxi_futex_wake(const _Atomic uint32_t *word, int count, dxi_futex_scope scope);
 
-/* Wake all sleepers on all these words of this process, by one call after all others: a
- * thread that is woken may take the CPU from the one that wakes, which then does so once
- * and not for each. Touches no memory at the words. */
-void dxi_futex_wake_all(_Atomic uint32_t *const *words, size_t count);
-
 #endif

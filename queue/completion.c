@@ -400,7 +400,8 @@ void dxi_wakes_issue(dxi_wakes *wakes)
 	if (wakes->word_count + wakes->group_count == 0)
 		return;
 	DXI_PROBE(wake, wakes->word_count, wakes->group_count);
-	dxi_futex_wake_all(wakes->words, wakes->word_count);
+	for (uint32_t i = 0; i < wakes->word_count; i++)
+		dxi_futex_wake(wakes->words[i], INT_MAX, DXI_FUTEX_PRIVATE);
 	for (uint32_t i = 0; i < wakes->group_count; i++)
 		dxi_group_signal(wakes->groups[i]);
 	wakes->issued += wakes->word_count + wakes->group_count;

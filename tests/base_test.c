@@ -248,50 +248,6 @@ Test(futex, ends_by_value_by_wake_and_by_deadline, .timeout = 10)
 	cr_expect_eq(dxi_futex_wake(&word, 1, DXI_FUTEX_SHARED), 0);
 }
 
-enum { SLEEPERS = 12, ROUNDS = 200 };
-
-static _Atomic uint32_t beds[SLEEPERS];
-static _Atomic uint32_t lying, risen;
-
-static void *sleep_on_one(void *bed)
-{
-	_Atomic uint32_t *own = bed;
-
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		lying++;
-		while (*own == round)
-			dxi_futex_wait(own, round, DXH_FOREVER, DXI_FUTEX_PRIVATE);
-		risen++;
-	}
-	return NULL;
-}
-
-/* Several on a word, and each word once in the list. A sleeper that was moved and not woken
- * would sleep for ever. */
-Test(futex, one_call_wakes_the_sleepers_of_many_words, .timeout = 60)
-{
-	enum { WORDS = SLEEPERS / 2 };
-	_Atomic uint32_t *words[WORDS];
-	pthread_t threads[SLEEPERS];
-
-	for (int i = 0; i < SLEEPERS; i++) {
-		words[i % WORDS] = &beds[i % WORDS];
-		pthread_create(&threads[i], NULL, sleep_on_one, &beds[i % WORDS]);
-	}
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		while (lying < SLEEPERS * (round + 1))
-			sched_yield();
-		for (int i = 0; i < WORDS; i++)
-			beds[i]++;
-		dxi_futex_wake_all(words, WORDS);
-		while (risen < SLEEPERS * (round + 1))
-			sched_yield();
-	}
-	dxi_futex_wake_all(words, 0);
-	for (int i = 0; i < SLEEPERS; i++)
-		pthread_join(threads[i], NULL);
-}
-
 Test(forked, a_child_has_another_number_and_so_has_its_child, .timeout = 10)
 {
 	uint32_t here = dxi_process_id();
