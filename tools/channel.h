@@ -43,7 +43,8 @@ dxh_channel_facts *channel_describe(const char *command, const char *broker, con
 /* Its consumers: a line each, or an array. */
 struct json;
 void channel_show_consumers(const dxh_channel_facts *facts, int indent);
-void channel_tell_consumers(struct json *json, const char *key, const dxh_channel_facts *facts);
+void channel_tell_consumers(struct json *json, const char *key,
+                            const dxh_channel_consumer *consumers, size_t count);
 
 const char *channel_state_text(dxh_channel_state state);
 const char *channel_discipline_text(dxh_discipline discipline);

@@ -21,11 +21,12 @@ void channel_show_consumers(const dxh_channel_facts *facts, int indent)
 	}
 }
 
-void channel_tell_consumers(struct json *json, const char *key, const dxh_channel_facts *facts)
+void channel_tell_consumers(struct json *json, const char *key,
+                            const dxh_channel_consumer *consumers, size_t count)
 {
 	json_array(json, key);
-	for (size_t i = 0; i < facts->consumer_count; i++) {
-		const dxh_channel_consumer *consumer = &facts->consumers[i];
+	for (size_t i = 0; i < count; i++) {
+		const dxh_channel_consumer *consumer = &consumers[i];
 
 		json_object(json, NULL);
 		json_text(json, "name", consumer->name);

@@ -92,7 +92,8 @@ show_json(struct json *json, const dxh_channel_info *channel, const dxh_channel_
 	json_number(json, "consumers", channel->consumers);
 	json_number(json, "checksum_errors", channel->checksum_errors);
 	if (facts != NULL)
-		channel_tell_consumers(json, "consumer_list", facts);
+		channel_tell_consumers(json, "consumer_list", facts->consumers,
+		                       facts->consumer_count);
 	json_end_object(json);
 }
 

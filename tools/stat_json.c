@@ -99,7 +99,7 @@ static void tell_channel(struct json *json, const dxh_channel_facts *facts)
 	json_text(json, "state", channel_state_text(facts->channel.state));
 	json_text(json, "reason", facts->channel.reason);
 	json_text(json, "endpoint", facts->channel.endpoint);
-	channel_tell_consumers(json, "consumers", facts);
+	channel_tell_consumers(json, "consumers", facts->consumers, facts->consumer_count);
 	json_end_object(json);
 }
 

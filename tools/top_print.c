@@ -77,22 +77,10 @@ static void tell_readers(struct json *json, const struct top_block *block)
 	json_end_array(json);
 }
 
-static void tell_consumers(struct json *json, const struct top_block *block)
+/* Of so many, see TOP_READERS. */
+static size_t kept(size_t count)
 {
-	json_array(json, "consumers");
-	for (size_t i = 0; i < block->consumer_count && i < TOP_READERS; i++) {
-		const dxh_channel_consumer *consumer = &block->consumers[i];
-
-		json_object(json, NULL);
-		json_text(json, "name", consumer->name);
-		json_integer(json, "pid", consumer->pid);
-		json_text(json, "discipline", channel_discipline_text(consumer->discipline));
-		json_number(json, "read", consumer->read);
-		json_number(json, "lag", consumer->lag);
-		json_number(json, "lost", consumer->lost);
-		json_end_object(json);
-	}
-	json_end_array(json);
+	return count < TOP_READERS ? count : TOP_READERS;
 }
 
 static void tell_hub(struct json *json, const struct top_block *block)
@@ -134,7 +122,8 @@ void top_tell(const struct top_sample *sample)
 		json_number(&json, "followers", block->followers);
 		tell_readers(&json, block);
 		if (sample->place->asker.peer != NULL)
-			tell_consumers(&json, block);
+			channel_tell_consumers(&json, "consumers", block->consumers,
+			                       kept(block->consumer_count));
 		if (block->is_hub)
 			tell_hub(&json, block);
 		if (block->error[0] != '\0')
