@@ -83,10 +83,19 @@ void dxi_acks_welcomed(dxh_peer *peer)
 		clear(peer);
 }
 
+/* How many ids there is room for in a frame. */
+static uint32_t room_in(const dxi_frame_writer *writer)
+{
+	size_t used = writer->used + dxi_record_bytes(0, 0);
+	size_t room = used < writer->capacity ? (writer->capacity - used) / DXI_ID_BYTES : 0;
+
+	return room < IN_FRAME_MAX ? (uint32_t)room : IN_FRAME_MAX;
+}
+
 void dxi_acks_encode(dxh_peer *peer, dxi_frame_writer *writer, bool requests_follow)
 {
 	dxi_acks *acks = &peer->acks;
-	uint32_t count = acks->count < IN_FRAME_MAX ? acks->count : IN_FRAME_MAX;
+	uint32_t room = room_in(writer), count = acks->count < room ? acks->count : room;
 	unsigned char body[IN_FRAME_MAX * DXI_ID_BYTES];
 
 	acks->in_frame = 0;

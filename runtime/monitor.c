@@ -82,6 +82,7 @@ static bool read_event(void *pair, raw *what)
 	zmq_msg_close(&part);
 	return got;
 }
+
 static dxi_connection_event kind_of(raw what)
 {
 	if (what.event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)

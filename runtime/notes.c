@@ -72,12 +72,13 @@ void dxi_subscriptions_encode(dxh_peer *peer, dxi_frame_writer *writer)
 	if (all->due == 0 || !all->supported)
 		return;
 	for (dxh_subscription *each = all->first; each; each = each->next)
-		if (state_of(each) == DXI_SUBSCRIPTION_ASKED &&
-		    dxi_frame_append(writer, &(dxi_record){.kind = DXI_SUBSCRIBE,
-		                                           .budget_us = each->number,
-		                                           .subject = each->prefix,
-		                                           .subject_bytes = each->prefix_bytes}))
-			each->is_in_frame = true;
+		each->is_in_frame =
+			state_of(each) == DXI_SUBSCRIPTION_ASKED &&
+			dxi_frame_append(writer,
+		                         &(dxi_record){.kind = DXI_SUBSCRIBE,
+		                                       .budget_us = each->number,
+		                                       .subject = each->prefix,
+		                                       .subject_bytes = each->prefix_bytes});
 }
 
 void dxi_subscriptions_sent(dxh_peer *peer)
@@ -95,6 +96,17 @@ void dxi_subscriptions_sent(dxh_peer *peer)
 		set_standing(each, DXI_SUBSCRIPTION_SENT, DXH_OK);
 		all->due--;
 	}
+}
+
+void dxi_subscription_ended(dxh_subscription *subscription)
+{
+	dxi_subscriptions *all = &subscription->peer->subscriptions;
+
+	if (state_of(subscription) == DXI_SUBSCRIPTION_ASKED)
+		all->due--; /* the service has not heard of it */
+	/* If there is no room for the word, its notes are dropped here: no harm. */
+	else if (all->ended_count < DXI_SUBSCRIPTIONS_ENDED)
+		all->ended[all->ended_count++] = subscription->number;
 }
 
 static dxh_subscription *find(dxh_peer *peer, uint32_t number)

@@ -65,6 +65,9 @@ typedef struct dxi_note {
 	char storage[]; /* topic, NUL, padding, body */
 } dxi_note;
 
+/* I/O thread: it is no longer in the list of its peer; the service hears so, if it was asked. */
+void dxi_subscription_ended(dxh_subscription *subscription);
+
 /* What nobody received goes with the subscription; no receiver may be in it. */
 void dxi_subscription_free(dxh_subscription *subscription);
 

@@ -283,9 +283,7 @@ static dxh_status detach(void *context)
 			*at = closing->next_fresh;
 			break;
 		}
-	/* If there is no room for the word, its notes are dropped here: no harm. */
-	if (all->ended_count < DXI_SUBSCRIPTIONS_ENDED)
-		all->ended[all->ended_count++] = closing->number;
+	dxi_subscription_ended(closing);
 	touch(peer);
 	return DXH_OK;
 }

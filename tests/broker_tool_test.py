@@ -61,6 +61,7 @@ def mistakes(folder):
         error = refused("--config", write(config, text))
         check(says in error, "%r: %s" % (text, error))
     check("cannot read" in refused("--config", folder + "/none"), "a file that is not there")
+    check("cannot read" in refused("--config", folder), "a file that cannot be read")
     check("--clients" in refused("--clients", "none"), "the command line says its own name")
     key = folder + "/key"
     subprocess.run([DXH, "keygen", key], check=True, capture_output=True)

@@ -259,6 +259,22 @@ Test(drain_rows, a_peer_that_never_was_there_has_a_row_a_lane, .timeout = 60)
 	must(dxh_hub_close(&hub));
 }
 
+Test(drain_rows, a_subscription_closed_before_it_was_asked_for_leaves_nothing, .timeout = 60)
+{
+	dxh_hub *hub;
+	dxh_peer *peer;
+	dxh_subscription *subscription;
+
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_peer_connect(hub, test_endpoint(), NULL, &peer));
+	test_wait_state(peer, DXH_PEER_WAITING);
+	must(dxh_subscribe(peer, "t", NULL, &subscription));
+	must(dxh_subscription_close(&subscription));
+	must(dxh_hub_drain(hub, SOON, &report));
+	cr_expect_eq(row_count(hub), 0);
+	must(dxh_hub_close(&hub));
+}
+
 Test(drain_rows, a_frozen_peer_leaves_requests_of_unknown_fate, .timeout = 60)
 {
 	const char *endpoint = test_endpoint();

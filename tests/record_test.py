@@ -434,8 +434,37 @@ def check_hdf5():
               "and what is missing")
 
 
+def records_of(whole):
+    found, at = [], 16
+    while at < len(whole):
+        size = 40 + (int.from_bytes(whole[at:at + 8], "little") + 7) // 8 * 8
+        found.append(bytearray(whole[at:at + size]))
+        at += size
+    return found
+
+
+def summed(records):
+    """With sums that are right."""
+    for record in records:
+        count, = struct.unpack_from("<Q", record)
+        total = xxhash.xxh3_64_intdigest(bytes(record[:32] + record[40:40 + count]))
+        record[32:40] = total.to_bytes(8, "little")
+    return b"".join(records)
+
+
+def check_end_of_time(whole):
+    """Its items were published at the last nanosecond there is: nothing comes after."""
+    records = records_of(whole)
+    for record in records:
+        if record[8] == recording.ITEM:
+            struct.pack_into("<q", record, 24, 2**63 - 1)
+    with open("late.dxr", "wb") as file:
+        file.write(whole[:16] + summed(records))
+    dxh("replay", "--csv", "-", "--from", "1", "late.dxr", code=1, says="no item of the recording")
+
+
 def lie(records, chance):
-    """A recording whose sums are right, and which says what no recorder would."""
+    """A recording which says what no recorder would."""
     records = [bytearray(record) for record in records]
     for _ in range(chance.randrange(1, 4)):
         record = chance.choice(records)
@@ -450,20 +479,12 @@ def lie(records, chance):
                 record[i] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
     if chance.random() < 0.3:
         chance.shuffle(records)
-    for record in records:
-        count, = struct.unpack_from("<Q", record)
-        total = xxhash.xxh3_64_intdigest(bytes(record[:32] + record[40:40 + count]))
-        record[32:40] = total.to_bytes(8, "little")
-    return b"".join(records)
+    return summed(records)
 
 
 def check_lies(whole, chance):
     """Whatever it says, it is played or refused: as text, and as a block with all options."""
-    records, at = [], 16
-    while at < len(whole):
-        size = 40 + (int.from_bytes(whole[at:at + 8], "little") + 7) // 8 * 8
-        records.append(whole[at:at + size])
-        at += size
+    records = records_of(whole)
     few = records[:4] + chance.sample(records[4:], 20)
     for turn in range(200):
         with open("lies.dxr", "wb") as file:
@@ -509,6 +530,7 @@ def check_broken_files():
         tried += 1
     check(tried >= 190, "enough of them")
 
+    check_end_of_time(whole)
     check_lies(whole, chance)
     publisher = Publisher("killed")
     recorder = record("killed", "killed.dxr")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Trying again, and noticing that nobody is there any more. */
 /* Also run over inproc, see test_hub_open(). */
+#include "runtime/peer.h"
 #include "tests/support/pair.h"
 #include "tests/support/pause.h"
 
@@ -308,6 +309,40 @@ Test(retry, a_dump_tells_what_rests_until_it_is_sent_again)
 		must(dxh_release(done[i]));
 	must(test_hub_close(&hub));
 	must(test_hub_close(&server));
+}
+
+static dxh_status count_acks(void *count)
+{
+	*(uint32_t *)count = peer->acks.count;
+	return DXH_OK;
+}
+
+/* What came back at once is more than a frame of the smallest size can acknowledge. */
+Test(retry, answers_are_acknowledged_however_small_frames_are)
+{
+	enum { COUNT = 1000 };
+	static dxh_request *requests[COUNT];
+	static dxh_completion done[COUNT];
+	uint32_t acks = COUNT;
+	int64_t until_ns;
+
+	must(test_hub_open(NULL, &server));
+	must(dxh_service_bind(server, test_endpoint(), NULL, &service));
+	must(test_hub_open(&(dxh_hub_config){.frame_bytes = 1024}, &hub));
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	for (int i = 0; i < COUNT; i++)
+		done[i] = post("a", DXH_IDEMPOTENT, SOON);
+	for (int i = 0; i < COUNT; i++)
+		requests[i] = receive();
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_request_reply(requests[i], NULL, 0));
+	for (int i = 0; i < COUNT; i++)
+		expect_end(done[i], DXH_OK, DXH_REPLIED);
+	until_ns = dxh_in_ms(20000);
+	while (acks > 0 && dxh_now_ns() < until_ns)
+		must(dxi_hub_call(hub, count_acks, &acks));
+	cr_expect_eq(acks, 0, "%u are left", acks);
+	close_stepped();
 }
 
 Test(retry, flags_and_pauses_are_checked)

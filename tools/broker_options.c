@@ -134,6 +134,9 @@ int broker_options_read(struct broker_options *options, const char *path)
 		else
 			code = take_line(options, path, number, line);
 	}
+	/* A folder, for one, opens and cannot be read: a broker without its rights. */
+	if (code == TOOL_OK && ferror(file))
+		code = tool_fail(name, "cannot read %s: %s", path, strerror(errno));
 	fclose(file);
 	return code;
 }

@@ -162,6 +162,16 @@ static void find_first_item(struct replay *replay)
 	recording_rewind(&replay->reader);
 }
 
+/* A recording may say any times. */
+static int64_t from_on_ns(const struct replay *replay)
+{
+	int64_t ns;
+
+	if (replay->from_ns == 0 || __builtin_add_overflow(replay->first_ns, replay->from_ns, &ns))
+		return INT64_MAX;
+	return ns;
+}
+
 /* What stands before the first item is played in any case; then on to where the items
  * begin that were asked for. */
 static bool find_begin(struct replay *replay)
@@ -180,7 +190,7 @@ static bool find_begin(struct replay *replay)
 	replay->reader.at = items_at;
 	return recording_seek(&replay->reader,
 	                      replay->first_ticket ? replay->first_ticket : UINT64_MAX,
-	                      replay->from_ns ? replay->first_ns + replay->from_ns : INT64_MAX) ||
+	                      from_on_ns(replay)) ||
 	       replay_say(replay->reader.error);
 }
 
