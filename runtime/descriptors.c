@@ -5,7 +5,10 @@
 #include "base/status.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Far beyond any client table, far below what strains the kernel. */
 enum { LISTENING_MAX = 65536 };
@@ -51,6 +54,27 @@ dxh_status dxi_descriptors_reserve(const char *what, uint32_t need)
 	                "%llu: raise it (`ulimit -n`, LimitNOFILE=)",
 	                what, need, DXI_DESCRIPTORS_SPARE, (unsigned long long)open,
 	                (unsigned long long)limit.rlim_max);
+}
+
+int dxi_descriptors_ceiling(uint32_t need)
+{
+	rlim_t least = count_open() + need, ceiling;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > INT_MAX)
+		return INT_MAX;
+	ceiling = limit.rlim_cur - limit.rlim_cur / 4;
+	return (int)(ceiling > least ? ceiling : least);
+}
+
+int dxi_descriptors_next(void)
+{
+	int next = open("/", O_PATH | O_CLOEXEC);
+
+	if (next == -1)
+		return INT_MAX;
+	close(next);
+	return next;
 }
 
 void dxi_descriptors_raise(void)

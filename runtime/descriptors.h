@@ -16,6 +16,13 @@ enum {
  * allows. DXH_ELIMIT with need, have and limit. `what` for people. */
 dxh_status dxi_descriptors_reserve(const char *what, uint32_t need);
 
+/* From which descriptor on strangers are to be turned away from what is to have room for `need`
+ * more: a quarter of the limit stays free for all else, or what was reserved. */
+int dxi_descriptors_ceiling(uint32_t need);
+
+/* The lowest that is free; INT_MAX: none. */
+int dxi_descriptors_next(void);
+
 /* Raise the soft limit as far as a listening socket may come to need: strangers
  * connect before they can be refused. */
 void dxi_descriptors_raise(void);

@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -171,9 +172,10 @@ dxh_status dxi_endpoint_check_free(const char *endpoint)
 	return DXH_OK;
 }
 
-dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint)
+/* ---- the file of a socket ---------------------------------------------------------- */
+
+static dxi_endpoint_file file_at(const char *path)
 {
-	const char *path = path_of(endpoint);
 	struct stat found;
 
 	if (!path || lstat(path, &found) == -1 || !S_ISSOCK(found.st_mode))
@@ -181,10 +183,52 @@ dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint)
 	return (dxi_endpoint_file){.device = found.st_dev, .inode = found.st_ino};
 }
 
+static bool is_at(const char *path, dxi_endpoint_file file)
+{
+	dxi_endpoint_file now = file_at(path);
+
+	return file.inode != 0 && now.inode == file.inode && now.device == file.device;
+}
+
+/* Where it is while it is hidden: beside its place, so that a rename is enough. */
+typedef struct hidden {
+	char path[DXI_ENDPOINT_BYTES_MAX + sizeof ".full"];
+} hidden;
+
+static hidden hidden_of(const char *endpoint)
+{
+	hidden at;
+
+	snprintf(at.path, sizeof at.path, "%s.full", path_of(endpoint));
+	return at;
+}
+
+dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint)
+{
+	return file_at(path_of(endpoint));
+}
+
 void dxi_endpoint_file_remove(const char *endpoint, dxi_endpoint_file file)
 {
-	dxi_endpoint_file now = dxi_endpoint_file_of(endpoint);
-
-	if (file.inode != 0 && now.inode == file.inode && now.device == file.device)
+	if (file.inode == 0)
+		return;
+	if (is_at(path_of(endpoint), file))
 		unlink(path_of(endpoint));
+	if (is_at(hidden_of(endpoint).path, file))
+		unlink(hidden_of(endpoint).path);
+}
+
+bool dxi_endpoint_file_hide(const char *endpoint, dxi_endpoint_file file)
+{
+	return is_at(path_of(endpoint), file) &&
+	       rename(path_of(endpoint), hidden_of(endpoint).path) == 0;
+}
+
+/* By a link, which replaces nothing. */
+bool dxi_endpoint_file_show(const char *endpoint, dxi_endpoint_file file)
+{
+	hidden at = hidden_of(endpoint);
+
+	return is_at(at.path, file) && link(at.path, path_of(endpoint)) == 0 &&
+	       unlink(at.path) == 0;
 }

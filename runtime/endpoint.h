@@ -35,4 +35,10 @@ typedef struct dxi_endpoint_file {
 dxi_endpoint_file dxi_endpoint_file_of(const char *endpoint);
 void dxi_endpoint_file_remove(const char *endpoint, dxi_endpoint_file file);
 
+/* Take the socket out of its name, so that nobody new finds it, and put it back. Connections
+ * stay, and what is hidden is removed like what is not. false: there is no such file (any
+ * more), or at its name is something else now. */
+bool dxi_endpoint_file_hide(const char *endpoint, dxi_endpoint_file file);
+bool dxi_endpoint_file_show(const char *endpoint, dxi_endpoint_file file);
+
 #endif

@@ -58,6 +58,26 @@ dxh_status dxi_link_bind(dxi_links *links, const dxi_link_config *config, const 
 	               : dxi_socket_bind(links->sockets, config, endpoint, bound, capacity, link);
 }
 
+/* While it is looked at, what comes last decides. */
+static void use(dxi_link *link)
+{
+	link->used = true;
+	if (link->links->looked_at != link)
+		dxi_link_touch(link);
+}
+
+void dxi_link_unlisten(dxi_link *link, const char *endpoint)
+{
+	link->kind->unlisten(link, endpoint);
+	use(link);
+}
+
+dxh_status dxi_link_listen(dxi_link *link, const char *endpoint)
+{
+	use(link);
+	return link->kind->listen(link, endpoint);
+}
+
 void dxi_link_close(dxi_link *link, int linger_ms)
 {
 	dxi_links *links = link->links;
@@ -67,14 +87,6 @@ void dxi_link_close(dxi_link *link, int linger_ms)
 	/* It may be touched, or being looked at. */
 	link->next_closing = links->closing;
 	links->closing = link;
-}
-
-/* While it is looked at, what comes last decides. */
-static void use(dxi_link *link)
-{
-	link->used = true;
-	if (link->links->looked_at != link)
-		dxi_link_touch(link);
 }
 
 dxi_sent dxi_link_send(dxi_link *link, const dxi_outgoing *message)

@@ -48,9 +48,14 @@ typedef size_t (*dxi_link_ready)(void *owner, bool can_receive, bool can_send, b
 /* Called by dxi_links_look() when a connection began or ended; `reason` for people. */
 typedef void (*dxi_link_event)(void *owner, dxi_connection_event event, const char *reason);
 
+/* Called by dxi_links_look() when a link that listens has accepted a connection: it got this
+ * descriptor, the lowest that was free. */
+typedef void (*dxi_link_accepted)(void *owner, int descriptor);
+
 typedef struct dxi_link_config {
 	dxi_link_ready ready;
-	dxi_link_event event; /* NULL: not told */
+	dxi_link_event event;       /* NULL: not told */
+	dxi_link_accepted accepted; /* NULL: not told; loopbacks take no descriptor */
 	void *owner;
 	const struct dxi_curve *curve; /* NULL: in the clear */
 } dxi_link_config;
@@ -105,6 +110,11 @@ dxh_status dxi_link_connect(dxi_links *links, const dxi_link_config *config, con
 /* `bound` gets the endpoint with the port chosen. DXH_EBUSY: address in use. */
 dxh_status dxi_link_bind(dxi_links *links, const dxi_link_config *config, const char *endpoint,
                          char *bound, size_t capacity, dxi_link **link);
+
+/* Of one that tells of `accepted`, with its endpoint as bound: listen no more, which ends its
+ * connections, in a while; and listen again. DXH_EBUSY: that while has not passed. */
+void dxi_link_unlisten(dxi_link *link, const char *endpoint);
+dxh_status dxi_link_listen(dxi_link *link, const char *endpoint);
 
 /* What was sent may still leave for `linger_ms`. */
 void dxi_link_close(dxi_link *link, int linger_ms);
@@ -163,6 +173,9 @@ typedef struct dxi_link_kind {
 	                    dxi_encode encode, void *context);
 	bool (*receive)(dxi_link *link, dxi_message *message);
 	dxi_sender (*sender)(dxi_link *link); /* NULL: nothing is known */
+	/* Of those that tell of `accepted`. */
+	dxh_status (*listen)(dxi_link *link, const char *endpoint);
+	void (*unlisten)(dxi_link *link, const char *endpoint);
 	/* Give back all but the link's own memory, which begins with the link. */
 	void (*close)(dxi_link *link, int linger_ms);
 } dxi_link_kind;

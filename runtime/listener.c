@@ -154,6 +154,11 @@ static size_t on_ready(void *context, bool can_receive, bool can_send, bool fire
 	return frames;
 }
 
+static void on_accepted(void *context, int descriptor)
+{
+	dxi_shed_accepted(context, descriptor);
+}
+
 static dxh_status prepare_sockets(dxh_service *service)
 {
 	dxh_status status;
@@ -167,7 +172,10 @@ static dxh_status prepare_sockets(dxh_service *service)
 
 dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
 {
-	dxi_link_config config = {.ready = on_ready, .owner = service, .curve = &service->curve};
+	dxi_link_config config = {.ready = on_ready,
+	                          .accepted = dxi_shed_is_for(endpoint) ? on_accepted : NULL,
+	                          .owner = service,
+	                          .curve = &service->curve};
 	dxh_status status = dxi_endpoint_is_inproc(endpoint) ? DXH_OK : prepare_sockets(service);
 
 	if (status == DXH_OK)
@@ -176,6 +184,8 @@ dxh_status dxi_service_listen(dxh_service *service, const char *endpoint)
 	if (status != DXH_OK)
 		return status;
 	service->file = dxi_endpoint_file_of(service->endpoint);
+	if (config.accepted)
+		dxi_shed_begin(service);
 	dxi_connections_hurry(service->hub, service->endpoint);
 	return DXH_OK;
 }
@@ -290,6 +300,7 @@ static void free_inbox_rest(dxh_service *service)
 void dxi_service_free(dxh_service *service, int linger_ms)
 {
 	dxi_repeats_stop(service);
+	dxi_shed_end(service);
 	free_inbox_rest(service);
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		while (service->buckets[i])

@@ -7,13 +7,13 @@
 #include <string.h>
 #include <zmq.h>
 
-int dxi_monitor_begin(void *socket, const char *endpoint)
+int dxi_monitor_begin(void *socket, const char *endpoint, bool listens)
 {
 	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
 	                   ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
 	                   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
-	return zmq_socket_monitor(socket, endpoint, events);
+	return zmq_socket_monitor(socket, endpoint, listens ? ZMQ_EVENT_ACCEPTED : events);
 }
 
 /* What libzmq tells. */
@@ -98,6 +98,7 @@ bool dxi_monitor_read(void *pair, bool encrypted, dxi_told *told)
 
 	if (!read_event(pair, &what))
 		return false;
+	told->accepted = what.event == ZMQ_EVENT_ACCEPTED ? (int)what.value : -1;
 	told->event = kind_of(what);
 	told->reason = told->event == DXI_CONNECTED ? "" : reason_of(what, encrypted);
 	return true;

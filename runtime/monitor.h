@@ -8,10 +8,12 @@
 
 #include "runtime/link.h"
 
-/* Have a socket tell at this inproc endpoint, to which a PAIR connects. -1: zmq_errno(). */
-int dxi_monitor_begin(void *socket, const char *endpoint);
+/* Have a socket tell at this inproc endpoint, to which a PAIR connects: of its connection, or,
+ * if it listens, only whom it accepted. -1: zmq_errno(). */
+int dxi_monitor_begin(void *socket, const char *endpoint, bool listens);
 
 typedef struct dxi_told {
+	int accepted; /* the descriptor of a connection; -1: it tells of another thing, below */
 	dxi_connection_event event;
 	const char *reason; /* static text; "" with DXI_CONNECTED */
 } dxi_told;

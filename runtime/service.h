@@ -17,6 +17,7 @@
 #include "runtime/hub.h"
 #include "runtime/reply_cache.h"
 #include "runtime/security.h"
+#include "runtime/shed.h"
 #include "runtime/topics.h"
 #include "runtime/turns.h"
 #include "runtime/wire.h"
@@ -102,6 +103,7 @@ struct dxh_service {
 	struct dxh_service *next;
 	dxi_link *link;
 	dxi_endpoint_file file;
+	dxi_shed shed;
 	dxi_client **buckets; /* by routing id */
 	dxi_topics topics;    /* who subscribed to what */
 	uint32_t bucket_count;

@@ -5,6 +5,7 @@
 #include "runtime/socket.h"
 
 #include "base/status.h"
+#include "runtime/endpoint.h"
 #include "runtime/monitor.h"
 #include "runtime/security.h"
 #include "runtime/socket_parts.h"
@@ -186,12 +187,14 @@ static dxh_status open_monitor(zmq_link *socket)
 
 	snprintf(name, sizeof name, "inproc://dxh-monitor-%llu",
 	         (unsigned long long)++socket->sockets->monitors);
-	if (dxi_monitor_begin(socket->data.zmq, name) == -1)
+	if (dxi_monitor_begin(socket->data.zmq, name, socket->type == ROUTER) == -1)
 		return too_many("a socket monitor");
 	socket->monitor.zmq = zmq_socket(socket->sockets->context, ZMQ_PAIR);
 	if (!socket->monitor.zmq)
 		return too_many("a socket monitor");
 	set_option(socket->monitor.zmq, ZMQ_LINGER, 0);
+	/* Never full: libzmq's thread would wait for us with a lock that we need to close. */
+	set_option(socket->monitor.zmq, ZMQ_RCVHWM, 0);
 	if (zmq_connect(socket->monitor.zmq, name) == -1)
 		return too_many("a socket monitor");
 	socket->monitor_source.look = look_at_monitor;
@@ -226,7 +229,7 @@ static dxh_status open_socket(dxi_sockets *sockets, socket_type type, const dxi_
 	status = dxi_curve_apply(config->curve, opened->data.zmq);
 	if (status == DXH_OK)
 		status = watch(sockets, &opened->data, &opened->link.source);
-	if (status == DXH_OK && config->event)
+	if (status == DXH_OK && (config->event || config->accepted))
 		status = open_monitor(opened);
 	if (status != DXH_OK) {
 		dxi_link_close(&opened->link, 0);
@@ -338,6 +341,18 @@ dxh_status dxi_socket_bind_zap(dxi_sockets *sockets, const dxi_link_config *conf
 	                link);
 }
 
+static dxh_status listen_again(dxi_link *link, const char *endpoint)
+{
+	char bound[DXI_ENDPOINT_BYTES_MAX + 1];
+
+	return bind_socket(zmq_of(link), endpoint, bound, sizeof bound);
+}
+
+static void unlisten(dxi_link *link, const char *endpoint)
+{
+	zmq_unbind(zmq_of(link)->data.zmq, endpoint);
+}
+
 /* ---- looking ------------------------------------------------------------------ */
 
 static size_t look_at_monitor(dxi_source *source, bool fired)
@@ -352,7 +367,10 @@ static size_t look_at_monitor(dxi_source *source, bool fired)
 	/* The callback may close the socket and with it this monitor. */
 	while (socket->monitor.zmq && dxi_monitor_read(socket->monitor.zmq, encrypted, &told)) {
 		work++;
-		config->event(config->owner, told.event, told.reason);
+		if (told.accepted >= 0)
+			config->accepted(config->owner, told.accepted);
+		else
+			config->event(config->owner, told.event, told.reason);
 	}
 	return work;
 }
@@ -462,4 +480,6 @@ static const dxi_link_kind kind = {.send = send_one,
                                    .send_to = send_to,
                                    .receive = receive,
                                    .sender = sender,
+                                   .listen = listen_again,
+                                   .unlisten = unlisten,
                                    .close = close_socket};
