@@ -111,7 +111,7 @@ static void fire(dxi_watch *watch, uint32_t word)
 }
 
 /* Fire what is due; put the words to sleep on behind words[0]. *news: some word is
- * another than it was. */
+ * another than it was, and what comes right behind it may come without a wake. */
 static size_t gather(struct bridge *bridge, dxi_futex_word *words, bool *news)
 {
 	size_t count = 1;
@@ -130,7 +130,7 @@ static size_t gather(struct bridge *bridge, dxi_futex_word *words, bool *news)
 			continue;
 		words[count++] = dxi_wake_word(watch->block, word);
 		/* Its reader may have seen it too, and expect it. */
-		*news |= word != watch->heard;
+		*news |= word != watch->heard && !dxi_wake_is_loud(watch->block);
 		watch->heard = word;
 	}
 	return count;
@@ -188,7 +188,6 @@ static void *listen(void *argument)
 			.expected = atomic_load_explicit(&bridge->changed, memory_order_relaxed),
 			.scope = DXI_FUTEX_PRIVATE,
 		};
-		/* What comes right behind news may come without a wake. */
 		if (news || changed != words[0].expected)
 			rest_ns = dxh_in_ns(DXI_WAKE_FIRST_NS);
 		changed = words[0].expected;

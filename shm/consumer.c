@@ -157,13 +157,21 @@ static bool may_ask(dxh_consumer *consumer)
 	return true;
 }
 
+/* Nobody wakes who waits for a producer that died. */
+static void
+sleep_a_step(dxh_consumer *consumer, uint32_t seen, int64_t deadline_ns, dxi_wake_steps *steps)
+{
+	int64_t step_ns = dxh_in_ns(DXI_LIVENESS_STEP_NS);
+
+	dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns, steps);
+}
+
 /* The first look found nothing. */
 static dxh_status
 wait_for_item(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_item *item)
 {
 	dxh_status status = DXH_OK, live, why;
 	dxi_wake_steps steps = {0};
-	int64_t step_ns;
 	uint32_t seen;
 
 	/* Bounded by the deadline; each turn but the last sleeps. */
@@ -173,7 +181,7 @@ wait_for_item(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_i
 			return status;
 		if (steps.made == 0 && dxh_now_ns() < deadline_ns) {
 			/* Most waits are short: the producer is asked for after a first step. */
-			dxi_wake_wait(&consumer->block, seen, deadline_ns, &steps);
+			sleep_a_step(consumer, seen, deadline_ns, &steps);
 			continue;
 		}
 		live = why = dxi_liveness_explain(&consumer->block);
@@ -186,9 +194,7 @@ wait_for_item(dxh_consumer *consumer, dxi_want *want, int64_t deadline_ns, dxh_i
 			dxi_watch_arm(consumer->watch, seen, live);
 			return why == live ? dxi_consumer_fail_for_nothing(consumer, why) : why;
 		}
-		step_ns = dxh_in_ns(DXI_LIVENESS_STEP_NS);
-		dxi_wake_wait(&consumer->block, seen, step_ns < deadline_ns ? step_ns : deadline_ns,
-		              &steps);
+		sleep_a_step(consumer, seen, deadline_ns, &steps);
 	}
 }
 

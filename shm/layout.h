@@ -126,6 +126,7 @@ static_assert(sizeof(struct dxi_layout_counters) == 128, "format 1");
  *   magic      creator, last         attach      release / (read before the link: see docs)
  *   4 .. 255   creator, never again  attach      plain, published by magic and the link
  *   wake       publish, close        consumers   seq_cst / acquire
+ *   loud       publish               consumers   relaxed: ordered by wake, see wake.c
  *   head       publish, takeover     consumers   release / acquire
  *   clock      producer, each second tools       relaxed: shown, never acted on
  *   held       producer              lossless    seq_cst: with a row's cursor a
@@ -165,7 +166,8 @@ struct dxi_layout_header {
 	uint8_t reserved_fixed[4];           /* 220: zero */
 	uint8_t fixed_checksum[32];          /* 224: BLAKE2b-256 of bytes 4 .. 223 */
 	_Atomic uint32_t wake;               /* 256: futex word, +1 per wake */
-	uint8_t reserved_wake[124];          /* 260 */
+	_Atomic uint32_t loud;               /* 260: epoch + 1: each publish calls */
+	uint8_t reserved_wake[120];          /* 264 */
 	_Atomic uint64_t head;               /* 384: tickets published */
 	uint8_t reserved_head[120];          /* 392 */
 	struct dxi_layout_producer producer; /* 512 */

@@ -13,10 +13,13 @@
 /* A publish that woke nobody is followed by this much quiet: what is published in it
  * makes no system call. So a sleep, unless nothing has changed for longer, must end by
  * itself after twice that time, and be followed by another look. Behind that look the
- * quiet in which it began is over, and a sleep may last. */
+ * quiet in which it began is over, and a sleep may last. A producer whose publishes wake
+ * somebody says that it is loud: it will not be quiet without waking all once more,
+ * and until then any sleep may last. */
 enum { DXI_WAKE_QUIET_NS = 50 * DXI_NS_PER_US, DXI_WAKE_FIRST_NS = 2 * DXI_WAKE_QUIET_NS };
 
-/* Wake every consumer, after what they wait for is published. */
+/* Wake every consumer, after what they wait for is published: something else than an item,
+ * behind which nobody is loud. */
 void dxi_wake(const dxi_block *block);
 
 /* Of a producer. */
@@ -33,6 +36,9 @@ void dxi_wake_for_item(const dxi_block *block, int64_t now_ns, dxi_quiet *quiet)
 /* Read before looking for news; then a wait with it cannot miss a wake. */
 uint32_t dxi_wake_seen(const dxi_block *block);
 
+/* Whether the producer, as of a word that was seen before, wakes at each item. */
+bool dxi_wake_is_loud(const dxi_block *block);
+
 /* The word, for who sleeps on several. */
 dxi_futex_word dxi_wake_word(const dxi_block *block, uint32_t seen);
 
@@ -43,7 +49,7 @@ typedef struct dxi_wake_steps {
 } dxi_wake_steps;
 
 /* Sleep until a wake since `seen`, or `deadline_ns`; may return early, and returns after
- * the first step, see DXI_WAKE_FIRST_NS. Without wakes: after each step, which begin
+ * the first step of a producer that is not loud. Without wakes: after each step, which begin
  * at 50 us and end at 1.6 ms. */
 void dxi_wake_wait(const dxi_block *block, uint32_t seen, int64_t deadline_ns,
                    dxi_wake_steps *steps);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Waking readers of a block that cannot say that they sleep: a wake that finds nobody is
- * followed by a time of quiet, in which items are published without a wake; a reader's
- * first sleep ends by itself after twice that time.
+ * followed by a time of quiet, in which items are published without a wake. A writer that
+ * is not in such a time says so by `loud`, the number of its epoch, and then a reader may
+ * sleep for as long as it likes; otherwise its first sleep ends by itself after twice
+ * that time. Before a quiet the writer takes `loud` back, changes the word, and wakes those
+ * who may have believed it.
  *
  * Shown: a reader that may sleep for ever sleeps over no item (no invalid end state),
- * however long either side is held up between two steps.
+ * however long either side is held up between two steps, also when the writer is killed
+ * at any step and followed by one that knows nothing of `loud`.
  *
  * Time is a number that may go on between any two steps. The word and head are one step
  * each, in the order of the writer, whose clock is read behind a full fence.
@@ -13,7 +17,9 @@
  * may come long after the item; OLD_CLOCK believes a time from before the item;
  * SLEEP_LONG has no first sleep that ends; FIRST_TOO_SHORT ends it within the quiet;
  * FORGET_NEWS does not begin again with a short one after news that was nothing to
- * hand out.
+ * hand out; QUIET_UNTOLD takes `loud` back and wakes nobody; WORD_UNCHANGED wakes, but with
+ * the word as it was; LOUD_FIRST looks at `loud` before the word; LOUD_OUTLIVES believes
+ * what another epoch said.
  */
 #define ITEMS 3
 #define QUIET 1
@@ -22,10 +28,16 @@
 #else
 #define FIRST 2
 #endif
-#define LAST 7          /* behind it time goes on, but is not told */
+#define LAST 4          /* behind it time goes on, but is not told */
 
-byte now = 0, head = 0, word = 0;
-bool sleeps = false;
+#ifdef LOUD_OUTLIVES
+#define IS_LOUD (loud != 0)
+#else
+#define IS_LOUD (loud == epoch + 1)
+#endif
+
+byte now = 0, head = 0, word = 0, epoch = 0, loud = 0;
+bool sleeps = false, killed = false;
 
 proctype clock() {
 	do
@@ -34,47 +46,100 @@ proctype clock() {
 	od
 }
 
-proctype writer() {
-	byte before, quiet_until = 0, published = 0;
-	bool quiet;
+proctype killer() {
+	if
+	:: killed = true
+	:: skip
+	fi
+}
 
-	do
-	:: published < ITEMS ->
-		before = now;
-		head++;
-		word++;
-		published++;
-		quiet = before < quiet_until && before != LAST;
+/* FUTEX_WAKE, and whether it woke somebody. */
+inline call() {
+	atomic {
+		woken = sleeps;
+		sleeps = false
+	}
+}
+
+inline publish() {
+	before = now;
+	head++;
+	word++;
+	quiet = before < quiet_until && before != LAST;
 #ifndef OLD_CLOCK
+	if
+	:: quiet -> quiet = now < quiet_until && now != LAST
+	:: else
+	fi;
+#endif
+	if
+	:: quiet
+	:: else ->
+#ifdef QUIET_FROM_CALL
+		before = now;
+#endif
+		quiet_until = 0;
+		call();
 		if
-		:: quiet -> quiet = now < quiet_until && now != LAST
+		:: tells && !woken && IS_LOUD ->
+			loud = 0;
+#ifndef WORD_UNCHANGED
+			word++;
+#endif
+#ifndef QUIET_UNTOLD
+			call()
+#endif
 		:: else
 		fi;
-#endif
 		if
-		:: quiet
-		:: else ->
-#ifdef QUIET_FROM_CALL
-			before = now;
-#endif
-			atomic {        /* futex_wake */
-				if
-				:: sleeps -> sleeps = false; quiet_until = 0
-				:: else -> quiet_until = before + QUIET
-				fi
-			}
+		:: woken && tells -> loud = epoch + 1
+		:: woken && !tells
+		:: !woken -> quiet_until = before + QUIET
 		fi
+	fi;
+	before = 0;
+	quiet = false;
+	woken = false
+}
+
+proctype writer() {
+	byte before, quiet_until = 0;
+	bool quiet, woken, tells = true, done = false;
+
+	{
+		do
+		:: head < ITEMS -> publish()
+		:: else -> break
+		od
+		done = true
+	} unless { killed };
+	/* If it was killed: its successor. */
+	if
+	:: done -> goto end
+	:: else
+	fi;
+	tells = false;
+	quiet_until = 0;
+	epoch++;
+	word++;
+	call();
+	do
+	:: head < ITEMS -> publish()
 	:: else -> break
-	od
+	od;
+end:	skip
 }
 
 proctype reader() {
 	byte next = 0, seen, seen_before = 255, until;
-	bool rested = false, slept;
+	bool rested = false, slept, for_ever;
 
 	do
 	:: next == ITEMS -> break
 	:: else ->
+#ifdef LOUD_FIRST
+		for_ever = IS_LOUD;
+#endif
 		seen = word;
 		if
 		:: head > next ->
@@ -93,13 +158,17 @@ proctype reader() {
 #ifdef SLEEP_LONG
 			rested = true;
 #endif
+#ifndef LOUD_FIRST
+			for_ever = IS_LOUD;
+#endif
+			for_ever = for_ever || rested;
 			until = now + FIRST;
 			atomic {        /* futex_wait */
 				slept = (word == seen);
 				sleeps = slept
 			}
 			if
-			:: slept && !rested ->
+			:: slept && !for_ever ->
 				do
 				:: !sleeps -> break
 				:: sleeps && (now >= until || now == LAST) ->
@@ -107,13 +176,16 @@ proctype reader() {
 					rested = true;
 					break
 				od
-			:: slept && rested -> !sleeps
+			:: slept && for_ever -> !sleeps
 			:: else
-			fi
+			fi;
+			until = 0;
+			for_ever = false;
+			slept = false
 		fi
 	od
 }
 
 init {
-	atomic { run clock(); run writer(); run reader() }
+	atomic { run clock(); run killer(); run writer(); run reader() }
 }
