@@ -36,7 +36,11 @@ _SEARCH = 1.0
 _NOT_YET = (NotFoundError, ProducerDeadError, ExpiredError, LostError, OverloadedError, FullError)
 
 
-def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -> _T:
+def find_channel(
+    open_it: Callable[[float], _T],
+    timeout: float | None,
+    not_yet: tuple[type[Exception], ...] = _NOT_YET,
+) -> _T:
     """Look for a channel until it is there, so that KeyboardInterrupt can end it: ``open_it`` is
     given its patience, and asked again and again."""
 
@@ -46,7 +50,7 @@ def find_channel(open_it: Callable[[float | None], _T], timeout: float | None) -
             left = _SEARCH if end is None else end - time.monotonic()
             try:
                 return open_it(min(left, _SEARCH))
-            except _NOT_YET:
+            except not_yet:
                 if left <= _SEARCH and end is not None or abandoned():
                     raise
 

@@ -11,7 +11,7 @@ from typing import Generator, Iterable, Iterator, NamedTuple
 from . import _native
 from .errors import Error, WaitTimeoutError
 from .local import Local
-from .loops import LoopGroup, group_of_running_loop
+from .loops import LoopGroup, ended_elsewhere, group_of_running_loop
 
 __all__ = [
     "ALL_COMPLETED",
@@ -58,7 +58,7 @@ class Completion(Local):
         try:
             self._native.take()
         except Error as error:
-            return error
+            return error.with_traceback(None)  # which would lead back here
         return None
 
     def done(self) -> bool:
@@ -84,8 +84,7 @@ class Completion(Local):
             if group is not None and group is self._group:
                 await group.ended(self._native)
             else:  # posted elsewhere: its end comes to no descriptor of this loop
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(None, self._native.wait, None)
+                await ended_elsewhere(self._native)
         except asyncio.CancelledError:
             self._native.cancel()
             raise
@@ -102,6 +101,8 @@ class _Patience:
     """What is left of a timeout."""
 
     def __init__(self, timeout: float | None) -> None:
+        if timeout is not None and timeout != timeout:
+            raise ValueError("a time in seconds is not NaN")
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> float | None:

@@ -13,7 +13,7 @@ from .block import Checksum, Discipline, Start
 from .blocks import consume, find_channel, produce
 from .channel import Broker, ChannelFacts, ChannelInfo, Watcher, channel_facts, channel_info
 from .consumer import Consumer
-from .errors import ClosedError, StateError
+from .errors import ClosedError, StateError, WaitTimeoutError
 from .local import Local
 from .peer import Peer
 from .producer import Producer
@@ -401,8 +401,9 @@ class Hub(Local):
         :meth:`discover`.
         """
         broker = self._broker_peer()
-        native = run_apart(lambda _: _native.Watcher(broker, prefix, events_max, timeout))
-        watcher = Watcher(native)
+        open_it: Callable[[float], _native.Watcher]
+        open_it = lambda patience: _native.Watcher(broker, prefix, events_max, patience)
+        watcher = Watcher(find_channel(open_it, timeout, (WaitTimeoutError,)))
         self._watchers.add(watcher)
         return watcher
 
@@ -462,6 +463,7 @@ class Hub(Local):
         for each in opened:
             each.close()
         if self.broker is not None:
+            self._native.end_questions(self.broker._native)
             self.broker.close()
         for broker in self._brokers:
             broker.stop()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import weakref
 from typing import Callable
@@ -17,6 +18,7 @@ class LoopGroup:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.native = _native.Group()
+        weakref.finalize(self, self.native.close).atexit = False
         self._waiting: dict[_native.Completion, list["asyncio.Future[None]"]] = {}
         loop.add_reader(self.native.fd(), self._on_readable)
 
@@ -30,11 +32,33 @@ class LoopGroup:
         """Return once the completion has ended."""
         future: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(completion, []).append(future)
-        await future
+        try:
+            await future
+        finally:
+            waiting = self._waiting.get(completion, [])
+            if future in waiting:  # cancelled: perhaps the last that happens in this loop
+                waiting.remove(future)
+                if not waiting:
+                    del self._waiting[completion]
+
+    def close(self) -> None:
+        """Nobody waits here any more; what is under way goes on without it."""
+        self._waiting.clear()
+        self.native.close()
 
 
 _groups: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopGroup]"
 _groups = weakref.WeakKeyDictionary()
+
+
+def _forget_closed_loops() -> None:
+    """No loop tells that it was closed, and who waited in it may still hold it."""
+    for reference in _groups.keyrefs():
+        loop = reference()
+        if loop is not None and loop.is_closed():
+            group = _groups.pop(loop, None)
+            if group is not None:
+                group.close()
 
 
 def group_of_running_loop() -> LoopGroup | None:
@@ -44,8 +68,33 @@ def group_of_running_loop() -> LoopGroup | None:
         return None
     group = _groups.get(loop)
     if group is None:
+        _forget_closed_loops()
         group = _groups[loop] = LoopGroup(loop)
     return group
+
+
+async def ended_elsewhere(completion: _native.Completion) -> None:
+    """Return once a completion has ended that comes home to no descriptor of this loop: a thread
+    waits for it, of its own, since one of a pool would wait behind others, and a daemon, since
+    those of a pool have to end before the interpreter does."""
+    loop = asyncio.get_running_loop()
+    future: "asyncio.Future[None]" = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if not future.done():
+            future.set_result(None) if error is None else future.set_exception(error)
+
+    def run() -> None:
+        error = None
+        try:
+            completion.wait(None)
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=run, name="dxh-elsewhere", daemon=True).start()
+    await future
 
 
 #: So many are taken at most without the loop's other tasks having their turn.

@@ -141,6 +141,10 @@ def _answer_with_error(request: Request, error: BaseException) -> None:
         request.reject(f"{type(error).__name__}: {error}")
 
 
+class _Server(threading.Thread):
+    """Runs handlers."""
+
+
 class Service(Local):
     """Listens on an endpoint; made by :meth:`dxh.Hub.serve`. Use one of three ways:
 
@@ -221,7 +225,7 @@ class Service(Local):
         if self._is_stopped:
             raise ClosedError("DXH_ECLOSED: the service was stopped: bind again")
         for _ in range(threads):
-            thread = threading.Thread(target=self.run, name="dxh-service", daemon=True)
+            thread = _Server(target=self.run, name="dxh-service", daemon=True)
             self._threads.append(thread)
             thread.start()
         return self
@@ -306,13 +310,15 @@ class Service(Local):
     # ---- the end ----
 
     def stop(self) -> None:
-        """End the threads that receive, for good. Requests can still be answered."""
+        """End the threads that receive, for good, and wait until what they are about is handled;
+        called by a handler it does not wait. Requests can still be answered."""
         self._is_stopped = True
         self._native.stop()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
-        self._threads.clear()
+        if isinstance(threading.current_thread(), _Server):
+            return  # another handler may be about the same, and would wait for this one
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            thread.join()
 
     def close(self) -> None:
         """Stop listening; what was not answered is answered with an error."""

@@ -4,10 +4,11 @@
 A view of a slot is good inside its ``with``, one of a zone until its block is closed. What
 comes later, and what is read from an item that the writer has overtaken, raises instead of showing
 other bytes. What numpy derives (slices, fields, reshaped ones) is a view too; what it computes is
-a plain array.
+a plain array. An element that is a struct is as a :class:`numpy.void`: of what may be written it ends with
+the view, else it is a copy, as ``view[()]`` of one is.
 
-``np.asarray(view)``, ``memoryview(view)`` and what C extensions make of a view are outside of this:
-they never crash, but after the ``with`` they show whatever lies there. Copy instead.
+``np.asarray(view)``, ``memoryview(view)``, ``view.flat`` and what C extensions make of a view are
+outside of this: they never crash, but after the ``with`` they show whatever lies there. Copy instead.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _native
+from .errors import Error
 
 __all__ = ["View"]
 
@@ -79,11 +81,19 @@ class View(np.ndarray[Any, Any]):
         self.check()
         try:
             found = super().__getitem__(key)
+            if isinstance(found, np.void):  # which shows these bytes, too, and is told of nothing
+                found = self._element(found, key)
         finally:
             self.check()
         if isinstance(found, View) and found._lease is None:
             return found.view(np.ndarray)  # a copy, as of a list of places
         return found
+
+    def _element(self, found: np.void, key: Any) -> Any:
+        if not self.flags.writeable or key == ():
+            return found.copy()
+        places = key if isinstance(key, tuple) else (key,)
+        return super().__getitem__((*places, ...)).view(_Element)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.check()
@@ -97,9 +107,14 @@ class View(np.ndarray[Any, Any]):
         return (self[i] for i in range(len(self)))
 
     def _told(self, tell: Callable[[npt.NDArray[Any]], str]) -> str:
-        if self._lease is not None and not self._lease.is_live:
-            return "<a view that has ended>"
-        return tell(self.view(np.ndarray))
+        try:
+            self.check()
+            told = tell(self.view(np.ndarray))
+            self.check()
+        except Error as error:  # who asks wants to see something
+            is_live = self._lease is not None and self._lease.is_live
+            return f"<a view: {error}>" if is_live else "<a view that has ended>"
+        return told
 
     def __repr__(self) -> str:
         return self._told(repr)
@@ -132,13 +147,43 @@ class View(np.ndarray[Any, Any]):
         return result
 
 
+class _Element(View):
+    """A struct in an array that may be written, as :class:`numpy.void` is one: numbers are values,
+    arrays and structs are views."""
+
+    def _name(self, key: Any) -> Any:
+        names = self.dtype.names or ()
+        return names[key] if isinstance(key, (int, np.integer)) else key
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(self._name(key))
+        if not isinstance(found, View):
+            return found
+        if found.ndim > 0:
+            return found.view(View)
+        return found if found.dtype.names else found[()]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(self._name(key), value)
+
+    def __iter__(self) -> Any:
+        return (self[each] for each in self.dtype.names or ())
+
+    def __len__(self) -> int:
+        return len(self.dtype.names or ())
+
+
 def _checked(name: str) -> Callable[..., Any]:
     """A method of ndarray on the plain array, checked before and after."""
     method = getattr(np.ndarray, name)
+    takes_apart = name in ("item", "tolist")
 
     def call(self: View, *args: Any, **options: Any) -> Any:
         with _Checked([self._lease] if self._lease is not None else []):
-            return method(self.view(np.ndarray), *_plain(args), **options)
+            plain = self.view(np.ndarray)
+            if takes_apart and self.dtype.names:
+                plain = plain.copy()  # arrays in structs come out as such
+            return method(plain, *_plain(args), **options)
 
     call.__name__ = name
     call.__doc__ = method.__doc__
@@ -147,10 +192,10 @@ def _checked(name: str) -> Callable[..., Any]:
 
 # Those that give values, or change them; views come from all others.
 for _name in (
-    "__contains__ __copy__ __float__ __int__ __bool__ __index__ __complex__ all any argmax argmin "
-    "argpartition argsort astype byteswap choose clip compress copy cumprod cumsum dot dump dumps "
-    "fill item itemset max mean min nonzero partition prod ptp put repeat round searchsorted sort "
-    "std sum take tobytes tofile tolist trace var"
+    "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __contains__ __copy__ __float__ __int__ __bool__ "
+    "__index__ __complex__ all any argmax argmin argpartition argsort astype byteswap choose clip "
+    "compress copy cumprod cumsum dot dump dumps fill item itemset max mean min nonzero partition "
+    "prod ptp put repeat round searchsorted sort std sum take tobytes tofile tolist trace var"
 ).split():
     setattr(View, _name, _checked(_name))
 

@@ -7,7 +7,7 @@
 
 dxn_completion *dxn_completion_new(PyObject *group)
 {
-	dxn_completion *made = PyObject_New(dxn_completion, &dxn_completion_type);
+	dxn_completion *made = PyObject_GC_New(dxn_completion, &dxn_completion_type);
 
 	if (!made)
 		return NULL;
@@ -16,6 +16,7 @@ dxn_completion *dxn_completion_new(PyObject *group)
 	Py_XINCREF(group);
 	made->group = group;
 	made->failed = made->has_waiter = made->is_resolving = false;
+	PyObject_GC_Track(made);
 	return made;
 }
 
@@ -54,8 +55,10 @@ bool dxn_await(dxh_completion handle, int64_t deadline_ns, dxh_reply *reply, dxh
 	return dxn_wait(await_step, &what, deadline_ns, status);
 }
 
+/* Without the frames of the time before, which would become more with each. */
 static PyObject *raise_again(const dxn_completion *self)
 {
+	PyException_SetTraceback(self->value, Py_None);
 	PyErr_SetObject((PyObject *)Py_TYPE(self->value), self->value);
 	return NULL;
 }
@@ -108,15 +111,25 @@ static void resolve(dxn_completion *self, dxh_status status, const dxh_reply *re
 		dxn_group_forget(self->group, (PyObject *)self);
 }
 
+/* Of an event loop's, which no other thread is told of. */
+static dxh_status look_again_step(void *context, int64_t until_ns)
+{
+	const dxn_completion *self = context;
+	dxh_status status;
+
+	/* Bounded by the deadline; each turn sleeps. */
+	while ((status = dxh_poll(self->handle)) == DXH_EWAIT && dxh_now_ns() < until_ns)
+		usleep(1000);
+	return status;
+}
+
 /* The first thread sleeps on the completion itself, others on all that end. */
 static bool wait_for_end(dxn_completion *self, int64_t deadline_ns, dxh_status *status)
 {
 	bool went;
 
-	if (self->has_waiter && self->group) {
-		dxn_raise_text(DXH_EBUSY, "DXH_EBUSY: another thread waits for it");
-		return false;
-	}
+	if (self->has_waiter && self->group)
+		return dxn_wait(look_again_step, self, deadline_ns, status);
 	if (self->has_waiter)
 		return dxn_home_wait(self->handle, deadline_ns, status);
 	self->has_waiter = true;
@@ -187,10 +200,33 @@ static PyObject *completion_cancel(PyObject *object, PyObject *unused)
 	return status == DXH_OK ? PyLong_FromLong((long)answer) : dxn_raise(status);
 }
 
+/* An error that was raised knows the frames it went through, and one of them this object. The
+ * group is not visited: it holds this object as long as it is under way. */
+static int completion_traverse(PyObject *object, visitproc visit, void *arg)
+{
+	Py_VISIT(((dxn_completion *)object)->value);
+	return 0;
+}
+
+/* What is left behind is an operation whose result was given away, and no reason to resolve it
+ * again. */
+static int completion_clear(PyObject *object)
+{
+	dxn_completion *self = (dxn_completion *)object;
+	PyObject *value = self->value;
+
+	if (value)
+		self->value = Py_NewRef(Py_None);
+	self->failed = false;
+	Py_XDECREF(value);
+	return 0;
+}
+
 static void completion_dealloc(PyObject *object)
 {
 	dxn_completion *self = (dxn_completion *)object;
 
+	PyObject_GC_UnTrack(object);
 	if (self->handle != DXH_NO_COMPLETION)
 		dxh_release(self->handle);
 	Py_XDECREF(self->value);
@@ -209,7 +245,9 @@ static PyMethodDef completion_methods[] = {
 PyTypeObject dxn_completion_type = {
 	PyVarObject_HEAD_INIT(NULL, 0).tp_name = "dxh._native.Completion",
 	.tp_basicsize = sizeof(dxn_completion),
-	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+	.tp_traverse = completion_traverse,
+	.tp_clear = completion_clear,
 	.tp_dealloc = completion_dealloc,
 	.tp_methods = completion_methods,
 };

@@ -131,6 +131,7 @@ void dxn_end_dealloc(PyObject *object)
 	closed = dxn_end_close(object, NULL);
 	Py_XDECREF(closed);
 	PyErr_Restore(type, value, traceback);
+	Py_XDECREF(((dxn_end *)object)->latches);
 	Py_TYPE(object)->tp_free(object);
 }
 

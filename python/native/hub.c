@@ -82,6 +82,29 @@ static PyObject *hub_close(PyObject *object, PyObject *unused)
 	Py_BEGIN_ALLOW_THREADS
 	dxh_hub_close(&closing);
 	Py_END_ALLOW_THREADS
+	self->is_gone = true;
+	dxn_state_listener_drop_all(&self->listeners);
+	Py_RETURN_NONE;
+}
+
+/* end_questions(broker): who was interrupted in one left a thread behind that still waits for the
+ * answer, for ever perhaps. Before the hub closes it is told that no answer comes. */
+static PyObject *hub_end_questions(PyObject *object, PyObject *given)
+{
+	dxn_hub *self = (dxn_hub *)object;
+	dxn_peer *broker;
+
+	if (!dxn_broker_of(given, &broker)) {
+		PyErr_Clear(); /* closed already */
+		Py_RETURN_NONE;
+	}
+	if (!broker || broker->door.inside == 0 || dxn_door_is_forked(&self->door))
+		Py_RETURN_NONE;
+	dxn_door_enter(&self->door);
+	Py_BEGIN_ALLOW_THREADS
+	dxh_hub_drain(self->hub, DXH_NOW, NULL); /* at the latest 50 ms later */
+	Py_END_ALLOW_THREADS
+	dxn_door_leave(&self->door);
 	Py_RETURN_NONE;
 }
 
@@ -293,13 +316,10 @@ static void hub_dealloc(PyObject *object)
 }
 
 static PyMethodDef hub_methods[] = {
-	{"close", hub_close, METH_NOARGS, NULL},
-	{"drain", hub_drain, METH_O, NULL},
-	{"drain_rows", hub_drain_rows, METH_NOARGS, NULL},
-	{"stats", hub_stats, METH_NOARGS, NULL},
-	{"latency", hub_latency, METH_O, NULL},
-	{"dump", hub_dump, METH_NOARGS, NULL},
-	{NULL, NULL, 0, NULL},
+	{"close", hub_close, METH_NOARGS, NULL}, {"end_questions", hub_end_questions, METH_O, NULL},
+	{"drain", hub_drain, METH_O, NULL},      {"drain_rows", hub_drain_rows, METH_NOARGS, NULL},
+	{"stats", hub_stats, METH_NOARGS, NULL}, {"latency", hub_latency, METH_O, NULL},
+	{"dump", hub_dump, METH_NOARGS, NULL},   {NULL, NULL, 0, NULL},
 };
 
 PyTypeObject dxn_hub_type = {

@@ -151,6 +151,10 @@ void dxn_state_listener_tell(void *context, dxh_peer *peer, dxh_peer_state state
                              const char *reason);
 void dxn_state_listener_drop(dxn_state_listener *self);
 
+/* Of a peer that is freed while its hub closes: the hub still tells it, and drops it then. */
+void dxn_state_listener_keep(dxn_state_listener **kept, dxn_state_listener *self);
+void dxn_state_listener_drop_all(dxn_state_listener **kept);
+
 /* ---- facts: facts.c ------------------------------------------------------------------- */
 
 /* A member of a struct of the library, as an item of a dict. */
@@ -196,9 +200,11 @@ typedef struct dxn_watcher dxn_watcher;
 
 typedef struct dxn_hub {
 	PyObject ob_base;
-	dxh_hub *hub; /* NULL: closed */
+	dxh_hub *hub; /* NULL: closed, or about to be */
 	dxn_door door;
-	dxn_service *services; /* open ones, to be stopped before the hub closes */
+	bool is_gone; /* its I/O thread has ended: nobody is told anything any more */
+	dxn_state_listener *listeners; /* of peers that were freed while it closed */
+	dxn_service *services;         /* open ones, to be stopped before the hub closes */
 	dxn_subscription *subscriptions;
 	dxn_watcher *watchers;
 	struct dxn_end *ends; /* producers and consumers of channels, which must go before */
@@ -308,7 +314,8 @@ typedef struct dxn_end {
 	size_t lease_count; /* lease objects that exist */
 	dxn_lease *leases;  /* those that are live */
 
-	bool may_be_held; /* producer: by lossless readers */
+	PyObject *latches; /* producer: dict of name to the spare copy, of those that are begun */
+	bool may_be_held;  /* producer: by lossless readers */
 	bool evicts;
 
 	dxh_status told; /* consumer: DXH_EDEAD or DXH_ECLOSED, once it was raised */

@@ -449,7 +449,10 @@ static void peer_dealloc(PyObject *object)
 	if (self->hub)
 		Py_XDECREF(peer_close(object, NULL));
 	PyErr_Restore(type, value, traceback);
-	dxn_state_listener_drop(self->listener);
+	if (self->peer && !self->hub->is_gone) /* its hub closes just now */
+		dxn_state_listener_keep(&self->hub->listeners, self->listener);
+	else
+		dxn_state_listener_drop(self->listener);
 	Py_XDECREF(self->broker);
 	Py_XDECREF(self->hub);
 	Py_TYPE(object)->tp_free(object);

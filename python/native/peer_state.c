@@ -4,6 +4,7 @@
  *
  *   field    written by                     read by           order
  *   holders  dxn_state_listener_new(), take_state  drop()            acq_rel: who comes last frees
+ *   next     keep_for_close()                      drop_all()        the interpreter's lock
  */
 #include "native.h"
 
@@ -14,6 +15,7 @@
 struct dxn_state_listener {
 	atomic_int holders; /* the peer, and each errand under way */
 	PyObject *call;     /* call(state, reason) */
+	dxn_state_listener *next;
 };
 
 typedef struct news {
@@ -34,6 +36,7 @@ dxn_state_listener *dxn_state_listener_new(PyObject *call)
 	atomic_init(&made->holders, 1);
 	Py_INCREF(call);
 	made->call = call;
+	made->next = NULL;
 	return made;
 }
 
@@ -43,6 +46,25 @@ void dxn_state_listener_drop(dxn_state_listener *self)
 		return;
 	Py_DECREF(self->call);
 	free(self);
+}
+
+void dxn_state_listener_keep(dxn_state_listener **kept, dxn_state_listener *self)
+{
+	if (!self)
+		return;
+	self->next = *kept;
+	*kept = self;
+}
+
+void dxn_state_listener_drop_all(dxn_state_listener **kept)
+{
+	dxn_state_listener *each = *kept, *next;
+
+	*kept = NULL;
+	for (; each; each = next) {
+		next = each->next;
+		dxn_state_listener_drop(each);
+	}
 }
 
 static void run_news(dxn_errand *errand)

@@ -46,49 +46,65 @@ PyObject *dxn_end_zone(PyObject *object, PyObject *const *arguments, Py_ssize_t 
 
 /* ---- latches --------------------------------------------------------------------------------- */
 
-/* Exchange the value of a latch. The spare copy begins as the current value: to commit it
- * unchanged harms nobody. */
-static dxh_status
-exchange(dxh_producer *producer, const char *name, size_t bytes, void *before, const void *after)
+/* The spare copy of a latch of ours, which holds the current value: begun when it is first wanted,
+ * and kept so until it is committed. To read it changes nothing, for anybody. NULL: raised. */
+static void *spare_of(dxn_end *self, PyObject *name, size_t bytes)
 {
-	void *spare;
-	dxh_status status = dxh_latch_begin(producer, name, bytes, &spare);
+	PyObject *known = self->latches ? PyDict_GetItemWithError(self->latches, name) : NULL;
+	const char *text = dxn_text(name);
+	void *spare = NULL;
+	dxh_status status;
 
+	if (known || PyErr_Occurred())
+		return known ? PyLong_AsVoidPtr(known) : NULL;
+	if (!self->latches && !(self->latches = PyDict_New()))
+		return NULL;
+	status = dxh_latch_begin(self->producer, text, bytes, &spare);
 	if (status != DXH_OK)
-		return status;
-	if (before)
-		memcpy(before, spare, bytes);
-	if (after)
-		memcpy(spare, after, bytes);
-	return dxh_latch_commit(producer, name);
+		return dxn_raise(status);
+	known = PyLong_FromVoidPtr(spare);
+	/* Committed as it is, it harms nobody. */
+	if ((!known || PyDict_SetItem(self->latches, name, known) == -1) &&
+	    dxh_latch_commit(self->producer, text) == DXH_OK)
+		spare = NULL;
+	Py_XDECREF(known);
+	return spare;
+}
+
+/* false: raised. */
+static bool load(dxn_end *self, PyObject *name, void *value, size_t bytes)
+{
+	const void *spare;
+	dxh_status status;
+
+	if (self->producer) {
+		spare = spare_of(self, name, bytes);
+		if (spare)
+			memcpy(value, spare, bytes);
+		return spare;
+	}
+	status = dxh_latch_read(self->consumer, dxn_text(name), value, bytes);
+	if (status != DXH_OK)
+		dxn_raise(status);
+	return status == DXH_OK;
 }
 
 /* latch_load(name, bytes) */
 PyObject *dxn_end_latch_load(PyObject *object, PyObject *const *arguments, Py_ssize_t count)
 {
 	dxn_end *self = (dxn_end *)object;
-	const char *name;
 	Py_ssize_t bytes;
 	PyObject *value;
-	dxh_status status;
 
 	if (!dxn_arguments("latch_load", count, 2) || !dxn_end_check(self))
 		return NULL;
-	name = dxn_text(arguments[0]);
 	bytes = PyLong_AsSsize_t(arguments[1]);
-	if (!name || PyErr_Occurred())
+	if (PyErr_Occurred() || !dxn_text(arguments[0]))
 		return NULL;
 	value = PyByteArray_FromStringAndSize(NULL, bytes);
-	if (!value)
-		return NULL;
-	status = self->producer ? exchange(self->producer, name, (size_t)bytes,
-	                                   PyByteArray_AS_STRING(value), NULL)
-	                        : dxh_latch_read(self->consumer, name, PyByteArray_AS_STRING(value),
-	                                         (size_t)bytes);
-	if (status == DXH_OK)
-		return value;
-	Py_DECREF(value);
-	return dxn_raise(status);
+	if (value && !load(self, arguments[0], PyByteArray_AS_STRING(value), (size_t)bytes))
+		Py_CLEAR(value);
+	return value;
 }
 
 /* latch_store(name, value), of a producer */
@@ -97,16 +113,20 @@ PyObject *dxn_end_latch_store(PyObject *object, PyObject *const *arguments, Py_s
 	dxn_end *self = (dxn_end *)object;
 	const char *name;
 	Py_buffer value;
-	dxh_status status;
+	void *spare;
 
 	if (!dxn_arguments("latch_store", count, 2) || !dxn_end_check(self))
 		return NULL;
 	name = dxn_text(arguments[0]);
 	if (!name || !dxn_bytes(arguments[1], &value))
 		return NULL;
-	status = exchange(self->producer, name, (size_t)value.len, NULL, value.buf);
+	spare = spare_of(self, arguments[0], (size_t)value.len);
+	if (spare)
+		memcpy(spare, value.buf, (size_t)value.len);
 	dxn_bytes_done(&value);
-	return dxn_none_or_raise(status);
+	if (!spare || PyDict_DelItem(self->latches, arguments[0]) == -1)
+		return NULL;
+	return dxn_none_or_raise(dxh_latch_commit(self->producer, name));
 }
 
 /* ---- digests --------------------------------------------------------------------------------- */

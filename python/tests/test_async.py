@@ -2,6 +2,10 @@
 """asyncio: requests, services, items and notes in event loops."""
 
 import asyncio
+import gc
+import os
+import subprocess
+import sys
 import threading
 import unittest
 
@@ -253,6 +257,106 @@ class ItemsTest(unittest.IsolatedAsyncioTestCase):
                 await asyncio.wait_for(task, LONG)
 
 
+def descriptors():
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+class LeftBehindTest(support.HubTest):
+    """Loops that end while requests are under way."""
+
+    def add_handlers(self, service):
+        self.held = []
+        service.on("hold")(lambda request: self.held.append(request) or dxh.LATER)
+        service.on("echo")(lambda request: request.body)
+
+    async def ask(self, subject):
+        return await self.peer.request(subject, b"x", timeout=LONG)
+
+    async def leave(self, count=3):
+        tasks = [asyncio.ensure_future(self.ask("hold")) for _ in range(count)]
+        await asyncio.sleep(0)
+        return tasks
+
+    def test_cancelled_as_run_does_it(self):
+        async def main():
+            await self.leave()
+
+        asyncio.run(self.ask("echo"))
+        before = descriptors()
+        for _ in range(10):
+            asyncio.run(main())
+        asyncio.run(self.ask("echo"))
+        self.assertEqual(descriptors(), before)
+        while self.hub.stats()["slots_now"] > 0:
+            self.peer.call("echo", timeout=LONG)
+
+    def test_closed_and_nothing_cancelled(self):
+        asyncio.run(self.ask("echo"))
+        before = descriptors()
+        for _ in range(10):
+            loop = asyncio.new_event_loop()
+            for task in loop.run_until_complete(self.leave()):
+                task._log_destroy_pending = False
+            loop.close()
+        del task, loop
+        while len(self.held) < 30:
+            self.peer.call("echo", timeout=LONG)
+        self.held.clear()  # rejects them
+        while self.hub.stats()["open_now"] > 0:
+            self.peer.call("echo", timeout=LONG)
+        asyncio.run(self.ask("echo"))
+        self.assertEqual(descriptors(), before)
+
+    def test_one_of_another_thread_waits_behind_nobody(self):
+        posted = [self.peer.request("hold", timeout=LONG) for _ in range(50)]
+        last = self.peer.request("echo", b"last", timeout=LONG)
+        last.exception(LONG)
+        posted.append(self.peer.request("hold", timeout=LONG))
+
+        async def wait(sent):
+            return await sent
+
+        async def main():
+            tasks = [asyncio.ensure_future(wait(each)) for each in posted]
+            await asyncio.sleep(0)
+            while len(self.held) < 51:
+                await asyncio.sleep(0.001)
+            self.held.pop().reply(b"held")
+            done, _ = await asyncio.wait(tasks, timeout=LONG, return_when=asyncio.FIRST_COMPLETED)
+            self.assertEqual([each.result() for each in done], [b"held"])
+
+        asyncio.run(main())
+
+    def test_threads_wait_for_one_of_a_loop(self):
+        async def main():
+            sent = self.peer.request("hold", timeout=LONG)
+            loop = asyncio.get_running_loop()
+            waits = [loop.run_in_executor(None, sent.result, LONG) for _ in range(4)]
+            while not self.held:
+                await asyncio.sleep(0.001)
+            self.held.pop().reply(b"held")
+            return await asyncio.gather(*waits)
+
+        self.assertEqual(asyncio.run(main()), [b"held"] * 4)
+
+    def test_an_interpreter_ends_all_the_same(self):
+        program = (
+            "import asyncio, dxh, sys\n"
+            "hub = dxh.Hub()\n"
+            "service = hub.serve(sys.argv[1])\n"
+            "sent = hub.connect(sys.argv[1]).request('x')\n"
+            "async def wait():\n"
+            "    await sent\n"
+            "loop = asyncio.new_event_loop()\n"
+            "task = loop.create_task(wait())\n"
+            "task._log_destroy_pending = False\n"
+            "loop.run_until_complete(asyncio.sleep(0.01))\n"
+            "loop.close()\n"
+        )
+        subprocess.run([sys.executable, "-c", program, support.endpoint()], check=True, timeout=LONG)
+
+
 class ManyLoopsTest(unittest.TestCase):
     def test_loops_come_and_go(self):
         with dxh.Hub() as hub:
@@ -264,16 +368,11 @@ class ManyLoopsTest(unittest.TestCase):
             async def ask(body):
                 return await peer.request("echo", body, timeout=LONG)
 
-            import gc
-            import os
-
             self.assertEqual(asyncio.run(ask(b"first")), b"first")
-            gc.collect()
-            before = len(os.listdir("/proc/self/fd"))
+            before = descriptors()
             for i in range(10):
                 self.assertEqual(asyncio.run(ask(b"%d" % i)), b"%d" % i)
-            gc.collect()
-            self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+            self.assertEqual(descriptors(), before)
 
 
 if __name__ == "__main__":

@@ -179,6 +179,20 @@ class DigestTest(FolderTest):
         with self.assertRaises(dxh.EmptyError):
             made.zones.plan.verified()
 
+    def test_of_a_latch_that_its_producer_looks_at(self):
+        made = self.produce(dxh.Digested(dxh.Latch(np.dtype(("f8", (3,))))))
+        made.zones.plan.store([1, 2, 3])
+        made.zones.plan.set_digest()
+        self.assertEqual(made.zones.plan.load().tolist(), [1, 2, 3])
+        with self.assertRaises(RuntimeError), made.zones.plan.write() as value:
+            value[:] = 9
+            raise RuntimeError
+        self.assertEqual(made.zones.plan.verified().tolist(), [1, 2, 3])
+        made.zones.plan.store([4, 5, 6])
+        self.assertEqual(made.zones.plan.load().tolist(), [4, 5, 6])
+        with self.assertRaises(dxh.EmptyError):
+            made.zones.plan.verified()
+
     def test_one_that_was_not_declared(self):
         made = self.produce(np.dtype([("x", "f8")]))
         with self.assertRaises(dxh.StateError):

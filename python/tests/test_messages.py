@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Requests, replies, notifications, many at once."""
 
+import gc
 import os
 import pickle
 import sys
 import tempfile
 import threading
 import time
+import traceback
 import unittest
+import weakref
 
 import numpy as np
 
@@ -128,6 +131,24 @@ class RequestTest(support.HubTest):
         self.assertIsInstance(completion.exception(timeout=LONG), dxh.CanceledError)
         self.assertFalse(completion.cancel())
 
+    def test_an_error_that_was_raised_frees_its_completion(self):
+        def ended():
+            sent = self.peer.request("refuse", timeout=LONG)
+            with self.assertRaises(dxh.Error):
+                sent.result(LONG)
+            self.assertIsNone(sent.exception().__traceback__)
+            frames = []
+            for _ in range(3):
+                with self.assertRaises(dxh.Error) as caught:
+                    sent.result()
+                frames.append(len(traceback.extract_tb(caught.exception.__traceback__)))
+            self.assertEqual(len(set(frames)), 1, frames)
+            return weakref.ref(sent)
+
+        references = [ended() for _ in range(10)]
+        gc.collect()
+        self.assertEqual([each() for each in references], [None] * 10)
+
     def test_two_threads_wait_for_one_completion(self):
         completion = self.peer.request("keep", timeout=LONG)
         results = []
@@ -206,6 +227,9 @@ class ManyTest(support.HubTest):
                 list(dxh.as_completed([never], timeout=0.02))
         with self.assertRaises(ValueError):
             dxh.wait(sent, return_when="SOMETIMES")
+        for wait in dxh.wait, dxh.as_completed:
+            with self.assertRaisesRegex(ValueError, "NaN"):
+                wait(sent, float("nan"))
 
     def test_many_threads_post_to_one_peer(self):
         wrong = []
@@ -331,6 +355,26 @@ class EndTest(unittest.TestCase):
         for call in (lambda: hub.produce(name, slot=8, slots=4), lambda: hub.consume(name)):
             with self.assertRaisesRegex(dxh.ClosedError, "open a new one"):
                 call()
+
+    def test_handlers_may_stop_their_service(self):
+        """Also two at once, who would wait for each other."""
+        hub = dxh.Hub()
+        service = hub.serve(support.endpoint())
+        both = threading.Barrier(2)
+
+        @service.on("stop")
+        def stop(request):
+            both.wait(LONG)
+            service.stop()
+            return b"stopped"
+
+        service.start(2)
+        peer = hub.connect(service.endpoint)
+        sent = [peer.request("stop", timeout=LONG) for _ in range(2)]
+        self.assertEqual([each.result(LONG) for each in sent], [b"stopped"] * 2)
+        threads = list(service._threads)
+        hub.close()  # waits for them
+        self.assertEqual([each.is_alive() for each in threads], [False] * 2)
 
     def test_a_handler_that_ends_its_thread_is_told_of(self):
         with dxh.Hub() as hub:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import numpy as np
@@ -251,6 +252,29 @@ class KilledTest(unittest.TestCase):
             self.assertEqual(ran.stdout.readline(), b"ready\n")
             self.assertEqual(hub.connect(address).call("x", timeout=LONG), b"last words")
             self.assertEqual(ran.wait(LONG), 0)
+
+    def test_ctrl_c_ends_a_question_that_nobody_answers(self):
+        """The thread that asked it holds nobody up."""
+        program = (
+            "import sys, dxh\n"
+            "hub = dxh.Hub(broker=sys.argv[1])\n"
+            "print('ready', flush=True)\n"
+            "hub.%s\n"
+        )
+        name = support.name()
+        for question in ("discover('x')", "channels()", "describe('x')", "watch()",
+                         f"produce({name!r}, slot=8, slots=2, unlink_on_close=True, timeout=None)"):
+            with self.subTest(question), subprocess.Popen(
+                [sys.executable, "-c", program % question, support.endpoint()],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ) as ran:
+                self.assertEqual(ran.stdout.readline(), b"ready\n")
+                time.sleep(0.02)  # so that it is mostly in the question
+                ran.send_signal(signal.SIGINT)
+                _, said = ran.communicate(timeout=LONG)
+                self.assertIn(b"KeyboardInterrupt", said)
+        with self.assertRaises(dxh.NotFoundError):
+            dxh.stat(name)
 
     def test_ctrl_c_ends_an_interpreter_with_a_traceback(self):
         program = (

@@ -74,6 +74,30 @@ class CloseTest(unittest.TestCase):
             self.finish(threads)
         self.assertGreater(self.did, ROUNDS)
 
+    def test_peers_are_freed_while_their_hub_closes(self):
+        """It still tells their states then, to nobody."""
+        other, silent = support.silent()
+        self.addCleanup(other.close)
+        told = []
+        for _ in range(ROUNDS):
+            hub = dxh.Hub()
+            endpoints = silent.endpoint, support.endpoint()
+            peers = [
+                hub.connect(endpoints[i % 2], on_state=lambda state, reason: told.append(state))
+                for i in range(100)
+            ]
+            thread = threading.Thread(target=hub._native.close)
+            thread.start()
+            while True:
+                try:
+                    hub.stats()
+                except dxh.ClosedError:
+                    break
+            peers.clear()
+            thread.join(LONG)
+            self.assertFalse(thread.is_alive())
+        self.assertIn(dxh.PeerState.READY, told)
+
     def test_blocks_are_closed_beside_views_and_reads(self):
         for _ in range(ROUNDS):
             self.errors = []
