@@ -22,6 +22,7 @@
 #include <dxh/broker.h>
 #include <dxh/channel.h>
 #include <dxh/completion.h>
+#include <dxh/consumer.h>
 #include <dxh/describe.h>
 #include <dxh/description.h>
 #include <dxh/dispatch.h>

@@ -14,7 +14,7 @@ import glob
 import re
 import sys
 
-HEADERS = ("block", "inspect", "pacer", "schema")
+HEADERS = ("block", "consumer", "inspect", "pacer", "schema")
 PAIRS_MIN = 115
 
 # (call, statuses): the test that gets them, as Criterion names it.

@@ -96,9 +96,9 @@ DXH_API dxh_status dxh_channel_progress(dxh_producer *producer);
  *          to the deadline; DXH_EDEAD: it is known, but its producer does not
  *          beat; DXH_EEXPIRED: the broker did not answer; DXH_ESCHEMA, DXH_ESIZE: it
  *          is not what config expects, as the broker knows it, before anything is attached;
- *          DXH_ESCHEMA: the block is not what the broker was told; as dxh_consumer_open(), then without
- *          waiting; DXH_EACCESS: the broker wants the right to consume it; DXH_EDEADLK;
- *          DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
+ *          DXH_ESCHEMA: the block is not what the broker was told; as
+ *          dxh_consumer_open(), then without waiting; DXH_EACCESS: the broker wants the
+ *          right to consume it; DXH_EDEADLK; DXH_EDRAINING; DXH_ECLOSED; DXH_EFORKED.
  */
 #define dxh_consume(...) dxh_consume_sized(sizeof(dxh_consumer_config), __VA_ARGS__)
 DXH_API DXH_NODISCARD dxh_status dxh_consume_sized(size_t config_bytes, dxh_peer *broker,

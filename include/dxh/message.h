@@ -73,8 +73,8 @@ typedef struct dxh_peer_config {
 	int64_t retry_max_ns;   /* 0: 1 s */
 	/* A service that owes an answer or notes and says nothing for beat_ns is sent a
 	 * beat, which it answers; after silence_ns its connection counts as ended. So
-	 * 16 MiB must travel in less: so much may be on its way before a beat. A peer of which nothing is expected is left
-	 * alone. */
+	 * 16 MiB must travel in less: so much may be on its way before a beat. A peer of
+	 * which nothing is expected is left alone. */
 	int64_t beat_ns;    /* 0: 1 s; negative: never */
 	int64_t silence_ns; /* 0: 15 s */
 	/* Subjects and bodies of the requests in flight; come back at their end. 0: 256
