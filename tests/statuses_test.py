@@ -42,7 +42,7 @@ BY_HELPERS = {
     ("dxh_consumer_receive_fds", "DXH_EPROTO DXH_EVERSION"):
         "memfd.other_messages_are_told_and_leave_no_descriptor",
     ("dxh_read_next", "DXH_ELIMIT"):
-        "lossless.without_a_row_in_the_new_control_file_a_reader_is_told_so_until_one_is_free",
+        "control_file.without_a_row_in_the_new_control_file_a_reader_is_told_so_until_one_is_free",
     ("dxh_producer_open", "DXH_EEXIST DXH_ENOMEM"):
         "fault.a_block_is_created_whole_or_not_at_all",
     ("dxh_producer_send_fds", "DXH_ELIMIT DXH_ESYSTEM"): "fault.a_block_is_passed_or_not",
