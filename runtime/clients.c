@@ -229,6 +229,32 @@ static void welcome(dxi_client *client)
 	               dxi_hello_write(&hello, body, sizeof body));
 }
 
+/* The same client on a new connection: its old one is dead. What a router reads of two
+ * connections it reads in any order, so the dead one's HELLO may come last. */
+static bool is_outdated(const dxi_client *known, const dxi_hello *hello)
+{
+	return known && hello->connection < known->connection;
+}
+
+/* What is to be known of who has said this. */
+static void introduce(dxi_client *client, const dxi_hello *hello, uint64_t filed)
+{
+	dxh_service *service = client->service;
+
+	client->incarnation = filed;
+	client->connection = hello->connection;
+	memcpy(client->name, hello->name, sizeof client->name);
+	client->heard_ns = service->hub->now_ns;
+	client->takes_parts = (hello->features & DXI_FEATURE_PARTS) != 0;
+	client->frame_bytes = service->hub->config.frame_bytes;
+	if (hello->features & DXI_FEATURE_CREDIT)
+		client->notify_window = service->config.notify_bytes;
+	if (hello->features & DXI_FEATURE_KEEP)
+		dxi_client_remember(client);
+	welcome(client);
+	notice_floods(client);
+}
+
 void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
                            const dxi_record *record)
 {
@@ -251,11 +277,9 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		refuse_hello(service, message, DXH_ECLOSED, "the service is closing");
 		return;
 	}
-	/* The same client on a new connection: its old one is dead. What a router reads of two
-	 * connections it reads in any order, so the dead one's HELLO may come last. */
 	filed = filed_under(dxi_link_sender(service->link).key, hello.incarnation);
 	old = find_incarnation(service, filed);
-	if (old && hello.connection < old->connection) {
+	if (is_outdated(old, &hello)) {
 		refuse_hello(service, message, DXH_EPROTO, "this client has a newer connection");
 		return;
 	}
@@ -267,20 +291,8 @@ void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
 		return;
 	}
 	client = add_client(service, message, &hello);
-	if (!client) {
+	if (!client)
 		refuse_hello(service, message, DXH_EOVERLOADED, "the service is out of memory");
-		return;
-	}
-	client->incarnation = filed;
-	client->connection = hello.connection;
-	memcpy(client->name, hello.name, sizeof client->name);
-	client->heard_ns = service->hub->now_ns;
-	client->takes_parts = (hello.features & DXI_FEATURE_PARTS) != 0;
-	client->frame_bytes = service->hub->config.frame_bytes;
-	if (hello.features & DXI_FEATURE_CREDIT)
-		client->notify_window = service->config.notify_bytes;
-	if (hello.features & DXI_FEATURE_KEEP)
-		dxi_client_remember(client);
-	welcome(client);
-	notice_floods(client);
+	else
+		introduce(client, &hello, filed);
 }
