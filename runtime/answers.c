@@ -18,7 +18,8 @@ enum {
 	SHRINK_MIN = 16384, /* smaller ones may be larger than their answers */
 	FRAMES_PER_LOOK = 64,
 	FRAMES_PER_PART = 16, /* it has as many bytes: what is answered meanwhile goes first */
-	REFUSALS_MAX = 64     /* answers beyond the window: then its errors are dropped */
+	REFUSALS_MAX = 64,    /* answers beyond the window: then its errors are dropped */
+	ANSWER_FRAMES_IN_ROW = 3
 };
 
 /* ---- requests as memory --------------------------------------------------------- */
@@ -301,6 +302,27 @@ static bool travels_behind(const dxi_client *client, const dxh_request *request)
 	       request->answer_bytes >= DXI_BODY_IN_PLACE_MIN;
 }
 
+static void encode_notes(dxi_client *client, dxi_frame_writer *writer)
+{
+	uint32_t waiting = client->notes.count;
+
+	dxi_notes_encode(client, writer);
+	if (client->notes.count < waiting)
+		client->frames_without_notes = 0;
+}
+
+/* Notes go behind the answers, for those are waited for; but of so many frames and one more,
+ * one begins with notes if any wait. */
+static void encode_notes_in_turn(dxi_client *client, dxi_frame_writer *writer)
+{
+	if (client->notes.count == 0) {
+		client->frames_without_notes = 0;
+	} else if (client->frames_without_notes++ >= ANSWER_FRAMES_IN_ROW) {
+		encode_notes(client, writer);
+		writer->capacity = client->frame_bytes; /* of what joins them */
+	}
+}
+
 /* Encode as many answers as one frame takes; they are sent then. */
 static void encode_answers(departure *leaving, dxi_outgoing *message)
 {
@@ -310,6 +332,7 @@ static void encode_answers(departure *leaving, dxi_outgoing *message)
 	dxh_request *request;
 
 	dxi_parcel_credit_encode(client, &writer);
+	encode_notes_in_turn(client, &writer);
 	while (!leaving->carried && (request = client->answers.first)) {
 		bool is_behind = travels_behind(client, request);
 
@@ -331,7 +354,7 @@ static void encode_answers(departure *leaving, dxi_outgoing *message)
 		writer.capacity = client->frame_bytes;
 	}
 	if (!leaving->carried)
-		dxi_notes_encode(client, &writer); /* behind the answers: those are waited for */
+		encode_notes(client, &writer);
 	dxi_count(&client->service->hub->metrics->records_sent, writer.records);
 	message->frame_bytes = dxi_frame_end(&writer);
 }

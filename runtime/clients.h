@@ -54,6 +54,7 @@ struct dxi_client {
 	uint64_t notify_taken;  /* done with, on this connection */
 	uint64_t notify_told;   /* of that, it knows */
 	dxi_notes notes;
+	uint32_t frames_without_notes; /* while some waited */
 	struct dxi_subscriber *subscribers;
 	uint32_t subscriber_count;
 	uint32_t frame_bytes;

@@ -55,10 +55,15 @@ static size_t record_frame(dxi_record record)
 	return dxi_frame_end(&writer);
 }
 
+static void open_client_of(dxh_service *service)
+{
+	open_raw(ZMQ_DEALER, dxh_service_endpoint(service), false);
+	zmq_send(raw, frame, hello_frame(DXI_HELLO), 0);
+}
+
 static void open_client(void)
 {
-	open_raw(ZMQ_DEALER, dxh_service_endpoint(echo.service), false);
-	zmq_send(raw, frame, hello_frame(DXI_HELLO), 0);
+	open_client_of(echo.service);
 }
 
 /* The next record of this kind that the client gets; others are passed over. */
@@ -184,6 +189,62 @@ Test(stranger, a_subscriber_that_does_not_read_loses_exactly_what_it_is_told, .t
 	             test_stats(echo.hub).notes_sent + test_stats(echo.hub).notes_dropped);
 	close_raw();
 	close_pair();
+}
+
+/* How many replies come before the next note. */
+static int replies_before_note(void)
+{
+	dxi_frame_reader reader;
+	dxi_record record;
+	int replies = 0;
+
+	for (;;) {
+		int bytes = zmq_recv(raw, frame, sizeof frame, 0);
+
+		cr_assert_gt(bytes, 0, "no note after %d replies", replies);
+		must(dxi_frame_open(&reader, frame, (size_t)bytes));
+		while (dxi_frame_next(&reader, &record) == DXH_OK) {
+			if (record.kind == DXI_NOTIFY)
+				return replies;
+			replies += record.kind == DXI_REPLY;
+		}
+	}
+}
+
+/* Each answer fills its frame, and there is always one more: whoever asks for the next as
+ * soon as one has come would never hear of anything else. */
+Test(stranger, answers_that_never_end_leave_room_for_notes, .timeout = 60)
+{
+	enum {
+		COUNT = 200,
+		FULL = DXI_FRAME_BYTES_MAX - DXI_FRAME_HEADER_BYTES - DXI_RECORD_HEADER_BYTES
+	};
+	static char body[FULL];
+	dxh_service *service;
+	dxh_request *request;
+
+	test_echo_open(&echo, test_endpoint(), NULL);
+	must(dxh_service_bind(echo.hub, test_endpoint(), NULL, &service));
+	open_client_of(service);
+	zmq_send(raw, frame, record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = 1}), 0);
+	cr_expect_eq(hear(DXI_SUBSCRIBE).status, DXH_OK);
+	for (uint64_t id = 0; id < COUNT; id++)
+		zmq_send(
+			raw, frame,
+			record_frame((dxi_record){
+				.kind = DXI_REQUEST, .id = id, .subject = "q", .subject_bytes = 1}),
+			0);
+	for (int i = 0; i < COUNT; i++) {
+		must(dxh_service_receive(service, SOON, &request));
+		must(dxh_request_reply(request, body, sizeof body));
+	}
+	must(dxh_service_publish(service, "t", NULL, 0));
+	wait_published(1);
+	/* Some lie in libzmq and the kernel, beyond anybody's reach. */
+	cr_expect_lt(replies_before_note(), COUNT / 2);
+	close_raw();
+	must(dxh_service_close(&service));
+	test_echo_close(&echo);
 }
 
 /* ---- a service that is none ---- */
