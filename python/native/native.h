@@ -98,6 +98,11 @@ typedef dxh_status (*dxn_step)(void *context, int64_t deadline_ns);
  * wait. false: raised by a signal handler. */
 bool dxn_wait(dxn_step step, void *context, int64_t deadline_ns, dxh_status *status);
 
+/* One step that neither waits nor takes long, with the lock. Given up beside a thread that computes it
+ * is often got back only after the switch interval of that one, 5 ms: too much for what is there
+ * already. false: it was DXH_EWAIT, and the deadline is yet to come. */
+bool dxn_try(dxn_step step, void *context, int64_t deadline_ns, dxh_status *status);
+
 struct dxn_door;
 
 /* The same for what cannot be woken from outside: in all threads, and until the door is
@@ -318,7 +323,8 @@ typedef struct dxn_end {
 	bool may_be_held;  /* producer: by lossless readers */
 	bool evicts;
 
-	dxh_status told; /* consumer: DXH_EDEAD or DXH_ECLOSED, once it was raised */
+	size_t item_bytes; /* consumer: of the item before */
+	dxh_status told;   /* consumer: DXH_EDEAD or DXH_ECLOSED, once it was raised */
 	uint64_t told_epoch;
 	uint64_t lost, lost_first, lost_last; /* found, and not handed out yet */
 } dxn_end;

@@ -58,7 +58,8 @@ static PyObject *pacer_wait(PyObject *object, PyObject *timeout)
 		return dxn_raise_text(DXH_EBUSY, "DXH_EBUSY: another thread waits for it");
 	self->is_waited = true;
 	Py_INCREF(self);
-	went = dxn_wait(wait_step, &what, deadline_ns, &status);
+	went = dxn_try(wait_step, &what, deadline_ns, &status) ||
+	       dxn_wait(wait_step, &what, deadline_ns, &status);
 	self->is_waited = false;
 	Py_DECREF(self);
 	if (!went)

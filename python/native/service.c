@@ -259,7 +259,8 @@ static PyObject *service_receive(PyObject *object, PyObject *timeout)
 	if (!what.service || !dxn_deadline(timeout, &deadline_ns))
 		return NULL;
 	enter(self);
-	went = dxn_wait(receive_step, &what, deadline_ns, &status);
+	went = dxn_try(receive_step, &what, deadline_ns, &status) ||
+	       dxn_wait(receive_step, &what, deadline_ns, &status);
 	/* Still inside: the request must not lose its service before it is one of ours. */
 	if (went)
 		timeout = status == DXH_OK ? make_request(self, what.request) : dxn_raise(status);

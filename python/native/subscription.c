@@ -106,7 +106,8 @@ static bool wait_inside(dxn_subscription *self, dxn_step step, void *context, Py
 		return false;
 	dxn_peer_enter(self->peer);
 	dxn_door_enter(&self->door);
-	went = dxn_wait(step, context, deadline_ns, status);
+	went = dxn_try(step, context, deadline_ns, status) ||
+	       dxn_wait(step, context, deadline_ns, status);
 	dxn_door_leave(&self->door);
 	dxn_peer_leave(self->peer);
 	return went;

@@ -30,6 +30,12 @@ static int64_t step_end(bool in_steps, int64_t deadline_ns)
 	return until_ns < deadline_ns ? until_ns : deadline_ns;
 }
 
+bool dxn_try(dxn_step step, void *context, int64_t deadline_ns, dxh_status *status)
+{
+	*status = step(context, DXH_NOW);
+	return *status != DXH_EWAIT || deadline_ns <= DXH_NOW;
+}
+
 bool dxn_wait(dxn_step step, void *context, int64_t deadline_ns, dxh_status *status)
 {
 	int64_t until_ns = step_end(true, deadline_ns);

@@ -116,7 +116,8 @@ static PyObject *watcher_next(PyObject *object, PyObject *timeout)
 		return dxn_raise_text(DXH_EBUSY, "DXH_EBUSY: another thread waits in it");
 	dxn_peer_enter(self->broker);
 	dxn_door_enter(&self->door);
-	went = dxn_wait(next_step, &what, deadline_ns, &status);
+	went = dxn_try(next_step, &what, deadline_ns, &status) ||
+	       dxn_wait(next_step, &what, deadline_ns, &status);
 	dxn_door_leave(&self->door);
 	dxn_peer_leave(self->broker);
 	if (!went)

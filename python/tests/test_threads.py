@@ -15,6 +15,83 @@ from support import LONG
 ROUNDS = 12
 
 
+class BusyTest(unittest.TestCase):
+    """What is there already is had without giving up the interpreter's lock, which a thread that
+    computes would take."""
+
+    COUNT = 500
+
+    def setUp(self):
+        before = sys.getswitchinterval()
+        self.addCleanup(sys.setswitchinterval, before)
+        self.hub = self.enterContext(dxh.Hub())
+        self.service = self.hub.serve(support.endpoint())
+        self.peer = self.hub.connect(self.service.endpoint)
+
+    def turns_while(self, take):
+        """Of a thread that wants the lock all the time, which is not made to give it up."""
+        begin = threading.Lock()
+        begin.acquire()
+        turns = [0]
+
+        def compute():
+            begin.acquire()
+            for _ in range(1_000_000):
+                turns[0] += 1
+
+        thread = threading.Thread(target=compute)
+        thread.start()
+        sys.setswitchinterval(1000)
+        begin.release()
+        for _ in range(self.COUNT):
+            take()
+        seen = turns[0]
+        sys.setswitchinterval(1e-3)
+        thread.join(LONG)
+        self.assertEqual(turns[0], 1_000_000)
+        return seen
+
+    def test_requests(self):
+        for _ in range(self.COUNT):
+            self.peer.notify("x", b"y")
+        self.peer.flush(LONG, level=dxh.FlushLevel.REPLIED)
+        self.assertEqual(self.turns_while(lambda: self.service.receive(LONG)), 0)
+
+    def test_notes(self):
+        with self.peer.subscribe() as notes, self.peer.subscribe("last") as last:
+            notes.confirm(LONG)
+            last.confirm(LONG)
+            for _ in range(self.COUNT):
+                self.service.publish("some")
+            self.service.publish("last")
+            last.receive(LONG)
+            self.assertEqual(self.turns_while(lambda: notes.receive(LONG)), 0)
+
+    def test_items(self):
+        name = support.name()
+        with dxh.produce(name, slot=64, slots=512, unlink_on_close=True) as made:
+            made.publish_many([b"x" * 64] * self.COUNT)
+            with dxh.consume(name) as reader, dxh.consume(name) as viewer:
+
+                def view():
+                    with viewer.view(LONG):
+                        pass
+
+                self.assertEqual(self.turns_while(lambda: reader.read(LONG)), 0)
+                self.assertEqual(self.turns_while(view), 0)
+
+    def test_the_control_a_large_item_is_copied_without_it(self):
+        name = support.name()
+        with dxh.produce(name, slot=1 << 20, slots=4, unlink_on_close=True) as made:
+            with dxh.consume(name) as reader:
+
+                def take():
+                    made.publish(bytes(1 << 20))
+                    reader.read(LONG)
+
+                self.assertGreater(self.turns_while(take), 0)
+
+
 class CloseTest(unittest.TestCase):
     def setUp(self):
         before = sys.getswitchinterval()
