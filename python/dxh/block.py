@@ -13,7 +13,7 @@ __all__ = ["BlockInfo", "Checksum", "Discipline", "Liveness", "Start"]
 class Checksum(enum.IntEnum):
     """What proves an item against bytes that changed by accident."""
 
-    NONE = 0
+    NONE = 0  #: nothing does
     XXH3 = 1  #: 64 bits; the choice when nothing speaks for another
     CRC32C = 2  #: 32 bits; what processors and hardware on the way compute
     BLAKE2B = 3  #: with a key also against who changes them on purpose
@@ -39,8 +39,8 @@ class Start(enum.IntEnum):
 class Liveness(enum.IntEnum):
     """Of a producer."""
 
-    UNKNOWN = 0
-    ALIVE = 1
+    UNKNOWN = 0  #: it cannot be told
+    ALIVE = 1  #: it has the block open
     CLOSED = 2  #: gone in good order
     DEAD = 3  #: gone without closing
 
@@ -49,18 +49,18 @@ class Liveness(enum.IntEnum):
 class BlockInfo:
     """Facts of a block."""
 
-    name: str
-    uuid: bytes
-    schema_hash: bytes
-    block_bytes: int
+    name: str  #: by which it is found
+    uuid: bytes  #: random, another one for each block
+    schema_hash: bytes  #: BLAKE2b-256 of the schema
+    block_bytes: int  #: of the data file
     epoch: int  #: takeovers so far
     head: int  #: tickets published
-    slot_bytes: int
-    slot_count: int
-    zone_count: int
-    schema_bytes: int
-    producer: Liveness
-    producer_pid: int
+    slot_bytes: int  #: of one item, at most
+    slot_count: int  #: items kept
+    zone_count: int  #: zones, latches among them
+    schema_bytes: int  #: of the schema's MessagePack
+    producer: Liveness  #: whether its producer lives
+    producer_pid: int  #: of the last producer; for humans
     unlinked: bool  #: the name is gone
     clock_offset_ns: int  #: CLOCK_REALTIME - CLOCK_MONOTONIC
 

@@ -29,28 +29,28 @@ __all__ = [
 class ChannelState(enum.IntEnum):
     """Of a channel."""
 
-    NOT_FOUND = 0
+    NOT_FOUND = 0  #: nobody produces it
     PENDING = 1  #: known, but its producer does not beat
-    FOUND = 2
+    FOUND = 2  #: it is produced
 
 
 @dataclass(frozen=True)
 class ChannelInfo:
     """What the broker knows of a channel."""
 
-    name: str
-    state: ChannelState
+    name: str  #: of channel and block
+    state: ChannelState  #: whether it is produced
     reason: str  #: why it is pending
     directory: str  #: where the block lies
     endpoint: str  #: of the producer's service, or ""
-    schema_hash: bytes
-    block_uuid: bytes
-    producer_uid: int
-    producer_pid: int
-    epoch: int
-    slot_bytes: int
-    slot_count: int
-    zone_count: int
+    schema_hash: bytes  #: BLAKE2b-256 of the schema
+    block_uuid: bytes  #: of the block
+    producer_uid: int  #: random, one for each opened producer
+    producer_pid: int  #: of its process
+    epoch: int  #: of the block: takeovers so far
+    slot_bytes: int  #: of one item, at most
+    slot_count: int  #: items kept
+    zone_count: int  #: zones, latches among them
     checksum_errors: int  #: items that consumers found broken, since it was registered
     consumers: int  #: that are registered; those without a broker nobody knows
 
@@ -65,9 +65,9 @@ def channel_info(told: dict[str, Any]) -> ChannelInfo:
 class ChannelZone:
     """A zone, as the broker was told."""
 
-    name: str
+    name: str  #: by which it is found
     hash: bytes  #: BLAKE2b-256 of its part of the schema
-    bytes: int
+    bytes: int  #: of one copy
 
 
 @dataclass(frozen=True)
@@ -75,27 +75,27 @@ class ChannelConsumer:
     """A consumer that was opened by the broker. Figures are those of its last beat."""
 
     name: str  #: of its hub
-    uid: int
-    pid: int
+    uid: int  #: random, one for each opened consumer
+    pid: int  #: of its process
     start: int  #: when its process began: field 22 of /proc/PID/stat
-    discipline: Discipline
+    discipline: Discipline  #: how it reads
     silent_ms: int  #: since its last beat
     block_uuid: bytes  #: the block it reads
-    next_ticket: int
-    read: int
-    lost: int
-    corrupt: int
-    lag: int
+    next_ticket: int  #: the item that it reads next
+    read: int  #: items it has read
+    lost: int  #: items it has lost
+    corrupt: int  #: items it found broken
+    lag: int  #: items it is behind
 
 
 @dataclass(frozen=True)
 class ChannelFacts:
     """All that the broker knows of one channel."""
 
-    channel: ChannelInfo
-    zones: list[ChannelZone]
+    channel: ChannelInfo  #: as :meth:`dxh.Hub.discover` tells it
+    zones: list[ChannelZone]  #: in their order
     schema: bytes  #: as it lies in the block
-    consumers: list[ChannelConsumer]
+    consumers: list[ChannelConsumer]  #: in order of their uid
     producer_start: int  #: of its process; 0: not told
     boot_id: bytes  #: of the machine it runs on; zeros: not told
     progress: int  #: tickets published, at its last beat
@@ -130,14 +130,14 @@ class WatchKind(enum.IntEnum):
 class WatchEvent:
     """Something that happened to a channel."""
 
-    kind: WatchKind
-    channel: str
-    reason: str
+    kind: WatchKind  #: what happened
+    channel: str  #: its name
+    reason: str  #: in words
     producer: int  #: as :attr:`ChannelInfo.producer_uid`; 0: it is about a consumer
     pid: int  #: of the producer, or of the consumer
     epoch: int  #: of the producer's block
     consumer: int  #: uid of the consumer that died; else 0
-    checksum_errors: int
+    checksum_errors: int  #: items of it that consumers found broken
     broker: int  #: random, another one after each start of the broker
     number: int  #: 1, 2, ... of all events of that broker
     lost: int  #: of a gap: events known to be missing; 0: nobody knows

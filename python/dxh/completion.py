@@ -93,8 +93,8 @@ class Completion(Local):
 class Waited(NamedTuple):
     """What :func:`wait` found."""
 
-    done: set[Completion]
-    not_done: set[Completion]
+    done: set[Completion]  #: those that have ended
+    not_done: set[Completion]  #: the others
 
 
 class _Patience:

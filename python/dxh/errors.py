@@ -66,9 +66,8 @@ class Error(Exception):
     #: The status that this class stands for; ``None`` where it stands for several.
     of: ClassVar[Status | None] = None
 
-    #: Set by the extension module.
-    status_code: int = -1
-    certainty_code: int = -1
+    status_code: int = -1  #: set by the extension module, see :attr:`status`
+    certainty_code: int = -1  #: the same of :attr:`certainty`
 
     #: Items lost, where it tells of items: of a block.
     lost: int = 0

@@ -27,14 +27,14 @@ __all__ = ["DrainReport", "DrainRow", "Hub"]
 class DrainRow(NamedTuple):
     """One lane of one peer, or of one client of a service, in which something was left."""
 
-    endpoint: str
+    endpoint: str  #: of the peer, or of the service
     client: str | None  #: ``None``: of a peer
     lane: str  #: "control", "request" or "notification"
-    state: PeerState
-    unsent: int
-    unsent_bytes: int
-    unanswered: int
-    unanswered_bytes: int
+    state: PeerState  #: of its connection
+    unsent: int  #: operations, or answers, not yet handed to the network
+    unsent_bytes: int  #: of these
+    unanswered: int  #: operations that left and have no answer
+    unanswered_bytes: int  #: of these
     reason: str  #: why it was not ready
 
 
@@ -43,10 +43,10 @@ class DrainReport(NamedTuple):
 
     completed: int  #: operations that ended while draining
     abandoned: int  #: operations ended as closed at the deadline
-    notifications_sent: int
+    notifications_sent: int  #: handed to the network while draining
     notifications_left: int  #: never handed to the network
     answers_left: int  #: of services, for clients that did not take them
-    rows: list[DrainRow]
+    rows: list[DrainRow]  #: where something was left
 
     @property
     def is_clean(self) -> bool:

@@ -67,10 +67,10 @@ class Finding:
     """Something that was seen."""
 
     rule: str  #: its name, "head-lags"
-    meaning: str
-    advice: str
-    severity: Severity
-    repair: Repair
+    meaning: str  #: the rule, in words
+    advice: str  #: what to do about it
+    severity: Severity  #: how bad it is
+    repair: Repair  #: who puts it in order
     file: str  #: "data", "control", "zones" or "lock"
     offset: int | None  #: in that file
     detail: str  #: one line with the values
@@ -81,13 +81,13 @@ class Report:
     """What was seen of a block; one without errors and warnings is in order."""
 
     readable: bool  #: False: the header is broken, and ``block`` is empty but for the name
-    block: BlockInfo
-    errors: int
-    warnings: int
-    notes: int
+    block: BlockInfo  #: which block
+    errors: int  #: findings of this severity
+    warnings: int  #: of this one
+    notes: int  #: and of this one
     findings: list[Finding]  #: at most 1000, in the order of the file
     items_verified: int  #: by their checksums
-    items_unverified: int
+    items_unverified: int  #: those without one, without the key for it, or overwritten meanwhile
     recoveries: int  #: repairs that takeovers and recoveries made, ever
     recovered_ns: int  #: CLOCK_REALTIME of the last; 0: none
 
@@ -182,7 +182,7 @@ class Policy(enum.IntEnum):
     """What is kept."""
 
     NO_SLOTS = 0  #: zones only
-    RING = 1
+    RING = 1  #: the newest items, so many as there are slots
     SINGLE = 2  #: the newest item
     DOUBLE = 3  #: the newest two
 
@@ -200,27 +200,27 @@ class ReaderState(enum.IntEnum):
 class Reader:
     """A lossless reader; others leave no trace in a block."""
 
-    row: int
-    pid: int
-    uid: int
+    row: int  #: its place in NAME.ctl
+    pid: int  #: as it says, as all up to ``retries``
+    uid: int  #: of its user
     next_ticket: int  #: all below are done with
-    read: int
-    lost: int
-    retries: int
+    read: int  #: items it has read
+    lost: int  #: items it has lost
+    retries: int  #: reads begun again, as the writer came between
     lag: int  #: tickets published and not yet done with
     lag_ns: int  #: since when the oldest of them that is kept has been there
-    state: ReaderState
+    state: ReaderState  #: how it does
 
 
 @dataclass(frozen=True)
 class ZoneFacts:
     """A zone, as it lies in its file."""
 
-    name: str
+    name: str  #: by which it is found
     schema: str  #: of its struct; "": raw bytes
     bytes: int  #: of one copy
     offset: int  #: in the data file, or NAME.zones if shared
-    align: int
+    align: int  #: of its first byte
     latch: bool  #: two copies
     shared: bool  #: consumers may write it
 
@@ -230,41 +230,41 @@ class BlockFacts:
     """What a block is and how it does. Times are CLOCK_MONOTONIC of the producer's boot; with
     ``block.clock_offset_ns`` they are times of day."""
 
-    block: BlockInfo
+    block: BlockInfo  #: what :func:`dxh.stat` tells
     path: str  #: of the data file
-    uid: int
-    gid: int
-    mode: int
-    zones: list[ZoneFacts]
+    uid: int  #: owner of the data file
+    gid: int  #: its group
+    mode: int  #: its permissions
+    zones: list[ZoneFacts]  #: in their order
     schema: bytes  #: canonical MessagePack
     slot_schema: str  #: of the items' struct; "": raw bytes
-    policy: Policy
+    policy: Policy  #: what is kept of the items
     slots_physical: int  #: ``block.slot_count`` are kept, and some are spare
     oldest: int  #: the oldest ticket that is whole; ``block.head``: none is
-    oldest_ns: int
-    newest_ns: int
-    checksum: Checksum
-    checksum_manual: bool
-    checksum_keyed: bool
-    no_wait: bool
-    zones_writable: bool
+    oldest_ns: int  #: when that was published; 0: none is, or it says nothing
+    newest_ns: int  #: the same of the newest
+    checksum: Checksum  #: of the items
+    checksum_manual: bool  #: of some items only
+    checksum_keyed: bool  #: with a key
+    no_wait: bool  #: publishing wakes nobody
+    zones_writable: bool  #: there is a file NAME.zones
     no_timestamps: bool  #: ``oldest_ns`` and ``newest_ns`` are 0
-    readers_max: int
-    producer_started_ns: int
-    producer_boot_id: str
-    same_boot: bool
-    locked_bytes: int
-    huge_bytes: int
-    items: int
-    bytes: int
-    aborted: int
-    wakes: int
-    held: int
-    evicted: int
-    write_max_ns: int
-    recoveries: int
-    recovered_ns: int
-    recovered_by: int
+    readers_max: int  #: lossless readers at a time
+    producer_started_ns: int  #: CLOCK_BOOTTIME; 0: unknown
+    producer_boot_id: str  #: as /proc/sys/kernel/random/boot_id; "": unknown
+    same_boot: bool  #: it is this machine's boot: times compare with :func:`time.monotonic_ns`
+    locked_bytes: int  #: that the producer locked in memory
+    huge_bytes: int  #: of its mapping, in huge pages
+    items: int  #: published over the life of the block, as all that follows
+    bytes: int  #: of these items
+    aborted: int  #: writes given up
+    wakes: int  #: calls of the system that wake readers
+    held: int  #: writes that waited for lossless readers
+    evicted: int  #: readers gone on without
+    write_max_ns: int  #: longest write; one in 64 is measured
+    recoveries: int  #: repairs that takeovers and recoveries made
+    recovered_ns: int  #: CLOCK_REALTIME of the last; 0: none
+    recovered_by: int  #: pid of who made it
     readers_status: Status  #: OK, or why the rows of readers could not be looked at
     readers: list[Reader]  #: lossless ones, the dead too
 
@@ -310,12 +310,12 @@ def block_facts(
 class BlockSize:
     """What a block takes, by file; 0: there is no such file."""
 
-    data_bytes: int
-    control_bytes: int
-    zones_bytes: int
-    lock_bytes: int
-    total_bytes: int
-    schema_bytes: int
+    data_bytes: int  #: header, schema, zones and slots
+    control_bytes: int  #: NAME.ctl, rows of lossless readers
+    zones_bytes: int  #: NAME.zones, zones that consumers write
+    lock_bytes: int  #: NAME.lock
+    total_bytes: int  #: of all files
+    schema_bytes: int  #: of these, the schema
     slots_offset: int  #: what comes before is header, schema, zones; 0: no slots
     slot_stride_bytes: int  #: from slot to slot
     slots_in_all: int  #: with those that are spare
@@ -353,18 +353,18 @@ class Garbage(enum.IntEnum):
 class Verdict(enum.IntEnum):
     """What becomes of it."""
 
-    KEPT = 0
+    KEPT = 0  #: ``reason`` says why
     REMOVABLE = 1  #: ``apply`` would remove it
-    REMOVED = 2
+    REMOVED = 2  #: by this call
 
 
 @dataclass(frozen=True)
 class GarbageEntry:
     """What :func:`collect_garbage` found, and did with it."""
 
-    name: str
-    kind: Garbage
-    verdict: Verdict
+    name: str  #: of the block
+    kind: Garbage  #: what it is
+    verdict: Verdict  #: what becomes of it
     bytes: int  #: of memory or disk that its files take
     reason: str  #: one line: why it is kept, or why it may go
 

@@ -17,7 +17,7 @@ class Metrics:
 
     hub: str  #: its name
     version: str  #: of its library
-    pid: int
+    pid: int  #: of its process
     opened_ns: int  #: time of day, CLOCK_REALTIME
     stats: dict[str, int]  #: as :meth:`dxh.Hub.stats`
     latency: dict[Stage, dict[str, int]]  #: as :meth:`dxh.Hub.latency`

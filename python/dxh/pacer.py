@@ -18,7 +18,7 @@ __all__ = ["Pace", "Pacer"]
 class Pace(NamedTuple):
     """A tick that was handed out."""
 
-    tick: int
+    tick: int  #: its number: 0, 1, 2, ...
     due_ns: int  #: CLOCK_MONOTONIC, as :func:`time.monotonic_ns`
     late_ns: int  #: how long after that it was handed out
     missed: int  #: ticks right before it that were not

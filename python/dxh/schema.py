@@ -49,9 +49,9 @@ _COMPLEX = {"complex64": "c8", "complex128": "c16"}
 class FieldFacts(NamedTuple):
     """What a member says beside its type."""
 
-    doc: str | None = None
-    unit: str | None = None
-    atomic: bool = False
+    doc: str | None = None  #: a line of documentation
+    unit: str | None = None  #: as written: "mm"
+    atomic: bool = False  #: others write it at the same time
 
 
 _NO_FACTS = FieldFacts()
@@ -149,7 +149,7 @@ class Struct(metaclass=_StructType):
     one.
     """
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any]  #: what numpy makes of the members
 
 
 # ---- from dtype to schema ----------------------------------------------------------------
@@ -428,7 +428,7 @@ Layout = Union[Dtype, int]
 class Latch:
     """A zone that is kept twice, so that readers always get a whole copy."""
 
-    layout: Layout
+    layout: Layout  #: as of a zone
 
 
 @dataclass(frozen=True)
@@ -436,8 +436,8 @@ class Digested:
     """A zone, or :class:`Latch`, that has a digest: set and verified by hand, see
     :meth:`dxh.Zone.set_digest`. For what is written rarely and has to be right."""
 
-    layout: Layout | Latch
-    digest: Checksum = Checksum.BLAKE2B
+    layout: Layout | Latch  #: as of a zone
+    digest: Checksum = Checksum.BLAKE2B  #: how it is computed
 
 
 #: What a zone can be made of.

@@ -63,10 +63,13 @@ class Request(Local):
 
     @property
     def subject(self) -> str:
+        """What it is about, as the client wrote it: the name of its handler."""
         return self._native.subject
 
     @property
     def body(self) -> bytes:
+        """What came with it, as bytes; empty without one. :func:`numpy.frombuffer` makes an array of
+        it without a copy."""
         return self._native.body
 
     @property

@@ -73,7 +73,7 @@ class FlushLevel(enum.IntEnum):
 class PeerState(enum.IntEnum):
     """The connection of a peer."""
 
-    CONNECTING = 0
+    CONNECTING = 0  #: the first try is under way
     READY = 1  #: requests flow
     WAITING = 2  #: disconnected; the next try is scheduled
     REFUSED = 3  #: another protocol version, or the keys do not fit; tried again all the same

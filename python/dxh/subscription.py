@@ -19,8 +19,8 @@ __all__ = ["Note", "Subscription"]
 class Note(NamedTuple):
     """What was published."""
 
-    topic: str
-    body: bytes
+    topic: str  #: as published
+    body: bytes  #: as published
     sequence: int  #: 1, 2, ... on one connection
     lost: int  #: notes of this subscription lost right before this one
     reconnected: bool  #: the first one on a new connection

@@ -186,7 +186,7 @@ def _checked(name: str) -> Callable[..., Any]:
             return method(plain, *_plain(args), **options)
 
     call.__name__ = name
-    call.__doc__ = method.__doc__
+    call.__doc__ = method.__doc__ or f"As :meth:`numpy.ndarray.{name}`."
     return call
 
 
