@@ -7,8 +7,10 @@ other bytes. What numpy derives (slices, fields, reshaped ones) is a view too; w
 a plain array. An element that is a struct is as a :class:`numpy.void`: of what may be written it ends with
 the view, else it is a copy, as ``view[()]`` of one is.
 
-``np.asarray(view)``, ``memoryview(view)``, ``view.flat`` and what C extensions make of a view are
-outside of this: they never crash, but after the ``with`` they show whatever lies there. Copy instead.
+What numpy makes without telling is outside of this: ``np.asarray(view)`` and what is built on it (``np.nditer``,
+``np.ma``, ``np.matrix``, ``np.random``), ``memoryview(view)``, ``view.flat``, ``view.data``, ``view.ctypes``, and what C
+extensions make of a view. Made of a view that has ended they are empty or zeros, or raise. Made before and used after
+the ``with`` they never crash, but show whatever lies there: copy instead.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ class View(np.ndarray[Any, Any]):
 
     def __array_finalize__(self, parent: Any) -> None:
         lease = getattr(parent, "_lease", None)
-        self._lease = lease if lease is not None and lease.adopt(self) else None
+        # A copy is nobody's; but of what has ended there is none, only zeros in its place.
+        is_own = lease is None or lease.is_live and not lease.adopt(self)
+        self._lease = None if is_own else lease
 
     def check(self) -> None:
         """Raise if what the view shows is not what it was made for: :class:`dxh.StateError` after
@@ -122,6 +126,12 @@ class View(np.ndarray[Any, Any]):
     def __str__(self) -> str:
         return self._told(str)
 
+    def __format__(self, how: str) -> str:
+        if not how:
+            return str(self)
+        self.check()
+        return format(self.view(np.ndarray), how)
+
     def __reduce__(self) -> Any:
         return self.copy().__reduce__()
 
@@ -142,9 +152,7 @@ class View(np.ndarray[Any, Any]):
         plain = {key: _plain(value) for key, value in options.items()}
         with _Checked(leases):
             result = function(*_plain(args), **plain)
-        if leases and isinstance(result, np.ndarray) and result.base is not None:
-            return _as_view(result, leases[0])
-        return result
+        return _as_views(result, leases)
 
 
 class _Element(View):
@@ -192,21 +200,46 @@ def _checked(name: str) -> Callable[..., Any]:
 
 # Those that give values, or change them; views come from all others.
 for _name in (
-    "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __contains__ __copy__ __float__ __int__ __bool__ "
-    "__index__ __complex__ all any argmax argmin argpartition argsort astype byteswap choose clip "
+    "__array__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __contains__ __copy__ __float__ __int__ "
+    "__bool__ __index__ __complex__ __len__ all any argmax argmin argpartition argsort astype byteswap choose clip "
     "compress copy cumprod cumsum dot dump dumps fill item itemset max mean min nonzero partition "
-    "prod ptp put repeat round searchsorted sort std sum take tobytes tofile tolist trace var"
+    "prod ptp put repeat round searchsorted sort std sum take tobytes tofile tolist "
+    "tostring trace var"
 ).split():
     setattr(View, _name, _checked(_name))
 
 
-def _as_view(array: npt.NDArray[Any], lease: _native.Lease) -> npt.NDArray[Any]:
-    """The array as a view of the lease if it lies in its bytes, else as it is."""
-    view = array.view(View)
-    if not lease.adopt(view):
-        return array
-    view._lease = lease
-    return view
+def _handed_out(name: str) -> property:
+    """An attribute through which numpy hands out the bytes: not of a view that has ended."""
+    plain: Any = getattr(np.ndarray, name)
+
+    def get(self: View) -> Any:
+        self.check()
+        return plain.__get__(self)
+
+    def put(self: View, value: Any) -> None:
+        self.check()
+        plain.__set__(self, _plain(value))
+
+    return property(get, put, doc=plain.__doc__)
+
+
+for _name in ("ctypes", "data", "flat", "__array_interface__", "__array_struct__"):
+    setattr(View, _name, _handed_out(_name))
+
+
+def _as_views(found: Any, leases: list[_native.Lease]) -> Any:
+    """Arrays that lie in leased bytes, also those in a list, as views; all else as it is."""
+    if type(found) in (tuple, list):
+        return type(found)(_as_views(each, leases) for each in found)
+    if not isinstance(found, np.ndarray) or found.base is None:
+        return found
+    view = found.view(View)
+    for lease in leases:
+        if lease.adopt(view):
+            view._lease = lease
+            return view
+    return found
 
 
 def view_of(

@@ -42,6 +42,19 @@ class HubTest(unittest.TestCase):
             return request.body
 
 
+def patiently(call):
+    """What a call with a timeout returns or raises, where the timeout is to be short, but
+    not too short for a machine that is busy: longer and longer until it is no ExpiredError."""
+    timeout = 0.05
+    while True:
+        try:
+            return call(timeout)
+        except dxh.ExpiredError:
+            if timeout > LONG:
+                raise
+            timeout *= 4
+
+
 @contextlib.contextmanager
 def alarm(seconds=0.15):
     """KeyboardInterrupt after so many seconds, as from the keyboard."""

@@ -92,9 +92,13 @@ class RequestTest(support.HubTest):
         self.assertTrue(0 < float(self.peer.call("budget", timeout=LONG)) <= LONG)
 
     def test_a_request_expires_by_its_own_timeout(self):
-        with self.assertRaises(dxh.ExpiredError) as caught:
-            self.peer.call("keep", timeout=0.05)
-        self.assertIs(caught.exception.certainty, dxh.Certainty.MAYBE_EXECUTED)
+        timeout, said = 0.05, dxh.Certainty.NOT_SENT
+        while said is dxh.Certainty.NOT_SENT:  # of a machine that is busy
+            with self.assertRaises(dxh.ExpiredError) as caught:
+                self.peer.call("keep", timeout=timeout)
+            said = caught.exception.certainty
+            timeout *= 4
+        self.assertIs(said, dxh.Certainty.MAYBE_EXECUTED)
 
     def test_a_wait_that_is_over_leaves_the_request_alive(self):
         completion = self.peer.request("keep", timeout=LONG)

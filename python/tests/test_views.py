@@ -96,6 +96,47 @@ class StructsTest(unittest.TestCase):
                 self.assertIn("overwritten", str(numbers))
         self.assertEqual(repr(points), "<a view that has ended>")
 
+    def test_what_is_derived_of_an_ended_one_has_ended_too(self):
+        """Zeros lie in the place of a struct, which are not what was written."""
+        name = support.name("views")
+        with dxh.produce(name, slot=POINT, slots=4, unlink_on_close=True) as made:
+            with made.write() as point:
+                point["n"] = 1
+        derive = {
+            "T": lambda: point.T, "reshape": lambda: point.reshape(1), "view": point.view,
+            "ravel": point.ravel, "flatten": point.flatten, "imag": lambda: point.imag,
+            "field": lambda: point.getfield("u1"), "dtype": point.newbyteorder,
+        }
+        for what, use in derive.items():
+            with self.subTest(what), self.assertRaises(dxh.StateError):
+                use()[...]
+
+    def test_nothing_hands_out_an_ended_one(self):
+        with self.producer.write() as points:
+            numbers = points["n"]
+        for each in points, numbers:
+            for what in ("flat", "data", "ctypes", "__array_interface__", "__array_struct__"):
+                with self.subTest(what), self.assertRaises(dxh.StateError):
+                    getattr(each, what)
+            for use in (lambda: len(each), lambda: list(each), each.__array__, each.tostring,
+                        lambda: setattr(each, "flat", 1), lambda: f"{each:>9}"):
+                with self.assertRaises(dxh.StateError):
+                    use()
+            self.assertEqual(f"{each}", "<a view that has ended>")
+
+    def test_pieces_in_a_list_are_views(self):
+        with self.producer.write() as points:
+            other = np.zeros(4, "u1")
+            pieces = [*np.array_split(points, 2), *np.broadcast_arrays(other, points["n"])[1:],
+                      *np.atleast_1d(points["n"], points["text"])]
+            pieces[0]["n"] = 9
+            self.assertEqual(points["n"].tolist()[:2], [9, 9])
+            self.assertNotIsInstance(np.broadcast_arrays(other, points["n"])[0], dxh.View)
+        self.assertEqual(len(pieces), 5)
+        for each in pieces:
+            with self.assertRaises(dxh.StateError):
+                each[0]
+
 
 if __name__ == "__main__":
     unittest.main()
