@@ -18,11 +18,11 @@ SAID_ELSEWHERE = re.compile(r"\w+Error\.of|Status\.\w+")
 
 
 def functions_of(owner, name):
-    """(name, function) of a class, with what is behind properties."""
+    """(name, docstring, function) of a class, with what is behind properties."""
     for key, value in vars(owner).items():
         function = value.fget if isinstance(value, property) else value
         if not key.startswith("_") and inspect.isfunction(function):
-            yield f"{name}.{key}", function
+            yield f"{name}.{key}", value.__doc__, function
 
 
 def is_said(lines, first, last):
@@ -67,16 +67,16 @@ def undocumented(names, of):
             for each in attributes_of(found, name):
                 look(*each)
         elif inspect.isfunction(found):
-            functions = [(name, found)]
-        for called, function in functions:
-            look(called, function.__doc__, are_typed(function))
+            functions = [(name, found.__doc__, found)]
+        for called, said, function in functions:
+            look(called, said, are_typed(function))
     return lacking, count
 
 
 def are_typed(function):
     """Its arguments, and what it returns; of what numpy has instead, numpy says it."""
     names = [each for each in inspect.signature(function).parameters if each != "self"]
-    numpys = function.__qualname__.startswith("_checked.")
+    numpys = function.__qualname__.startswith(("_checked.", "_handed_out."))
     return numpys or all(each in function.__annotations__ for each in [*names, "return"])
 
 
