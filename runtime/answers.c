@@ -135,65 +135,7 @@ void dxi_request_free_spares(dxh_service *service)
 	service->spare_count = 0;
 }
 
-/* ---- clients that wait to be sent to ------------------------------------------- */
-
-static dxi_client_queue *queue_of(dxh_service *service, dxi_queued where)
-{
-	return where == DXI_QUEUED_PARKED ? &service->parked : &service->answering;
-}
-
-static void enqueue(dxi_client *client, dxi_queued where)
-{
-	dxi_client_queue *queue = queue_of(client->service, where);
-
-	client->previous_queued = queue->last;
-	client->next_queued = NULL;
-	if (queue->last)
-		queue->last->next_queued = client;
-	else
-		queue->first = client;
-	queue->last = client;
-	client->queued = where;
-}
-
-void dxi_client_dequeue(dxi_client *client)
-{
-	dxi_client_queue *queue = queue_of(client->service, client->queued);
-
-	if (client->queued == DXI_QUEUED_NOWHERE)
-		return;
-	if (client->previous_queued)
-		client->previous_queued->next_queued = client->next_queued;
-	else
-		queue->first = client->next_queued;
-	if (client->next_queued)
-		client->next_queued->previous_queued = client->previous_queued;
-	else
-		queue->last = client->previous_queued;
-	client->queued = DXI_QUEUED_NOWHERE;
-}
-
-void dxi_answer_unpark(dxh_service *service, bool fired)
-{
-	dxi_client *next;
-
-	for (dxi_client *client = service->parked.first; client; client = next) {
-		next = client->next_queued;
-		if (client->retried && !fired)
-			continue;
-		client->retried = !fired;
-		dxi_client_dequeue(client);
-		enqueue(client, DXI_QUEUED_ANSWERING);
-	}
-}
-
 /* ---- answers ------------------------------------------------------------------------ */
-
-void dxi_client_has_something(dxi_client *client)
-{
-	if (client->queued == DXI_QUEUED_NOWHERE)
-		enqueue(client, DXI_QUEUED_ANSWERING);
-}
 
 /* Only these answer a request, and return the credit it took. */
 static bool answers_request(const dxh_request *request)
@@ -423,14 +365,13 @@ static bool send_answers(dxi_client *client, size_t *frames)
 		dxi_request_free(leaving.carried);
 	switch (sent) {
 	case DXI_SENT_ALL:
-		client->retried = false;
+		client->full = client->retried = false;
 		if (has_something(client))
 			return true;
 		dxi_client_dequeue(client);
 		return false;
 	case DXI_SENT_LATER:
-		dxi_client_dequeue(client);
-		enqueue(client, DXI_QUEUED_PARKED);
+		dxi_client_park(client);
 		return false;
 	case DXI_SENT_NEVER:
 		dxi_client_drop(client);
@@ -450,10 +391,8 @@ size_t dxi_service_answer(dxh_service *service)
 	while (service->answering.first && frames < FRAMES_PER_LOOK) {
 		dxi_client *client = service->answering.first;
 
-		if (send_answers(client, &frames)) {
-			dxi_client_dequeue(client);
-			enqueue(client, DXI_QUEUED_ANSWERING);
-		}
+		if (send_answers(client, &frames))
+			dxi_client_requeue(client);
 	}
 	return frames;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The clients of a service, as the I/O thread sees them. All calls: I/O thread.
  *
- * clients.c knows who is connected; answers.c what goes back to them; listener.c
- * and intake.c what they send.
+ * clients.c knows who is connected; answers.c what goes back to them, answer_queue.c whose
+ * turn it is; listener.c and intake.c what they send.
  */
 #ifndef DXI_CLIENTS_H
 #define DXI_CLIENTS_H
@@ -27,7 +27,8 @@ struct dxi_client {
 	struct dxi_client *next_in_bucket;
 	struct dxi_client *previous_queued, *next_queued;
 	dxi_queued queued;
-	bool retried;         /* since it became full */
+	bool full;            /* when it was tried last */
+	bool retried;         /* since then, or since news came from outside */
 	uint64_t incarnation; /* with its key in it, if it has one */
 	uint64_t connection;  /* the how manieth of this incarnation; 0: it does not count them */
 	dxi_caller *caller;
@@ -85,12 +86,20 @@ void dxi_answer_now(dxi_client *client, uint8_t kind, uint64_t id, dxh_status st
 /* The service goes: say so when the last answer has left. */
 void dxi_client_say_goodbye(dxi_client *client);
 
-/* There is something to be sent: an answer, or a note. */
-void dxi_client_has_something(dxi_client *client);
-
 /* Send one record past the queues; tells whether the client is still there. */
 dxi_sent
 dxi_answer_past_queue(dxh_service *service, const void *id, size_t id_bytes, dxi_record record);
+
+/* ---- answer_queue.c ---- */
+
+/* There is something to be sent: an answer, or a note. */
+void dxi_client_has_something(dxi_client *client);
+
+/* It was sent to, and there is more for it, behind the others. */
+void dxi_client_requeue(dxi_client *client);
+
+/* It is full. */
+void dxi_client_park(dxi_client *client);
 
 /* Clients that were full may not be any more: try all of them when the socket's
  * descriptor `fired`. Otherwise only those that became full since: looking at the
@@ -99,6 +108,9 @@ void dxi_answer_unpark(dxh_service *service, bool fired);
 
 /* Out of the lists of clients that wait to be sent to. */
 void dxi_client_dequeue(dxi_client *client);
+
+/* The service goes: its clients are not tried again. */
+void dxi_answer_queue_stop(dxh_service *service);
 
 /* ---- intake.c ---- */
 

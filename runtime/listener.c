@@ -301,6 +301,7 @@ void dxi_service_free(dxh_service *service, int linger_ms)
 {
 	dxi_repeats_stop(service);
 	dxi_shed_end(service);
+	dxi_answer_queue_stop(service);
 	free_inbox_rest(service);
 	for (uint32_t i = 0; i < service->bucket_count; i++)
 		while (service->buckets[i])

@@ -115,6 +115,7 @@ struct dxh_service {
 	dxi_backlog leavings;       /* of clients that are gone */
 	dxi_client_queue answering; /* clients whose answers can be tried now */
 	dxi_client_queue parked;    /* those that were full; tried at the next edge */
+	dxi_tick again;             /* and by the clock */
 	dxi_reply_cache cache;      /* not after its farewell */
 	dxi_tick absence;           /* who has been away too long is forgotten */
 	uint64_t requests_out;      /* waiting, in the inbox or with the user */

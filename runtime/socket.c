@@ -381,12 +381,12 @@ static size_t look_at_monitor(dxi_source *source, bool fired)
  * asked for anyway, so as long as all was sent that was to be sent, only it is made, and
  * only if the link was used or its descriptor fired since: each such call is a system call,
  * and two more to notice forks. What could not be sent waits for POLLOUT, of which only
- * ZMQ_EVENTS tells. */
+ * ZMQ_EVENTS tells: a receive may have taken that in, so then they are read once more. */
 static size_t look_at_socket(dxi_source *source, bool fired)
 {
 	zmq_link *socket = zmq_of(source->link);
 	int events = ZMQ_POLLOUT | (fired || socket->link.used ? ZMQ_POLLIN : 0);
-	size_t bytes = sizeof events;
+	size_t bytes = sizeof events, work;
 
 	if (socket->asks && zmq_getsockopt(socket->data.zmq, ZMQ_EVENTS, &events, &bytes) == -1) {
 		/* A signal came in between. Not seen is not slept over: at the next turn. */
@@ -397,7 +397,10 @@ static size_t look_at_socket(dxi_source *source, bool fired)
 	/* A router's clients are full one by one, so it asks once for each. */
 	if (socket->type == ROUTER || (socket->type == DEALER && (events & ZMQ_POLLOUT)))
 		socket->asks = false;
-	return dxi_link_is_ready(source->link, events & ZMQ_POLLIN, events & ZMQ_POLLOUT, fired);
+	work = dxi_link_is_ready(source->link, events & ZMQ_POLLIN, events & ZMQ_POLLOUT, fired);
+	if (socket->asks && (events & ZMQ_POLLIN))
+		dxi_source_touch(source);
+	return work;
 }
 
 /* ---- frames ----------------------------------------------------------------------- */
