@@ -5,6 +5,7 @@
  *
  * It sleeps only when a turn did nothing, no link is touched, and the queue
  * could be armed; so nothing that happened before the sleep is slept over.
+ * Before that, those who wait for its processor may run, once.
  */
 #include "base/clock.h"
 #include "base/probe.h"
@@ -16,6 +17,7 @@
 #include "runtime/room.h"
 #include "runtime/socket.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -23,6 +25,16 @@
 /* After so many turns without a sleep the descriptors are asked all the same: a link whose
  * news only they tell must not wait for the others to fall silent. */
 enum { EVENTS_MAX = 64, TURNS_IN_A_ROW = 16 };
+
+/* A yield that took so long gave the processor to somebody who computes: then so many
+ * sleeps go without one, twice as many each time. */
+enum { YIELD_LONG_NS = 200 * 1000, STRIDE_MIN = 16, STRIDE_MAX = 1024 };
+
+struct yields {
+	bool due;         /* work was done since the last one */
+	unsigned forgone; /* sleeps that still go without one */
+	unsigned stride;  /* how many do after the next that takes long */
+};
 
 static dxi_operation *posted_of(dxi_task *task)
 {
@@ -156,6 +168,31 @@ static void sleep_until(dxh_hub *hub, int64_t wake_ns)
 	dxi_count(&hub->metrics->wakeups, 1);
 }
 
+/* Once after work and before the sleep: who was woken by this work, and waits for this
+ * processor, runs now, and what he posts finds this thread awake: no bell is rung, and no
+ * sleep begun. Returns whether others were let run. */
+static bool let_others_run(struct yields *yields)
+{
+	int64_t begun_ns;
+
+	if (!yields->due)
+		return false;
+	yields->due = false;
+	if (yields->forgone > 0) {
+		yields->forgone--;
+		return false;
+	}
+	begun_ns = dxh_now_ns();
+	sched_yield();
+	if (dxh_now_ns() - begun_ns >= YIELD_LONG_NS) {
+		yields->forgone = yields->stride;
+		yields->stride = yields->stride < STRIDE_MAX ? yields->stride * 2 : STRIDE_MAX;
+	} else {
+		yields->stride = yields->stride > STRIDE_MIN ? yields->stride / 2 : STRIDE_MIN;
+	}
+	return true;
+}
+
 static int64_t next_wake_ns(const dxh_hub *hub)
 {
 	int64_t deadline_ns = dxi_wheel_next_ns(&hub->deadlines);
@@ -172,6 +209,7 @@ void *dxi_io_thread(void *context)
 {
 	static const struct timespec at_once = {0};
 	dxh_hub *hub = context;
+	struct yields yields = {.stride = STRIDE_MIN};
 	unsigned turns = 0;
 
 	dxi_may_not_wait = true;
@@ -179,9 +217,12 @@ void *dxi_io_thread(void *context)
 	prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
 	/* A cancel that travels points at the queue: it is awaited. */
 	while (!hub->stop || hub->cancels_under_way > 0) {
-		size_t work = dxi_io_turn(hub, dxh_now_ns());
+		bool idle = dxi_io_turn(hub, dxh_now_ns()) == 0 && dxi_links_quiet(&hub->links);
 
-		if (work == 0 && dxi_links_quiet(&hub->links) && dxi_queue_arm(&hub->queue))
+		yields.due |= !idle;
+		if (idle && let_others_run(&yields))
+			continue;
+		if (idle && dxi_queue_arm(&hub->queue))
 			sleep_until(hub, next_wake_ns(hub));
 		else if (++turns % TURNS_IN_A_ROW == 0)
 			hear(hub, &at_once);
