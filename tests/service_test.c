@@ -187,11 +187,13 @@ Test(service, its_descriptor_tells_of_requests_and_of_the_stop, .timeout = 30)
 		for (; dxh_service_receive(service, DXH_NOW, &request) == DXH_OK; received++)
 			must(dxh_request_reply(request, NULL, 0));
 	}
-	cr_expect_not(is_readable(fd), "all was taken");
 	for (int i = 0; i < COUNT; i++) {
 		must(dxh_await(done[i], SOON, NULL));
 		must(dxh_release(done[i]));
 	}
+	/* A request can be taken before its ring; by its answer, that ring is over. */
+	must_be(dxh_service_receive(service, DXH_NOW, &request), DXH_EWAIT, NULL);
+	cr_expect_not(is_readable(fd), "all was taken");
 	must(dxh_service_stop(service));
 	cr_expect(is_readable(fd));
 	must_be(dxh_service_receive(service, DXH_NOW, &request), DXH_ECLOSED, NULL);
