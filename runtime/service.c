@@ -397,11 +397,15 @@ static dxh_status take_from_inbox(dxh_service *service, int64_t deadline_ns, voi
 static dxh_status take(dxh_service *service, int64_t deadline_ns, dxh_request **taken)
 {
 	void *item;
+	bool more = true;
 	dxh_status status = take_from_inbox(service, deadline_ns, &item);
 
-	while (status == DXH_EWAIT && atomic_load(&service->more_waits) &&
-	       dxi_hub_call(service->hub, refill_on_io_thread, service) == DXH_OK)
-		status = take_from_inbox(service, DXH_NOW, &item);
+	while (status == DXH_EWAIT && more) {
+		more = atomic_load(&service->more_waits) &&
+		       dxi_hub_call(service->hub, refill_on_io_thread, service) == DXH_OK;
+		/* Also without more: it may have been handed on since the inbox was empty. */
+		status = dxi_inbox_take(service->inbox, DXH_NOW, &item);
+	}
 	if (status == DXH_OK) {
 		*taken = item;
 		ask_for_more(service);

@@ -79,11 +79,83 @@ Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .time
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
 	wait_received(COUNT);
-	for (int i = 0; i < COUNT; i++) /* every other one without waiting */
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON)); /* the last is not only counted */
+	for (int i = 0; i < COUNT; i++)                 /* every other one without waiting */
 		must(dxh_service_receive(service, i % 2 ? DXH_NOW : SOON, &held[i]));
 	must_be(dxh_service_receive(service, DXH_NOW, &held[0]), DXH_EWAIT, NULL);
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_request_reply(held[i], NULL, 0));
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_await(done[i], SOON, NULL));
+	must(test_hub_close(&hub));
+	must(test_hub_close(&server));
+}
+
+/* ---- handed on behind the worker's back --------------------------------------------------- */
+
+/* The I/O thread stands still while `stands`. When a worker has found nothing in the inbox,
+ * what waits behind it is handed on before the worker learns that. */
+static _Atomic bool stands, hands_on;
+static _Atomic uint64_t stood; /* so often */
+
+static dxh_status stand_still(void *unused)
+{
+	(void)unused;
+	stood++;
+	while (stands)
+		;
+	return DXH_OK;
+}
+
+static void *hold_io_thread(void *unused)
+{
+	(void)unused;
+	must(dxi_hub_call(server, stand_still, NULL));
+	return NULL;
+}
+
+static dxh_status hand_on(void *unused)
+{
+	(void)unused;
+	dxi_service_refill(service);
+	return DXH_OK;
+}
+
+dxh_status __real_dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);
+dxh_status __wrap_dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item);
+dxh_status __wrap_dxi_inbox_take(dxi_inbox *inbox, int64_t deadline_ns, void **item)
+{
+	dxh_status status = __real_dxi_inbox_take(inbox, deadline_ns, item);
+
+	if (status == DXH_EWAIT && hands_on) {
+		hands_on = stands = false;
+		must(dxi_hub_call(server, hand_on, NULL));
+	}
+	return status;
+}
+
+Test(fairness, what_is_handed_on_while_a_worker_looks_is_not_missed, .timeout = 60)
+{
+	enum { COUNT = DXI_AHEAD_MIN + 8 };
+	static dxh_completion done[COUNT];
+	dxh_request *request;
+	pthread_t holder;
+
+	open_service(NULL);
+	peer = connect_one();
+	for (int i = 0; i < COUNT; i++)
+		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
+	wait_received(COUNT);
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON)); /* the last is not only counted */
+	hands_on = stands = true;
+	pthread_create(&holder, NULL, hold_io_thread, NULL);
+	test_wait_for(&stood, 1);
+	for (int i = 0; i < COUNT; i++) {
+		must(dxh_service_receive(service, DXH_NOW, &request));
+		must(dxh_request_reply(request, NULL, 0));
+	}
+	cr_expect_not(hands_on, "the inbox was never empty");
+	pthread_join(holder, NULL);
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_await(done[i], SOON, NULL));
 	must(test_hub_close(&hub));
