@@ -546,12 +546,13 @@ def check_broken_files():
 def check_broker():
     endpoint = f"ipc://@dxh-record-test-{os.getpid()}"
     broker = begin("broker", "--endpoint", endpoint)
-    recorder = begin("record", "--broker", endpoint, "--lossless", "--until-closed", "--output",
-                     "channel.dxr", "again")
-    replay = begin("replay", "--broker", endpoint, "--as", "again", "--lossless", "1", "--fast",
-                   "life.dxr")
-    check(replay.wait(LIMIT) == 0 and recorder.wait(LIMIT) == 0, "by the name of a channel")
-    check(payloads("channel.dxr") == payloads("life.dxr"), "all of it")
+    for said, how in ("asked.dxr", ["--broker", endpoint]), ("meant.dxr", []):
+        os.environ["DXH_BROKER"] = "ipc://@dxh-nobody" if how else endpoint
+        recorder = begin("record", *how, "--lossless", "--until-closed", "--output", said, "again")
+        replay = begin("replay", *how, "--as", "again", "--lossless", "1", "--fast", "life.dxr")
+        check(replay.wait(LIMIT) == 0 and recorder.wait(LIMIT) == 0, "by the name of a channel")
+        check(payloads(said) == payloads("life.dxr"), "all of it")
+    del os.environ["DXH_BROKER"]
     broker.terminate()
     broker.wait(LIMIT)
 

@@ -2,6 +2,7 @@
 /* `dxh replay`: a recording, published again. */
 #include "replay.h"
 
+#include "channel.h"
 #include "text.h"
 
 #include <errno.h>
@@ -44,8 +45,10 @@ static int help(void)
 	       "a\n"
 	       "block that describes itself the same way. Or write it as text.\n\n"
 	       "  --as NAME          the block or channel; default: as it was called\n"
-	       "  --broker ENDPOINT  register it as a channel there\n"
-	       "  --dir DIR          where blocks are; default: $DXH_SHM_DIR, else /dev/shm\n"
+	       "  --broker ENDPOINT  register it as a channel there; default: $DXH_BROKER, else\n"
+	       "                     nowhere\n"
+	       "  --dir DIR          where blocks are; default: $DXH_SHM_DIR, else /dev/shm;\n"
+	       "                     given, $DXH_BROKER is not asked\n"
 	       "  --slots N          items that the block keeps; default: as many as it did\n"
 	       "  --speed X          so many times as fast as it was; default 1\n"
 	       "  --fast             as fast as possible\n"
@@ -142,6 +145,8 @@ static bool check(struct replay *replay, int argc, char **argv)
 		tool_usage(name, "--csv writes text and makes no block");
 	else {
 		replay->path = argv[optind];
+		if (!replay->csv_path && !replay->directory)
+			replay->broker = channel_broker(replay->broker);
 		return true;
 	}
 	return false;
