@@ -13,10 +13,14 @@ mkfifo "$work/orders"
 "$build/publisher" top/one 64 0 <"$work/orders" >"$work/done" &
 publisher=$!
 exec 3>"$work/orders"
+others=
 end() {
     tmux -L "$socket" kill-server 2>/dev/null || true
     exec 3>&-
-    wait "$publisher" || true
+    for other in $others; do
+        kill -CONT "$other" 2>/dev/null && kill "$other" || true
+    done
+    wait || true
     rm -rf "$work" "$DXH_SHM_DIR"
 }
 trap end EXIT
@@ -104,9 +108,46 @@ until screen_says '^top/one +alive +[0-9]+ +[1-9].* 0\+0 .*#'; do
     sleep 0.02
 done
 LC_ALL=C grep -q '[^ -~]' "$work/out" && fail "signs that this terminal has not"
-tmux -L "$socket" send-keys q
+tmux -L "$socket" kill-server
 script -qc "env TERM=nonsense '$build/dxh' top" /dev/null >"$work/out" </dev/null || true
 grep -q 'this terminal cannot be used: try --once' "$work/out" || fail "an unknown terminal"
+
+# Rates are by the time between two looks, also while a broker that does not answer is waited
+# for: a channel of 100 items a second, at the most, never shows 400. Long names are told apart,
+# and a list is not scrolled beyond its end.
+endpoint="ipc://$work/broker"
+"$build/dxh" broker --endpoint "$endpoint" 2>"$work/broker.log" &
+broker=$!
+others=$broker
+for name in one two; do
+    "$build/examples/channel_produce" "$endpoint" "plant/hall/conveyor/$name" &
+    others="$others $!"
+done
+known() { "$build/dxh" ls --broker "$endpoint" 2>/dev/null | grep -c '^plant.*live' | grep -q 2; }
+until_says known
+socket=dxh-top-$$-broker
+tmux -L "$socket" -f /dev/null new-session -d -x 140 -y 12 \
+    "env LANG=C.UTF-8 '$build/dxh' top --broker '$endpoint' --every 0.1; echo ended with \$?; cat"
+until_says screen_says '^plant/hall/conveyor/one +alive .*█'
+tmux -L "$socket" resize-window -x 60 -y 5
+until_says screen_says '^plant/hall/…[a-z]*/one +alive .*█'
+tmux -L "$socket" send-keys Down Down Down
+until_says screen_says '^plant/hall/…[a-z]*/two +alive .*█'
+tmux -L "$socket" resize-window -x 140 -y 12
+until_says screen_says '^plant/hall/conveyor/one +alive +[0-9]+ +[0-9]+ '
+kill -STOP $broker
+until_says screen_says '^dxh top .*the broker does not answer'
+rates=$(awk '/^plant/ { print int($4 * ($5 == "k" ? 1000 : 1)) }' "$work/out")
+kill -CONT $broker
+for rate in $rates; do
+    [ "$rate" -lt 400 ] || fail "a rate of $rate items a second while the broker was waited for"
+done
+tmux -L "$socket" send-keys q
+until_says screen_says '^ended with 0'
+tmux -L "$socket" kill-server
+kill $others
+wait $others || true
+others=
 
 # However many blocks there are, each process is looked at once a sample.
 echo leave | "$build/publisher" top/two 4 0 >"$work/out"

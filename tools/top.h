@@ -33,6 +33,7 @@ struct top_block {
 	char error[128]; /* it cannot be looked at; else "" */
 	bool is_denied;  /* and that is since it belongs to somebody else */
 
+	int64_t taken_ns;                 /* a broker that is away lets a sample take a second */
 	double items_s, bytes_s, wakes_s; /* since the moment before; 0 at the first */
 	double history[TOP_HISTORY];      /* of items_s, the newest last */
 
@@ -43,8 +44,8 @@ struct top_block {
 
 struct top_sample {
 	const struct top_place *place;
-	bool broker_is_away; /* then these are the channels it knew last */
-	int64_t taken_ns;
+	bool broker_is_away;      /* then these are the channels it knew last */
+	int64_t taken_ns;         /* when that began */
 	struct top_block *blocks; /* in order of their names */
 	size_t count, capacity;
 	struct users_moment users; /* who has what mapped, while it is taken */

@@ -17,8 +17,13 @@ enum {
 	/* In a line of the list, beside the name and the history: */
 	FIGURES = 52,
 	NAME_LEAST = 8,
+	NAME_WANTED = 24, /* before that, columns of figures are left out */
 	HISTORY_WANTED = 12
 };
+
+/* What gives way to names, first to last, and how wide each is. */
+enum left_out { LEFT_OUT_NONE, LEFT_OUT_WAKES, LEFT_OUT_BYTES, LEFT_OUT_PID };
+static const int widths[] = {0, 8, 10, 8};
 
 enum tone { TONE_PLAIN, TONE_GOOD, TONE_CARE, TONE_BAD };
 
@@ -181,21 +186,40 @@ static void show_hub(struct top_view *view, const struct top_block *block)
 		    tool_text_ns(service->p99_ns).s);
 }
 
+/* As far as there is room: of a long one begin and end, which is where most differ. */
+static void put_name(struct top_view *view, const char *name)
+{
+	int length = (int)strlen(name), room = view->name_columns;
+	int end = (room - 1) / 2, begin = room - 1 - end;
+
+	if (length <= room) {
+		put(view, TONE_PLAIN, "%-*s ", room, name);
+		return;
+	}
+	put(view, TONE_PLAIN, "%.*s", begin, name);
+	put_sign(view, "…", '~');
+	put(view, TONE_PLAIN, "%s ", name + length - end);
+}
+
 static void show_figures(struct top_view *view, const struct top_block *block)
 {
 	char readers[24];
 
-	put(view, TONE_PLAIN, "%-*.*s ", view->name_columns, view->name_columns,
-	    tool_shown(block->name).s);
+	put_name(view, tool_shown(block->name).s);
 	put(view, tone_of(block), "%-8s", top_state(block));
 	if (block->error[0] != '\0') {
 		put(view, TONE_PLAIN, " %s", tool_shown(block->error).s);
 		return;
 	}
 	snprintf(readers, sizeof readers, "%zu+%u", block->reader_count, block->followers);
-	put(view, TONE_PLAIN, " %7" PRId64 " %7s %9s %7s %7s ", block->pid,
-	    tool_text_count(block->items_s).s, tool_text_bytes(block->bytes_s).s,
-	    tool_text_count(block->wakes_s).s, readers);
+	if (view->left_out < LEFT_OUT_PID)
+		put(view, TONE_PLAIN, " %7" PRId64, block->pid);
+	put(view, TONE_PLAIN, " %7s", tool_text_count(block->items_s).s);
+	if (view->left_out < LEFT_OUT_BYTES)
+		put(view, TONE_PLAIN, " %9s", tool_text_bytes(block->bytes_s).s);
+	if (view->left_out < LEFT_OUT_WAKES)
+		put(view, TONE_PLAIN, " %7s", tool_text_count(block->wakes_s).s);
+	put(view, TONE_PLAIN, " %7s ", readers);
 	put_history(view, block->history);
 }
 
@@ -214,20 +238,24 @@ static void show_block(struct top_view *view, const struct top_block *block)
 		show_hub(view, block);
 }
 
-/* Names get what they need, and the history a little before that. */
+/* Names get what they need, the history a little before that, and on a narrow screen they get
+ * what some of the figures would have. */
 static void share_width(struct top_view *view, const struct top_sample *sample)
 {
-	int room = COLS - FIGURES, longest = 16;
+	int room = COLS - FIGURES - HISTORY_WANTED, longest = 16;
 
 	for (size_t i = 0; i < sample->count; i++) {
 		int length = (int)strlen(tool_shown(sample->blocks[i].name).s);
 
 		longest = length > longest ? length : longest;
 	}
-	view->name_columns = longest < room - HISTORY_WANTED ? longest : room - HISTORY_WANTED;
+	view->left_out = LEFT_OUT_NONE;
+	while (room < longest && room < NAME_WANTED && view->left_out < LEFT_OUT_PID)
+		room += widths[++view->left_out];
+	view->name_columns = longest < room ? longest : room;
 	if (view->name_columns < NAME_LEAST)
 		view->name_columns = NAME_LEAST;
-	view->history_columns = room - view->name_columns;
+	view->history_columns = room + HISTORY_WANTED - view->name_columns;
 	if (view->history_columns > TOP_HISTORY)
 		view->history_columns = TOP_HISTORY;
 	if (view->history_columns < 0)
@@ -254,21 +282,38 @@ static void show_title(struct top_view *view, const struct top_sample *sample)
 	    sample->broker_is_away ? "  the broker does not answer" : "");
 }
 
-static int draw_list(struct top_view *view, const struct top_sample *sample)
+static void show_head(struct top_view *view, const struct top_sample *sample)
+{
+	put(view, TONE_PLAIN, "%-*s %-8s", view->name_columns,
+	    sample->place->asker.peer != NULL ? "CHANNEL" : "BLOCK", "PRODUCER");
+	if (view->left_out < LEFT_OUT_PID)
+		put(view, TONE_PLAIN, " %7s", "PID");
+	put(view, TONE_PLAIN, " %7s", "ITEMS/S");
+	if (view->left_out < LEFT_OUT_BYTES)
+		put(view, TONE_PLAIN, " %9s", "BYTES/S");
+	if (view->left_out < LEFT_OUT_WAKES)
+		put(view, TONE_PLAIN, " %7s", "WAKES/S");
+	put(view, TONE_PLAIN, " %7s %s", "READERS", "HISTORY");
+}
+
+static void draw_list(struct top_view *view, const struct top_sample *sample)
 {
 	view->lines = 0;
 	for (size_t i = 0; i < sample->count; i++)
 		show_block(view, &sample->blocks[i]);
-	return view->lines;
 }
 
 void top_draw(struct top_view *view, const struct top_sample *sample)
 {
+	int room = LINES - HEAD - FOOT, last;
+
 	erase();
 	share_width(view, sample);
-	/* Where much of it went, the rest moves up. */
-	if (draw_list(view, sample) <= view->first && view->first > 0) {
-		view->first = view->lines > 0 ? view->lines - 1 : 0;
+	/* Not beyond the end: where much of it went, or the screen grew, the rest moves up. */
+	draw_list(view, sample);
+	last = room > 0 && view->lines > room ? view->lines - room : 0;
+	if (view->first > last) {
+		view->first = last;
 		erase();
 		draw_list(view, sample);
 	}
@@ -276,9 +321,7 @@ void top_draw(struct top_view *view, const struct top_sample *sample)
 	if (go_to(view, 0))
 		show_title(view, sample);
 	if (LINES > HEAD && go_to(view, HEAD - 1))
-		put(view, TONE_PLAIN, "%-*s %-8s %7s %7s %9s %7s %7s %s", view->name_columns,
-		    sample->place->asker.peer != NULL ? "CHANNEL" : "BLOCK", "PRODUCER", "PID",
-		    "ITEMS/S", "BYTES/S", "WAKES/S", "READERS", "HISTORY");
+		show_head(view, sample);
 	attroff(A_BOLD);
 	if (LINES > 1 && go_to(view, LINES - 1))
 		put(view, TONE_PLAIN, "q quit  p pause  + - faster, slower  arrows scroll");

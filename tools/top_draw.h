@@ -13,7 +13,7 @@ struct top_view {
 	int lines;    /* that there are, as it was drawn last */
 
 	int column; /* where the next sign goes */
-	int name_columns, history_columns;
+	int name_columns, history_columns, left_out;
 };
 
 /* Once, when ncurses has the terminal. */

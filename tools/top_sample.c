@@ -80,6 +80,7 @@ bool top_look(const struct top_sample *sample, const char *directory, const char
 	snprintf(block->directory, sizeof block->directory, "%s", directory);
 	status =
 		dxh_block_facts(block->name, &(dxh_inspect_config){.directory = directory}, &facts);
+	block->taken_ns = dxh_now_ns();
 	if (status == DXH_ENOTFOUND)
 		return false;
 	if (status != DXH_OK) {
@@ -123,8 +124,9 @@ static double rate(uint64_t now, uint64_t before, double seconds)
 	return now > before && seconds > 0 ? (double)(now - before) / seconds : 0;
 }
 
-static void compare(struct top_block *block, const struct top_block *before, double seconds)
+static void compare(struct top_block *block, const struct top_block *before)
 {
+	double seconds = (double)(block->taken_ns - before->taken_ns) / 1e9;
 	const dxh_hub_stats *now = &block->metrics.stats, *then = &before->metrics.stats;
 
 	block->items_s = rate(block->items, before->items, seconds);
@@ -175,13 +177,11 @@ static bool take_directory(struct top_sample *sample)
 
 static void compare_all(struct top_sample *sample, const struct top_sample *before)
 {
-	double seconds = (double)(sample->taken_ns - before->taken_ns) / 1e9;
-
 	for (size_t i = 0; i < sample->count; i++) {
 		const struct top_block *known = find(before, &sample->blocks[i]);
 
 		if (known != NULL)
-			compare(&sample->blocks[i], known, seconds);
+			compare(&sample->blocks[i], known);
 	}
 }
 
