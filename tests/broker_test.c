@@ -48,6 +48,10 @@ Test(broker, a_subject_it_does_not_know_is_refused_naming_it, .timeout = 60)
 	world_open(NULL);
 	must_be(ask("channel.frobnicate", NULL, 0), DXH_EUNKNOWN, "'channel.frobnicate'");
 	must_be(ask("presence.heartbeat", NULL, 0), DXH_EUNKNOWN, "'presence.heartbeat'");
+	must_be(ask("\xff\x1b[2J\xc3\xa4\xe2\x82", NULL, 0), DXH_EUNKNOWN,
+	        "'?"
+	        "?[2J\xc3\xa4?"
+	        "?'");
 	world_close();
 }
 

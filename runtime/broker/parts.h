@@ -47,6 +47,8 @@ void dxi_take_channel_name(dxi_fields *fields, const char *key, char *name);
  * people, of which the odd bytes become question marks. */
 void dxi_take_shown(dxi_fields *fields, const char *key, char *text, size_t capacity);
 void dxi_take_name(dxi_fields *fields, const char *key, char *text, size_t capacity);
+/* Any other text that is repeated to others, in place. */
+void dxi_make_shown(char *text);
 void dxi_take_pid(dxi_fields *fields, int64_t *pid);
 
 /* A number that may be left out, by older ones on the other side: then it stays. */

@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "runtime/broker/parts.h"
 #include "runtime/service.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 dxh_status dxi_broker_allows(dxh_broker *broker, dxi_right right, const char *channels)
@@ -216,6 +218,19 @@ static const struct {
 #undef COUNTED
 };
 
+static dxh_status fail_unknown(const char *subject)
+{
+	char shown[65];
+
+	snprintf(shown, sizeof shown, "%s", subject);
+	dxi_make_shown(shown);
+	return dxi_fail(DXH_EUNKNOWN,
+	                "a broker answers channel.register, .deregister, .discover, .list and "
+	                ".describe, consumer.register and .deregister, and broker.metrics, not "
+	                "'%s'",
+	                shown);
+}
+
 dxh_status dxi_broker_answer(dxh_broker *broker, const dxh_request *request, size_t *length)
 {
 	const char *subject = dxh_request_subject(request);
@@ -232,9 +247,5 @@ dxh_status dxi_broker_answer(dxh_broker *broker, const dxh_request *request, siz
 		*length = asked.answered;
 		return status;
 	}
-	return dxi_fail(DXH_EUNKNOWN,
-	                "a broker answers channel.register, .deregister, .discover, .list and "
-	                ".describe, consumer.register and .deregister, and broker.metrics, not "
-	                "'%.64s'",
-	                subject);
+	return fail_unknown(subject);
 }

@@ -46,6 +46,12 @@ static char *first_odd(char *text)
 	return (char *)at;
 }
 
+void dxi_make_shown(char *text)
+{
+	while (*(text = first_odd(text)) != '\0')
+		*text = '?';
+}
+
 void dxi_take_shown(dxi_fields *fields, const char *key, char *text, size_t capacity)
 {
 	dxi_fields_text(fields, key, text, capacity);
@@ -55,11 +61,7 @@ void dxi_take_shown(dxi_fields *fields, const char *key, char *text, size_t capa
 
 void dxi_take_name(dxi_fields *fields, const char *key, char *text, size_t capacity)
 {
-	char *odd = text;
-
 	dxi_fields_text(fields, key, text, capacity);
-	if (fields->status != DXH_OK)
-		return;
-	while (*(odd = first_odd(odd)) != '\0')
-		*odd = '?';
+	if (fields->status == DXH_OK)
+		dxi_make_shown(text);
 }
