@@ -33,15 +33,24 @@ typedef struct search {
 	int64_t deadline_ns;
 	dxi_found_fn found;
 	void *context;
-	dxh_status last; /* why it is not there yet; DXH_OK: nothing was answered */
+	dxh_status last; /* why it is not there yet; DXH_OK: nothing was asked before */
 	char why[256];
 } search;
 
-/* May the broker say something else in a moment? Our own hub is looked at apart. */
+/* May the broker say something else in a moment? Our own hub is looked at apart. To the caller
+ * that is no answer: DXH_ECLOSED would tell of a hub of its own that is closed. */
 static bool is_passing(dxh_status status)
 {
 	return status == DXH_ELOST || status == DXH_ECLOSED || status == DXH_EOVERLOADED ||
 	       status == DXH_EFULL;
+}
+
+static dxh_status fail_unanswered(void)
+{
+	char why[200];
+
+	snprintf(why, sizeof why, "%s", dxh_last_error());
+	return dxi_fail(DXH_EEXPIRED, "the broker did not answer: %s", why);
 }
 
 static dxi_outcome look_once(const search *wanted, dxh_status *status)
@@ -49,8 +58,12 @@ static dxi_outcome look_once(const search *wanted, dxh_status *status)
 	dxh_channel_info told;
 
 	*status = dxh_discover(wanted->broker, wanted->name, wanted->deadline_ns, &told);
+	if (is_passing(*status)) {
+		*status = fail_unanswered();
+		return DXI_NOT_YET;
+	}
 	if (*status != DXH_OK)
-		return is_passing(*status) ? DXI_NOT_YET : DXI_DECIDED;
+		return DXI_DECIDED;
 	if (told.state == DXH_CHANNEL_FOUND)
 		return wanted->found(wanted->context, &told, status);
 	if (told.state == DXH_CHANNEL_PENDING)
@@ -87,9 +100,12 @@ static dxh_status look_until_decided(search *wanted)
 		status = dxi_hub_check_open(dxi_peer_hub(wanted->broker));
 		if (status != DXH_OK)
 			return status;
-		wake_ns = dxh_in_ns(pause_ns);
-		if (wake_ns >= wanted->deadline_ns)
+		if (wanted->deadline_ns <= dxh_in_ns(PAUSE_MIN_NS))
 			break;
+		/* The last question shortly before the deadline. */
+		wake_ns = dxh_in_ns(pause_ns);
+		if (wake_ns > wanted->deadline_ns - PAUSE_MIN_NS)
+			wake_ns = wanted->deadline_ns - PAUSE_MIN_NS;
 		pause_until(wake_ns);
 		pause_ns = pause_ns * 2 < PAUSE_MAX_NS ? pause_ns * 2 : PAUSE_MAX_NS;
 	}

@@ -133,6 +133,39 @@ Test(channel_refusal, a_service_that_knows_no_channels_is_told_apart_from_a_brok
 	must(dxh_hub_close(&hub));
 }
 
+static void *close_for_ever(void *service)
+{
+	dxh_request *request;
+
+	while (dxh_service_receive(service, DXH_FOREVER, &request) == DXH_OK)
+		dxh_request_reject(request, DXH_ECLOSED, "closing down");
+	return NULL;
+}
+
+/* DXH_ECLOSED would say that a hub of the caller's was closed, and end its trying. */
+Test(channel_refusal, a_broker_that_closes_is_one_that_does_not_answer_up_to_the_deadline,
+     .timeout = 60)
+{
+	dxh_consumer *consumer;
+	dxh_service *service;
+	int64_t deadline_ns;
+	pthread_t thread;
+	dxh_peer *peer;
+	dxh_hub *hub;
+
+	must(dxh_hub_open(NULL, &hub));
+	must(dxh_service_bind(hub, test_endpoint(), NULL, &service));
+	cr_assert_eq(pthread_create(&thread, NULL, close_for_ever, service), 0);
+	must(dxh_peer_connect(hub, dxh_service_endpoint(service), NULL, &peer));
+	/* After 20, 60 and 140 ms it is asked again; after 300 would be too late. */
+	deadline_ns = dxh_in_ms(250);
+	must_be(dxh_consume(peer, "a", NULL, deadline_ns, &consumer), DXH_EEXPIRED, NULL);
+	cr_expect_geq(dxh_now_ns(), deadline_ns - 20000000);
+	must(dxh_service_stop(service));
+	pthread_join(thread, NULL);
+	must(dxh_hub_close(&hub));
+}
+
 /* ---- arguments and states ---- */
 
 Test(channel_refusal, a_block_without_a_name_is_no_channel, .timeout = 60)
