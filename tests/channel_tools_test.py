@@ -132,6 +132,8 @@ def lists_are_narrowed(elsewhere):
     check(dxh("ls", "--dir", elsewhere + "/no", "--json", code=1, says="No such file") == "",
           "no half a list")
     dxh("ls", elsewhere + "/none.dxh", "--json", code=1, says="there is no file")
+    for how in (), ("--json",):
+        check(dxh("ls", *how, __file__, code=1, says="next: ") == "", "no list of what is no block")
     dxh("ls", "--dir", elsewhere, "--broker", BROKER, code=2, says="without a broker")
     dxh("ls", "--dir", elsewhere, "--watch", code=2, says="without a broker")
     dxh("ls", "--watch", NAME, code=2, says="are of all channels")

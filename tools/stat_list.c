@@ -78,7 +78,7 @@ static void show_one(const char *name, const dxh_facts *facts, bool first)
 	       age_ns > 0 ? tool_text_duration(age_ns).s : "-", age_ns > 0 ? " ago" : "");
 }
 
-static void look_at(struct listing *listing, const char *name)
+static dxh_status look_at(struct listing *listing, const char *name)
 {
 	const struct block_arguments *arguments = listing->arguments;
 	dxh_facts *facts = NULL;
@@ -90,8 +90,9 @@ static void look_at(struct listing *listing, const char *name)
 					    },
 	                                    &facts);
 
-	if (status == DXH_ENOTFOUND)
-		return; /* it went meanwhile */
+	/* Of a list it went meanwhile; one that was asked for has to be there, and to be one. */
+	if (status == DXH_ENOTFOUND || (status != DXH_OK && arguments->file != NULL))
+		return status;
 	if (arguments->as_json && listing->shown == 0)
 		json_array(&listing->json, NULL);
 	if (arguments->as_json)
@@ -100,6 +101,7 @@ static void look_at(struct listing *listing, const char *name)
 		show_one(name, facts, listing->shown == 0);
 	listing->shown++;
 	dxh_facts_free(&facts);
+	return status;
 }
 
 static bool list_directory(struct listing *listing)
@@ -118,7 +120,7 @@ static bool list_directory(struct listing *listing)
 	for (int i = 0; i < count; i++) {
 		name_of(files[i]->d_name, name);
 		if (begin == NULL || strncmp(name, begin, strlen(begin)) == 0)
-			look_at(listing, name);
+			(void)look_at(listing, name); /* its line says what is wrong */
 		free(files[i]);
 	}
 	free(files);
@@ -128,13 +130,14 @@ static bool list_directory(struct listing *listing)
 int stat_list(const struct block_arguments *arguments)
 {
 	struct listing listing = {.arguments = arguments, .json = {.out = stdout}};
+	dxh_status status = DXH_OK;
 
 	if (arguments->file != NULL)
-		look_at(&listing, arguments->file);
+		status = look_at(&listing, arguments->file);
 	else if (!list_directory(&listing))
 		return TOOL_UNABLE;
-	if (arguments->file != NULL && listing.shown == 0)
-		return block_unable(arguments, DXH_ENOTFOUND);
+	if (status != DXH_OK)
+		return block_unable(arguments, status);
 	if (arguments->as_json) {
 		if (listing.shown == 0)
 			json_array(&listing.json, NULL);
