@@ -10,8 +10,10 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "tools"))
 from scenes import DXH, Scenes  # noqa: E402
@@ -297,6 +299,36 @@ def gc_acts_only_when_told():
     scenes.end("used")
 
 
+def gc_removes_sockets_that_nobody_listens_to():
+    """Never one that is listened to, has just been made, or is no channel's."""
+    folder = tempfile.mkdtemp()
+    here = lambda name: os.path.join(folder, name)  # noqa: E731
+    dead, full, just, busy, foreign = "0a" * 16, "1b" * 16 + ".full", "2c" * 16, "3d" * 16, "broker"
+    held = []
+    for name in (dead, full, just, busy, foreign):
+        held.append(socket.socket(socket.AF_UNIX))
+        held[-1].bind(here(name))
+        held[-1].listen()
+        if name != just:
+            os.utime(here(name), (0, 0))
+    for each in (*held[:3], held[4]):
+        each.close()
+    with open(here("4e" * 16), "w", encoding="ascii"):
+        os.utime(here("4e" * 16), (0, 0))
+    report = told(1, "gc", "--sockets", folder)
+    check([(each["name"], each["kind"], each["verdict"]) for each in report["entries"]] ==
+          [(dead, "socket", "removable"), (full, "socket", "removable")], f"{report}")
+    check((report["removable"], report["removed"]) == (2, 0), "counted")
+    check(len(os.listdir(folder)) == 6, "nothing is changed")
+    expect(scenes.dxh("gc", "--sockets", folder, "--apply"), 0, "nobody listens", "2 removed")
+    check(set(os.listdir(folder)) == {just, busy, foreign, "4e" * 16}, "those two")
+    check(told(0, "gc", "--sockets", folder)["entries"] == [], "nothing more")
+    os.chmod(folder, 0o777)
+    expect(scenes.dxh("gc", "--sockets", folder), 3, folder, "must be yours")
+    expect(scenes.dxh("gc", "--sockets", here("none")), 3, "No such file")
+    shutil.rmtree(folder)
+
+
 # ---- all of them ----
 
 
@@ -424,6 +456,7 @@ SITUATIONS = (
     what_a_live_producer_lacks_is_for_its_restart,
     what_is_beyond_repair_is_said,
     gc_acts_only_when_told,
+    gc_removes_sockets_that_nobody_listens_to,
     refusals_say_what_to_do,
     a_full_disk_is_told,
     a_name_that_was_taken_away_is_told,
