@@ -18,7 +18,8 @@ end() {
     tmux -L "$socket" kill-server 2>/dev/null || true
     exec 3>&-
     for other in $others; do
-        kill -CONT "$other" 2>/dev/null && kill "$other" || true
+        kill "$other" 2>/dev/null || true
+        kill -CONT "$other" 2>/dev/null || true
     done
     wait || true
     rm -rf "$work" "$DXH_SHM_DIR"
@@ -145,8 +146,9 @@ done
 tmux -L "$socket" send-keys q
 until_says screen_says '^ended with 0'
 tmux -L "$socket" kill-server
-kill $others
-wait $others || true
+for other in $others; do
+    kill "$other"
+done
 others=
 
 # However many blocks there are, each process is looked at once a sample.
