@@ -47,7 +47,12 @@ chmod +x "$work/tests/made_up_test.sh"
 TEST_LIMIT=1 expect 'exit 124'
 rm "$work/tests/made_up_test.sh"
 program 'kill -SEGV $$'
-expect 'no test ran'
+expect 'once more'
+grep -q 'no test ran' "$work/out" || { echo "a program that died twice passed"; exit 1; }
+program '[ -e again ] || { touch again; kill -SEGV $$; }' "echo '$good'"
+(cd "$work" && tests/run.sh build) >"$work/out" 2>&1 || { echo "a runner that died once failed"; cat "$work/out"; exit 1; }
+grep -q 'once more' "$work/out" || { echo "nothing was said of a runner that died"; exit 1; }
+rm "$work/again"
 program "echo '$good'" "touch \"\$DXH_SHM_DIR/left\""
 expect 'left in the shared-memory directory'
 program "echo '$good'"
