@@ -5,12 +5,14 @@
 #include "runtime/socket_parts.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <zmq.h>
 
 int dxi_monitor_begin(void *socket, const char *endpoint, bool listens)
 {
-	const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
-	                   ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+	const int events = ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+	                   ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
+	                   ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
 	                   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
 	return zmq_socket_monitor(socket, endpoint, listens ? ZMQ_EVENT_ACCEPTED : events);
@@ -57,9 +59,29 @@ static const char *reason_of(raw what, bool encrypted)
 		                   "another key than server_key, or is none of dxhub"
 		                 : "the handshake failed: what listens there wants CURVE (set "
 		                   "server_key and key_file), or is no dxhub service";
+	case ZMQ_EVENT_CONNECTED:
+		return "nobody listens there: the connection led back to itself";
 	default:
 		return "nobody listens there";
 	}
+}
+
+/* On one host, where nobody listens, TCP connects a socket to itself if the port it got is the
+ * one it asks for. While that stands nobody can listen there, and for a minute behind it
+ * unless it is reset. */
+static bool leads_back(int fd)
+{
+	const struct linger reset = {.l_onoff = 1};
+	struct sockaddr_storage own = {0}, other = {0};
+	socklen_t own_bytes = sizeof own, other_bytes = sizeof other;
+
+	if (getsockname(fd, (struct sockaddr *)&own, &own_bytes) == -1 ||
+	    getpeername(fd, (struct sockaddr *)&other, &other_bytes) == -1 ||
+	    (own.ss_family != AF_INET && own.ss_family != AF_INET6) ||
+	    memcmp(&own, &other, sizeof own) != 0)
+		return false;
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+	return true;
 }
 
 /* Read one event of the monitor: 16 bits of event, 32 bits of value. */
@@ -96,8 +118,10 @@ bool dxi_monitor_read(void *pair, bool encrypted, dxi_told *told)
 {
 	raw what;
 
-	if (!read_event(pair, &what))
-		return false;
+	do
+		if (!read_event(pair, &what))
+			return false;
+	while (what.event == ZMQ_EVENT_CONNECTED && !leads_back((int)what.value));
 	told->accepted = what.event == ZMQ_EVENT_ACCEPTED ? (int)what.value : -1;
 	told->event = kind_of(what);
 	told->reason = told->event == DXI_CONNECTED ? "" : reason_of(what, encrypted);

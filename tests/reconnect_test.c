@@ -7,9 +7,14 @@
 #include "runtime/peer.h"
 #include "runtime/wire.h"
 
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -284,6 +289,43 @@ Test(stranger, a_service_that_never_answers_hello_is_given_up_in_time, .timeout 
 	cr_expect_eq(states_seen[DXH_PEER_READY], 0);
 	must(test_hub_close(&hub));
 	close_raw();
+}
+
+/* Every connection within this host that nobody accepts gets to itself: no port but the one it
+ * asks for is free. false: this system does not let us make such a host. */
+static bool enter_host_of_one_port(const char *port)
+{
+	struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int any, fd, length;
+	char range[32];
+	bool made;
+
+	if (unshare(CLONE_NEWNET) == -1)
+		return false;
+	any = socket(AF_INET, SOCK_DGRAM, 0);
+	fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY);
+	length = snprintf(range, sizeof range, "%s %s", port, port);
+	made = ioctl(any, SIOCSIFFLAGS, &loopback) == 0 &&
+	       write(fd, range, (size_t)length) == length;
+	close(fd);
+	close(any);
+	return made;
+}
+
+Test(connection, that_leads_back_to_itself_is_given_up_and_in_nobodys_way, .timeout = 60)
+{
+	const dxh_hub_config patient = {.connect_timeout_ns = DXH_FOREVER};
+
+	test_needs_sockets();
+	if (!enter_host_of_one_port("45871"))
+		cr_skip_test("no network of our own");
+	must(test_hub_open(&patient, &hub));
+	must(dxh_peer_connect(hub, "tcp://127.0.0.1:45871",
+	                      &(dxh_peer_config){.on_state = on_state, .context = &hub}, &peer));
+	test_wait_for(&states_seen[DXH_PEER_WAITING], 3);
+	test_echo_open(&echo, "tcp://127.0.0.1:45871", NULL);
+	must(test_hub_close(&hub));
+	test_echo_close(&echo);
 }
 
 Test(stranger, a_socket_of_another_kind_fails_the_handshake, .timeout = 30)
