@@ -111,8 +111,9 @@ def watched(endpoint):
     client.close()
 
 
-def service(folder, address):
-    """Ready is told when it listens, and not before; SIGTERM ends it well."""
+def service(folder, address, ends=signal.SIGTERM):
+    """Ready is told when it listens, and not before; SIGTERM ends it well, and so does a terminal
+    that is closed."""
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.settimeout(60)
     manager.bind(address)
@@ -132,7 +133,7 @@ def service(folder, address):
                                  capture_output=True, text=True, timeout=60)
         check(json.loads(figures.stdout)["lists"] == 1, "its figures: " + figures.stdout)
         watched(endpoint)
-        broker.send_signal(signal.SIGTERM)
+        broker.send_signal(ends)
         check(manager.recv(100) == b"STOPPING=1", "it says that it ends")
         check(broker.wait(60) == 0, "and does, as if nothing were wrong")
     finally:
@@ -234,7 +235,7 @@ def main():
         mistakes(folder)
         encrypted(folder)
         service(folder, folder + "/manager")
-        service(folder, b"\0dxh-check-manager-%d" % os.getpid())
+        service(folder, b"\0dxh-check-manager-%d" % os.getpid(), signal.SIGHUP)
     print("%d checks" % checks)
     if checks < 20:
         sys.exit("FAIL only %d checks were made" % checks)

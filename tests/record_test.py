@@ -543,6 +543,26 @@ def check_broken_files():
     dxh("replay", "--fast", "killed.dxr", says="was not closed")
 
 
+def check_hangups():
+    """A terminal that is closed ends a recording well, and not one that nohup(1) began."""
+    publisher = Publisher("hangup")
+    left = record("hangup", "hangup.dxr")
+    kept = subprocess.Popen([os.path.join(BUILD, "dxh"), "record", "--output", "nohup.dxr",
+                             "hangup"], stdin=subprocess.DEVNULL,
+                            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    until(lambda: os.path.exists("nohup.dxr") and os.path.getsize("nohup.dxr") > 16, "it began")
+    for process in left, kept:
+        process.send_signal(signal.SIGHUP)
+    check(left.wait(LIMIT) == 0, "the recorder ended well")
+    publisher.do("publish 30")
+    until(lambda: len(kinds("nohup.dxr", recording.ITEM)) == 30, "it goes on")
+    stop(kept)
+    check(b"was not closed" not in subprocess.run(
+        [os.path.join(BUILD, "dxh"), "replay", "--csv", "-", "hangup.dxr"], capture_output=True,
+        check=True).stderr, "it was closed")
+    publisher.end()
+
+
 def check_broker():
     endpoint = f"ipc://@dxh-record-test-{os.getpid()}"
     broker = begin("broker", "--endpoint", endpoint)
@@ -660,6 +680,7 @@ def main():
         check_csv()
         check_hdf5()
         check_broken_files()
+        check_hangups()
         check_broker()
         check_tail()
         check_refusals()

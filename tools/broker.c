@@ -25,7 +25,7 @@ static int help(void)
 	       "                  [--clients N] [--channels N] [--consumers N]\n"
 	       "                  [--client-channels N] [--client-consumers N]\n"
 	       "                  [--beat-ms N] [--beats-missed N] [--beats-kept N]\n\n"
-	       "Run a broker in the foreground until SIGINT or SIGTERM. It tells who asks\n"
+	       "Run a broker in the foreground until SIGINT, SIGTERM or SIGHUP. It tells who asks\n"
 	       "where a channel is produced; data never passes through it, and producers\n"
 	       "register again by themselves when it was away.\n\n"
 	       "  --config FILE        options as lines \"option = value\", without the dashes;\n"
@@ -190,9 +190,7 @@ int tool_broker(int argc, char **argv)
 	if (!tool_broker_folder(name, options.endpoint, true))
 		return TOOL_FAILED;
 	/* Before the hub starts its thread, which inherits the mask. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
+	tool_end_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	status = serve(options.endpoint, &options.config, &set, false);
 	if (status == DXH_OK)

@@ -306,10 +306,7 @@ static bool prepare(struct demo *demo, const struct demo_options *options)
 
 	demo->options = options;
 	/* Before the first thread, which inherits the mask. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	tool_end_signals(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, DEMO_SIGNAL_END);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);

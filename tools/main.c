@@ -172,6 +172,29 @@ bool tool_number(const char *command, const char *option, const char *text, uint
 	return true;
 }
 
+void tool_end_signals(sigset_t *set)
+{
+	struct sigaction hangup;
+
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	/* A signal that is ignored is waited for all the same where it is blocked. */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
+}
+
+void tool_when_ended(void (*handler)(int))
+{
+	struct sigaction action = {.sa_handler = handler};
+	sigset_t set;
+
+	tool_end_signals(&set);
+	for (int number = 1; number < NSIG; number++)
+		if (sigismember(&set, number) == 1)
+			sigaction(number, &action, NULL);
+}
+
 bool tool_broker_endpoint(char *endpoint, size_t capacity_bytes)
 {
 	const char *given = getenv("DXH_BROKER");

@@ -415,7 +415,6 @@ int tool_record(int argc, char **argv)
 	                                        {"help", no_argument, NULL, 'h'},
 	                                        {NULL, 0, NULL, 0}};
 	struct recording_job job = {.start = DXH_START_NEXT};
-	struct sigaction action = {.sa_handler = interrupt};
 	int option, code;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -429,8 +428,7 @@ int tool_record(int argc, char **argv)
 	if (!job.output && !name_output(&job))
 		return tool_fail(name, "no memory");
 	job.sink = job.as_csv ? &record_to_csv : &record_to_file;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	tool_when_ended(interrupt);
 	code = record(&job);
 	source_close(&job.source);
 	free(job.copy);

@@ -284,7 +284,6 @@ int tool_replay(int argc, char **argv)
 	                                        {NULL, 0, NULL, 0}};
 	struct replay replay = {
 		.speed = 1, .last_ticket = UINT64_MAX, .to_ns = INT64_MAX, .reader = {.fd = -1}};
-	struct sigaction action = {.sa_handler = interrupt};
 	int option, code;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -295,8 +294,7 @@ int tool_replay(int argc, char **argv)
 	}
 	if (!check(&replay, argc, argv))
 		return TOOL_USAGE;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	tool_when_ended(interrupt);
 	code = replay_file(&replay);
 	if (replay.producer)
 		dxh_producer_close(&replay.producer);

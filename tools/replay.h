@@ -32,7 +32,7 @@ struct replay {
 	bool over; /* all that was asked for was played */
 };
 
-/* SIGINT or SIGTERM came: to be looked at in every wait. */
+/* It is to end, see tool_when_ended(): to be looked at in every wait. */
 bool replay_interrupted(void);
 
 /* "dxh replay: ..." on standard error; false. */

@@ -402,7 +402,6 @@ int tool_tail(int argc, char **argv)
 	                                        {"help", no_argument, NULL, 'h'},
 	                                        {NULL, 0, NULL, 0}};
 	struct tail tail = {.last = 1};
-	struct sigaction action = {.sa_handler = interrupt};
 	int option, code;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -415,8 +414,7 @@ int tool_tail(int argc, char **argv)
 		return tool_usage(name, optind == argc ? "follow what?" : "one NAME at a time");
 	if (!source_choose(&tail.source, name, argv[optind], true))
 		return TOOL_USAGE;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+	tool_when_ended(interrupt);
 	code = run(&tail);
 	if (tail.consumer)
 		dxh_consumer_close(&tail.consumer);

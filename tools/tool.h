@@ -60,6 +60,11 @@ void tool_notify(const char *state);
  * it is missing and `make` is true. Other endpoints are the user's affair. */
 bool tool_broker_folder(const char *command, const char *endpoint, bool make);
 
+/* What ends a command in good order: SIGINT, SIGTERM, and SIGHUP of a terminal that is closed,
+ * unless it is to be ignored, as by nohup(1). To be blocked and waited for, or handled. */
+void tool_end_signals(sigset_t *set);
+void tool_when_ended(void (*handler)(int));
+
 /* Serve as broker until one of the signals in `until` comes, which the caller has
  * blocked in all threads. Returns an exit code; what went wrong is in
  * dxh_last_error(). */
