@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket as sockets
 import time
+import weakref
 from typing import Callable, TypeVar
 
 from . import _native
@@ -26,6 +27,21 @@ from .schema import Layout, ZoneLayouts, slot_spec, zone_spec
 __all__ = ["consume", "produce", "receive", "stat", "unlink"]
 
 _T = TypeVar("_T")
+_E = TypeVar("_E", Producer, Consumer)
+
+_opened: "weakref.WeakSet[Producer | Consumer]" = weakref.WeakSet()
+
+
+def _keep_track(made: _E) -> _E:
+    _opened.add(made)
+    return made
+
+
+def close_all() -> None:
+    """When the interpreter ends: threads that it stops may still hold some, which nothing frees."""
+    for each in list(_opened):
+        each.close()
+
 
 #: So many seconds at most a search for a channel goes on that nobody waits for any more.
 _SEARCH = 1.0
@@ -145,7 +161,7 @@ def produce(
         )
 
     made = open_it() if broker is None else run_apart(lambda _: open_it())
-    return Producer(made, slot, zones)
+    return _keep_track(Producer(made, slot, zones))
 
 
 def consume(
@@ -205,7 +221,8 @@ def consume(
         )
 
     made = open_it(0) if broker is None else find_channel(open_it, timeout)
-    return Consumer(made, slot, zones, write_zones, follow_name or broker is not None)
+    follows = follow_name or broker is not None
+    return _keep_track(Consumer(made, slot, zones, write_zones, follows))
 
 
 def receive(
@@ -243,7 +260,7 @@ def receive(
         socket.fileno(),
         timeout,
     )
-    return Consumer(native, slot, zones, write_zones)
+    return _keep_track(Consumer(native, slot, zones, write_zones))
 
 
 def stat(name: str, *, directory: str | None = None) -> BlockInfo:

@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 from . import _native
 from .apart import run_apart
 from .block import Checksum, Discipline, Start
-from .blocks import consume, find_channel, produce
+from .blocks import close_all, consume, find_channel, produce
 from .channel import Broker, ChannelFacts, ChannelInfo, Watcher, channel_facts, channel_info
 from .consumer import Consumer
 from .errors import ClosedError, StateError, WaitTimeoutError
@@ -484,7 +484,9 @@ _open_hubs: "weakref.WeakSet[Hub]" = weakref.WeakSet()
 
 
 @atexit.register
-def _close_open_hubs() -> None:
-    """No I/O thread outlives the interpreter, and clients read their last answers."""
+def _close_what_is_open() -> None:
+    """No I/O thread outlives the interpreter, and clients read their last answers; blocks are
+    closed in good order. What a broker leads to goes before the hub of its peer."""
+    close_all()
     for hub in list(_open_hubs):
         hub.close()

@@ -222,7 +222,8 @@ class Service(Local):
     def start(self, threads: int = 1) -> Service:
         """Serve in so many threads, until :meth:`stop` or :meth:`close`, after which it raises
         :class:`dxh.ClosedError`. What a handler raises that is no Exception, such as SystemExit,
-        ends its thread."""
+        ends its thread. Raises ValueError for less than one, RuntimeError as
+        :meth:`threading.Thread.start` when the system has no room for so many."""
         if threads < 1:
             raise ValueError("a service needs at least one thread")
         if self._is_stopped:
@@ -230,7 +231,11 @@ class Service(Local):
         for _ in range(threads):
             thread = _Server(target=self.run, name="dxh-service", daemon=True)
             self._threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # there are too many; those that began go on until stop()
+                self._threads.remove(thread)
+                raise
         return self
 
     async def run_async(self) -> None:

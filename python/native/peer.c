@@ -154,15 +154,19 @@ static dxh_status post(posting *what)
 
 /* That no credit is free is worth another step only if it was waited for: other bounds
  * are told at once. */
-static dxh_status post_step(void *context, int64_t unused)
+static dxh_status or_wait(dxh_status status, int64_t begun_ns)
 {
-	int64_t begun_ns = dxh_now_ns();
-	dxh_status status = post(context);
-
-	(void)unused;
 	if (status == DXH_EFULL && dxh_now_ns() - begun_ns >= PATIENCE_STEP_NS / 2)
 		return DXH_EWAIT;
 	return status;
+}
+
+static dxh_status post_step(void *context, int64_t unused)
+{
+	int64_t begun_ns = dxh_now_ns();
+
+	(void)unused;
+	return or_wait(post(context), begun_ns);
 }
 
 /* false: raised. */
@@ -256,9 +260,12 @@ typedef struct parcel {
 static dxh_status post_many_step(void *context, int64_t unused)
 {
 	parcel *what = context;
+	int64_t begun_ns = dxh_now_ns();
 
 	(void)unused;
-	return dxh_post_batch(what->peer, what->items, what->count, what->group, what->done);
+	return or_wait(
+		dxh_post_batch(what->peer, what->items, what->count, what->group, what->done),
+		begun_ns);
 }
 
 static bool read_request(PyObject *pair, dxh_request_item *item, Py_buffer *body)
@@ -305,10 +312,10 @@ static PyObject *post_all(dxn_peer *self, parcel *what, PyObject *group)
 	if (!list)
 		return NULL;
 	dxn_peer_enter(self);
-	went = dxn_wait(post_many_step, what, DXH_NOW, &status);
+	went = dxn_wait(post_many_step, what, dxh_in_ns(self->full_wait_ns), &status);
 	dxn_peer_leave(self);
 	if (went && status != DXH_OK)
-		dxn_raise(status);
+		dxn_raise(status == DXH_EWAIT ? DXH_EFULL : status);
 	for (size_t i = 0; i < what->count; i++)
 		if (went && status == DXH_OK)
 			((dxn_completion *)what->items[i].user)->handle = what->done[i];

@@ -47,6 +47,8 @@ class InterruptTest(unittest.TestCase):
         peer = self.hub.connect(self.quiet.endpoint, requests_max=1, full_wait=LONG)
         held = peer.request("x", timeout=LONG)
         self.interrupts(lambda: peer.request("x", timeout=LONG))
+        self.interrupts(lambda: peer.request_many([("x", None)], timeout=LONG))
+        self.interrupts(lambda: peer.call("x", timeout=LONG))
         del held
 
     def test_drain(self):

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 import unittest
+import unittest.mock
 import weakref
 
 import numpy as np
@@ -185,6 +186,17 @@ class RequestTest(support.HubTest):
             peer.request("keep", timeout=LONG)
         del first
 
+    def test_many_wait_for_credit_too(self):
+        peer = self.hub.connect(self.service.endpoint, requests_max=2, full_wait=LONG)
+        pair = [("echo", b"a"), ("echo", b"b")]
+        sent = [each for _ in range(25) for each in peer.request_many(pair, timeout=LONG)]
+        self.assertEqual([each.result(LONG) for each in sent], [b"a", b"b"] * 25)
+        peer = self.hub.connect(self.service.endpoint, requests_max=2, full_wait=0.15)
+        held = peer.request("keep", timeout=LONG)
+        with self.assertRaisesRegex(dxh.FullError, "1 of 2"):
+            peer.request_many(pair, timeout=LONG)
+        del held
+
     def test_bad_arguments_are_told(self):
         with self.assertRaises(dxh.InvalidError):
             self.peer.call("", timeout=LONG)
@@ -359,6 +371,27 @@ class EndTest(unittest.TestCase):
         for call in (lambda: hub.produce(name, slot=8, slots=4), lambda: hub.consume(name)):
             with self.assertRaisesRegex(dxh.ClosedError, "open a new one"):
                 call()
+
+    def test_more_threads_than_the_system_has_room_for(self):
+        """Those that began serve, and end with it."""
+        hub = self.enterContext(dxh.Hub())
+        service = hub.serve(support.endpoint())
+        service.on("echo")(lambda request: request.body)
+        start, begun = threading.Thread.start, []
+
+        def refuse(thread):
+            if len(begun) == 2:
+                raise RuntimeError("can't start new thread")
+            begun.append(thread)
+            start(thread)
+
+        with unittest.mock.patch("threading.Thread.start", refuse):
+            with self.assertRaisesRegex(RuntimeError, "new thread"):
+                service.start(3)
+        peer = hub.connect(service.endpoint)
+        self.assertEqual(peer.call("echo", b"on", timeout=LONG), b"on")
+        service.close()
+        self.assertEqual([each.is_alive() for each in begun], [False] * 2)
 
     def test_handlers_may_stop_their_service(self):
         """Also two at once, who would wait for each other."""

@@ -253,6 +253,34 @@ class KilledTest(unittest.TestCase):
             self.assertEqual(hub.connect(address).call("x", timeout=LONG), b"last words")
             self.assertEqual(ran.wait(LONG), 0)
 
+    def test_an_interpreter_that_ends_with_blocks_that_threads_hold(self):
+        """Such a thread never ends, and what it holds is never freed: they are closed all the same."""
+        program = (
+            "import sys, threading, dxh\n"
+            "made = dxh.produce(sys.argv[1], slot=8, slots=4, readers_max=1)\n"
+            "seen = dxh.consume(sys.argv[1], discipline=dxh.Discipline.LOSSLESS)\n"
+            "def hold(*ends):\n"
+            "    with made.write() as frame:\n"
+            "        print('held', flush=True)\n"
+            "        threading.Event().wait()\n"
+            "threading.Thread(target=hold, args=(made, seen), daemon=True).start()\n"
+            "sys.stdin.readline()\n"
+        )
+        name = support.name()
+        with subprocess.Popen([sys.executable, "-c", program, name], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as ran:
+            self.assertEqual(ran.stdout.readline(), b"held\n")
+            with dxh.consume(name) as reader:
+                self.assertEqual([each.pid for each in dxh.block_facts(name).readers], [ran.pid])
+                ran.stdin.write(b"end\n")
+                ran.stdin.flush()
+                with self.assertRaises(dxh.ClosedError):
+                    reader.read(LONG)
+            self.assertEqual(ran.wait(LONG), 0)
+        self.assertIs(dxh.stat(name).producer, dxh.Liveness.CLOSED)
+        self.assertEqual(dxh.block_facts(name).readers, [])
+        dxh.unlink(name)
+
     def test_ctrl_c_ends_a_question_that_nobody_answers(self):
         """The thread that asked it holds nobody up."""
         program = (
