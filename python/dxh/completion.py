@@ -47,19 +47,23 @@ class Completion(Local):
         the request is still under way. Otherwise raises how the request ended, an
         :class:`dxh.Error` with a :attr:`~dxh.Error.certainty`.
         """
-        if not self._native.wait(timeout):
-            raise WaitTimeoutError("DXH_EWAIT: the request is still under way")
+        self._wait(timeout)
         return self._native.take()
 
     def exception(self, timeout: float | None = None) -> Error | None:
         """Wait as :meth:`result` does; the error as a value, or ``None``."""
-        if not self._native.wait(timeout):
-            raise WaitTimeoutError("DXH_EWAIT: the request is still under way")
+        self._wait(timeout)
         try:
             self._native.take()
         except Error as error:
             return error.with_traceback(None)  # which would lead back here
         return None
+
+    def _wait(self, timeout: float | None) -> None:
+        if not self._native.wait(timeout):
+            raise WaitTimeoutError("DXH_EWAIT: the request is still under way")
+        if self._group is not None:
+            self._group.tell(self._native)
 
     def done(self) -> bool:
         """Whether it has ended, in whatever way."""

@@ -20,18 +20,31 @@ class LoopGroup:
         self.native = _native.Group()
         weakref.finalize(self, self.native.close).atexit = False
         self._waiting: dict[_native.Completion, list["asyncio.Future[None]"]] = {}
+        self._loop = weakref.ref(loop)
         loop.add_reader(self.native.fd(), self._on_readable)
 
     def _on_readable(self) -> None:
         for ended in self.native.take():
-            for future in self._waiting.pop(ended, ()):
-                if not future.done():
-                    future.set_result(None)
+            self._wake(ended)
+
+    def _wake(self, ended: _native.Completion) -> None:
+        for future in self._waiting.pop(ended, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def tell(self, ended: _native.Completion) -> None:
+        """A thread has taken the result of one that ended, of which nothing comes home then."""
+        loop = self._loop()
+        if ended in self._waiting and loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(self._wake, ended)
 
     async def ended(self, completion: _native.Completion) -> None:
         """Return once the completion has ended."""
         future: "asyncio.Future[None]" = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(completion, []).append(future)
+        if completion.done():  # a thread may have taken it before this one waited
+            future.set_result(None)
         try:
             await future
         finally:

@@ -92,7 +92,8 @@ static void let_it_copy(const dxn_completion *self)
 	}
 }
 
-/* Keep what has ended, and give the slot back: once, whatever threads come. */
+/* Keep what has ended, and give the slot back: once, whatever threads come. Of what was given
+ * back before its group came to it no event comes, so others who wait are told here. */
 static void resolve(dxn_completion *self, dxh_status status, const dxh_reply *reply)
 {
 	PyObject *value;
@@ -109,6 +110,8 @@ static void resolve(dxn_completion *self, dxh_status status, const dxh_reply *re
 	self->handle = DXH_NO_COMPLETION;
 	if (self->group)
 		dxn_group_forget(self->group, (PyObject *)self);
+	else
+		dxn_home_tell();
 }
 
 /* Of an event loop's, which no other thread is told of. */

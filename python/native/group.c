@@ -4,9 +4,9 @@
  * can wait for any of many, whoever posted them.
  *
  *   field     written by       read by      order
- *   ended     note_end()       wait_any()   futex, seq_cst with `sleepers`
- *   sleepers  wait_any()       note_end()   seq_cst: the one sees the sleeper, or the other
- *                                           sees the end
+ *   ended     dxn_home_tell()  wait_any()       futex, seq_cst with `sleepers`
+ *   sleepers  wait_any()       dxn_home_tell()  seq_cst: the one sees the sleeper, or the
+ *                                               other sees the end
  */
 #include "native.h"
 
@@ -20,14 +20,19 @@
 
 static _Atomic uint32_t ended, sleepers;
 
+void dxn_home_tell(void)
+{
+	atomic_fetch_add(&ended, 1);
+	if (atomic_load(&sleepers) > 0)
+		syscall(SYS_futex, &ended, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
 /* On the I/O thread: never Python. */
 static void note_end(void *unused, const dxh_event *unused_too)
 {
 	(void)unused;
 	(void)unused_too;
-	atomic_fetch_add(&ended, 1);
-	if (atomic_load(&sleepers) > 0)
-		syscall(SYS_futex, &ended, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+	dxn_home_tell();
 }
 
 dxh_group *dxn_home_group(void)

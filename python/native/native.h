@@ -270,6 +270,9 @@ bool dxn_await(dxh_completion handle, int64_t deadline_ns, dxh_reply *reply, dxh
 /* The group to which goes what no event loop waits for: it only counts. NULL: raised. */
 dxh_group *dxn_home_group(void);
 
+/* Something has ended, or was given back: who waits looks again. Any thread. */
+void dxn_home_tell(void);
+
 /* Wait until something ends that was posted to it. False: raised. */
 bool dxn_home_wait(dxh_completion handle, int64_t deadline_ns, dxh_status *status);
 

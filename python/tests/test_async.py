@@ -340,6 +340,26 @@ class LeftBehindTest(support.HubTest):
 
         self.assertEqual(asyncio.run(main()), [b"held"] * 4)
 
+    def test_a_thread_that_takes_the_result_first(self):
+        """The task that waits for it, too, is told although nothing comes home any more."""
+
+        async def main():
+            sent = self.peer.request("hold", timeout=LONG)
+            tasks = [asyncio.ensure_future(wait_for(sent)) for _ in range(2)]
+            while not self.held:
+                await asyncio.sleep(0.001)
+            thread = threading.Thread(target=sent.result, args=(LONG,))
+            thread.start()
+            self.held.pop().reply(b"held")
+            thread.join(LONG)  # in the loop, which does not run meanwhile
+            self.assertTrue(sent.done())
+            return await asyncio.wait_for(asyncio.gather(*tasks), LONG / 4)
+
+        async def wait_for(sent):
+            return await sent
+
+        self.assertEqual(asyncio.run(main()), [b"held"] * 2)
+
     def test_an_interpreter_ends_all_the_same(self):
         program = (
             "import asyncio, dxh, sys\n"

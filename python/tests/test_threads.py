@@ -92,6 +92,33 @@ class BusyTest(unittest.TestCase):
                 self.assertGreater(self.turns_while(take), 0)
 
 
+class ManyWaitTest(support.HubTest):
+    """Threads that wait for one completion, which another one takes before all are told of it: the
+    I/O thread tells them after the last reply of a frame."""
+
+    def waits(self, wait):
+        """Whether it ends once the first of many is taken."""
+        sent = self.peer.request_many([("echo", b"x")] * 200, timeout=LONG)
+        first = sent[0]
+        threads = [threading.Thread(target=wait, args=(first,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while not first.done():
+            pass
+        first.result()
+        for thread in threads:
+            thread.join(LONG / 4)
+        return not any(thread.is_alive() for thread in threads)
+
+    def test_for_its_result(self):
+        for _ in range(ROUNDS * 4):
+            self.assertTrue(self.waits(lambda first: first.result(LONG)))
+
+    def test_for_any(self):
+        for _ in range(ROUNDS * 4):
+            self.assertTrue(self.waits(lambda first: dxh.wait([first], LONG)))
+
+
 class CloseTest(unittest.TestCase):
     def setUp(self):
         before = sys.getswitchinterval()
