@@ -501,17 +501,17 @@ def example_of_the_page(endpoint):
     check(shown == built, "the worked example is what its words say")
 
 
-def service_against_the_library():
-    """Plays a broker without channels to `dxh ls`."""
+def answered(answers, *options):
+    """What `dxh ls --json` makes of a broker that says so: code, text and what it was asked."""
     router = CONTEXT.socket(zmq.ROUTER)
     router.setsockopt(zmq.LINGER, 1000)
     router.setsockopt(zmq.RCVTIMEO, 20000)
     endpoint = "tcp://127.0.0.1:%d" % router.bind_to_random_port("tcp://127.0.0.1")
-    lister = subprocess.Popen([DXH, "ls", "--broker", endpoint, "--json"],
+    lister = subprocess.Popen([DXH, "ls", "--broker", endpoint, "--json", *options],
                               stdout=subprocess.PIPE, text=True)
     subjects = []
     greeted = False
-    while True:
+    while len(subjects) < len(answers):
         client, data = router.recv_multipart()
         for record in wire.parse(data):
             if record["kind"] == wire.HELLO:
@@ -522,17 +522,32 @@ def service_against_the_library():
                 answer = wire.record(wire.WELCOME, body=wire.hello(window_records=16))
             elif record["kind"] == wire.REQUEST:
                 check(greeted and record["budget"] > 0, "a request carries its budget")
+                said = answers[len(subjects)]
                 subjects.append(record["subject"])
-                answer = wire.record(wire.REPLY, record["id"], body=msgpack.packb(
-                    {"channels": [], "more": False, "total": 0}))
+                answer = (wire.record(wire.ERROR, record["id"], body=b"no", status=said)
+                          if isinstance(said, int) else
+                          wire.record(wire.REPLY, record["id"], body=msgpack.packb(said)))
             else:
                 continue
             router.send_multipart([client, wire.frame(answer)])
-        if subjects:
-            break
     out, _ = lister.communicate(timeout=60)
-    check(lister.returncode == 0 and subjects == [b"channel.list"], "dxh ls asked and was told")
+    return lister.returncode, out, subjects
+
+
+def service_against_the_library():
+    """Plays a broker without channels to `dxh ls`, and one that tells only of half."""
+    code, out, subjects = answered([{"channels": [], "more": False, "total": 0}])
+    check(code == 0 and subjects == [b"channel.list"], "dxh ls asked and was told")
     check(out.strip() == '[]', "dxh ls understood: " + out)
+    channel = {"channel": "half", "checksum_errors": 0, "consumers": 0, "directory": "/dev/shm",
+               "endpoint": "", "epoch": 0, "pid": 1, "producer": 1, "reason": "",
+               "schema_hash": bytes(32), "slot_bytes": 0, "slot_count": 0, "state": 2,
+               "uuid": bytes(16), "zone_count": 0}
+    page = {"channels": [channel, dict(channel, channel="none")], "more": False, "total": 2}
+    code, out, subjects = answered([page, 29], "--consumers")
+    check((code, out, subjects[1:]) == (1, "", [b"channel.describe"]), "no half a list: " + out)
+    code, out, subjects = answered([page])
+    check(code == 0 and out.count('"name"') == 2, "the whole one: " + out)
 
 
 def main():

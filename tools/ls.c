@@ -14,6 +14,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char name[] = "ls";
@@ -167,6 +168,31 @@ static dxh_status list_again(void *context)
 	return list(listing);
 }
 
+/* All of it or nothing: a broker that goes away in between, or refuses to describe a channel,
+ * would leave half an array. */
+static dxh_status list_for_programs(struct listing *listing)
+{
+	char *text = NULL;
+	size_t bytes = 0;
+	dxh_status status;
+
+	listing->json.out = open_memstream(&text, &bytes);
+	if (listing->json.out == NULL)
+		return DXH_ENOMEM;
+	status = list(listing);
+	if (status == DXH_OK) {
+		json_end_array(&listing->json);
+		if (!json_finish(&listing->json))
+			status = DXH_ENOMEM;
+	}
+	fclose(listing->json.out);
+	listing->json.out = stdout;
+	if (status == DXH_OK)
+		fwrite(text, 1, bytes, stdout); /* main() says if it could not */
+	free(text);
+	return status;
+}
+
 static dxh_status show(struct listing *listing)
 {
 	bool as_json = listing->json.out != NULL;
@@ -176,7 +202,7 @@ static dxh_status show(struct listing *listing)
 	if (listing->watch)
 		return ls_watch(listing->broker, listing->deadline_ns, listing->events, as_json,
 		                list_again, listing);
-	return list(listing);
+	return as_json ? list_for_programs(listing) : list(listing);
 }
 
 static int list_blocks(const struct listing *listing)
@@ -216,10 +242,6 @@ static int run(struct listing *listing)
 		return TOOL_FAILED;
 	listing->broker = asker.peer;
 	status = show(listing);
-	if (status == DXH_OK && listing->json.out != NULL && listing->opened) {
-		json_end_array(&listing->json);
-		json_finish(&listing->json);
-	}
 	if (status != DXH_OK && !listing->is_named && channel_is_away(status))
 		code = list_blocks_instead(listing);
 	else if (status != DXH_OK)
