@@ -14,7 +14,7 @@
 # make fuzz       what is received, against libFuzzer, SECONDS=60 each (clang)
 # make bench      the benchmarks beside what they are compared with (ARGS="requests")
 # make install    to PREFIX=/usr/local, under DESTDIR=; make uninstall removes it;
-#                 make install-python for the binding
+#                 make install-python for the binding, uninstall-python
 # make deb        Debian packages, tried in an overlay of this system
 # make examples   the programs of docs/examples
 # make python     the binding, as build/python: PYTHONPATH=build/python python3
@@ -110,7 +110,7 @@ VERSION_MAJOR := $(call version,MAJOR)
 VERSION := $(VERSION_MAJOR).$(call version,MINOR).$(call version,PATCH)
 
 .PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean \
-	install uninstall man deb python python-module install-python
+	install uninstall places man deb python python-module install-python uninstall-python
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -328,28 +328,43 @@ $(B)/man: tools/install/man.py $(B)/dxh $(HEADERS) $(SECTIONS)
 
 man: $(B)/man
 
-install: all man
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/include include/dxh.h
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/include/dxh $(filter include/dxh/%,$(HEADERS))
-	install -Dm644 -t $(DESTDIR)$(LIBDIR) $(B)/$(SONAME) $(B)/libdxh.a
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libdxh.so
-	install -Dm755 -t $(DESTDIR)$(BINDIR) $(B)/dxh
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(CMAKEDIR) $(DESTDIR)$(UNITDIR)
-	$(FILL) tools/install/dxh.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/dxh.pc
-	$(FILL) tools/install/dxh-config.cmake.in >$(DESTDIR)$(CMAKEDIR)/dxh-config.cmake
-	$(FILL) tools/install/dxh-config-version.cmake.in >$(DESTDIR)$(CMAKEDIR)/dxh-config-version.cmake
-	$(FILL) tools/install/dxh-broker.service >$(DESTDIR)$(UNITDIR)/dxh-broker.service
-	install -Dm644 tools/install/dxh.bash $(DESTDIR)$(COMPLETIONDIR)/dxh
-	for section in 1 3 7; do \
-		install -Dm644 -t $(DESTDIR)$(MANDIR)/man$$section $(B)/man/man$$section/*.$$section; done
+# Before anything is written or removed. These words stand in files that other programs read, and
+# in commands below; DESTDIR only in commands, between quotes.
+places: export DESTDIR := $(DESTDIR)
+places: export PLACES = PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) UNITDIR=$(UNITDIR) PYTHONDIR=$(PYTHONDIR)
+places:
+	@tools/install/places.sh
 
-uninstall: man
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(HEADERS))
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(SONAME) libdxh.so libdxh.a pkgconfig/dxh.pc)
-	rm -f $(DESTDIR)$(BINDIR)/dxh $(DESTDIR)$(UNITDIR)/dxh-broker.service $(DESTDIR)$(COMPLETIONDIR)/dxh
-	rm -rf $(DESTDIR)$(CMAKEDIR)
-	-rmdir $(DESTDIR)$(PREFIX)/include/dxh
-	cd $(B)/man && find . -type f | (cd $(abspath $(DESTDIR)$(MANDIR)) && xargs rm -f)
+install: places all man
+	install -Dm644 -t "$(DESTDIR)$(PREFIX)/include" include/dxh.h
+	install -Dm644 -t "$(DESTDIR)$(PREFIX)/include/dxh" $(filter include/dxh/%,$(HEADERS))
+	install -Dm644 -t "$(DESTDIR)$(LIBDIR)" $(B)/$(SONAME) $(B)/libdxh.a
+	ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libdxh.so"
+	install -Dm755 -t "$(DESTDIR)$(BINDIR)" $(B)/dxh
+	install -d "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(CMAKEDIR)" "$(DESTDIR)$(UNITDIR)"
+	$(FILL) tools/install/dxh.pc.in >"$(DESTDIR)$(LIBDIR)/pkgconfig/dxh.pc"
+	$(FILL) tools/install/dxh-config.cmake.in >"$(DESTDIR)$(CMAKEDIR)/dxh-config.cmake"
+	$(FILL) tools/install/dxh-config-version.cmake.in >"$(DESTDIR)$(CMAKEDIR)/dxh-config-version.cmake"
+	$(FILL) tools/install/dxh-broker.service >"$(DESTDIR)$(UNITDIR)/dxh-broker.service"
+	install -Dm644 tools/install/dxh.bash "$(DESTDIR)$(COMPLETIONDIR)/dxh"
+	for section in 1 3 7; do \
+		install -Dm644 -t "$(DESTDIR)$(MANDIR)/man$$section" $(B)/man/man$$section/*.$$section; done
+
+# remove FOLDER,FILES: what is there of them.
+remove = if cd "$(DESTDIR)$(1)" 2>/dev/null; then rm -f $(2); fi
+# Of this library alone.
+remove_folder = if [ -d "$(DESTDIR)$(1)" ]; then rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(1)"; fi
+
+uninstall: places man
+	$(call remove,$(PREFIX)/.,$(HEADERS))
+	$(call remove,$(LIBDIR)/.,$(SONAME) libdxh.so libdxh.a pkgconfig/dxh.pc)
+	$(call remove,$(BINDIR),dxh)
+	$(call remove,$(UNITDIR),dxh-broker.service)
+	$(call remove,$(COMPLETIONDIR),dxh)
+	$(call remove,$(CMAKEDIR),dxh-config.cmake dxh-config-version.cmake)
+	$(call remove,$(MANDIR),$$(cd '$(abspath $(B)/man)' && find . -type f))
+	$(call remove_folder,$(PREFIX)/include/dxh)
+	$(call remove_folder,$(CMAKEDIR))
 
 # Debian packages, in build/deb.
 deb:
@@ -396,9 +411,15 @@ $(B)/_native.so: $(PYTHON_OBJECTS) $(B)/libdxh.so
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $(PYTHON_OBJECTS) -L$(B) -ldxh -o $@
 
-install-python: $(B)/_native.so
-	install -Dm644 -t $(DESTDIR)$(PYTHONDIR)/dxh python/dxh/*.py* python/dxh/py.typed
-	install -Dm644 $(B)/_native.so $(DESTDIR)$(PYTHONDIR)/dxh/_native$(EXTENSION)
+install-python: places $(B)/_native.so
+	install -Dm644 -t "$(DESTDIR)$(PYTHONDIR)/dxh" python/dxh/*.py* python/dxh/py.typed
+	install -Dm644 $(B)/_native.so "$(DESTDIR)$(PYTHONDIR)/dxh/_native$(EXTENSION)"
+
+uninstall-python: places
+	$(call remove,$(PYTHONDIR)/dxh,$(notdir $(wildcard python/dxh/*.py* python/dxh/py.typed)) \
+		_native$(EXTENSION) __pycache__/*.pyc)
+	$(call remove_folder,$(PYTHONDIR)/dxh/__pycache__)
+	$(call remove_folder,$(PYTHONDIR)/dxh)
 
 # ---- checks of the tree ---------------------------------------------------------------
 lint:

@@ -139,4 +139,44 @@ left=$(find "$prefix" ! -type d)
 [ -z "$left" ] || fail "uninstall left: $left"
 make -s install PREFIX=/usr DESTDIR="$work/staged" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 grep -q '^prefix=/usr$' "$work/staged/usr/lib/pkgconfig/dxh.pc" || fail "DESTDIR shows in dxh.pc"
+
+# run WHAT... : a target of make that has to do what it is told.
+run() {
+    make -s "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "make $*"; }
+}
+
+# A staging folder may be called anything, and somebody else's files in it stay. What is installed
+# twice, or removed twice, is no error.
+odd="$work/odd one's"
+for _ in once twice; do
+    run install install-python PREFIX=/usr DESTDIR="$odd"
+done
+mkdir -p "$odd/usr/include/dxh" "$odd/usr/lib/python3/dist-packages/dxh/__pycache__"
+: >"$odd/usr/include/dxh/mine.h"
+: >"$odd/usr/lib/python3/dist-packages/dxh/__pycache__/hub.cpython-311.pyc"
+[ -e "$odd/usr/lib/python3/dist-packages/dxh/hub.py" ] || fail "the binding was not installed"
+for _ in once twice; do
+    run uninstall uninstall-python PREFIX=/usr DESTDIR="$odd"
+done
+left=$(cd "$odd" && find . ! -type d)
+[ "$left" = ./usr/include/dxh/mine.h ] || fail "uninstall left, or took: $left"
+[ ! -e "$odd/usr/lib/python3/dist-packages/dxh" ] || fail "uninstall-python left its folder"
+
+# refuses WHY PLACE...: nothing is written or removed.
+refuses() {
+    why=$1
+    shift
+    for target in install uninstall install-python uninstall-python; do
+        make -s $target "$@" >"$work/log" 2>&1 && fail "$target took $*"
+        grep -q "$why" "$work/log" || { cat "$work/log"; fail "$target does not say: $why"; }
+    done
+}
+mkdir "$work/my"
+: >"$work/my/own"
+refuses "cannot have spaces" PREFIX="$work/my programs" DESTDIR=
+refuses "cannot have spaces" PREFIX=/usr LIBDIR="$work/my programs" DESTDIR=
+refuses "begins with /" PREFIX=relative DESTDIR=
+refuses "only letters" PREFIX="$work/a&b" DESTDIR=
+refuses "a shell reads" PREFIX=/usr DESTDIR="$work/\`id\`"
+[ "$(ls "$work/my")" = own ] || fail "what is called alike was touched"
 echo "installed, used in four ways, $pages manual pages, removed"
