@@ -4,6 +4,7 @@ attributes in a ``#:`` beside or above them; and of what type it is."""
 
 import ast
 import inspect
+import os
 import re
 import textwrap
 import unittest
@@ -73,11 +74,14 @@ def undocumented(names, of):
     return lacking, count
 
 
+def is_numpys(function):
+    return function.__qualname__.startswith(("_checked.", "_handed_out."))
+
+
 def are_typed(function):
     """Its arguments, and what it returns; of what numpy has instead, numpy says it."""
     names = [each for each in inspect.signature(function).parameters if each != "self"]
-    numpys = function.__qualname__.startswith(("_checked.", "_handed_out."))
-    return numpys or all(each in function.__annotations__ for each in [*names, "return"])
+    return is_numpys(function) or all(each in function.__annotations__ for each in [*names, "return"])
 
 
 class Bare:
@@ -102,6 +106,18 @@ class DocumentedTest(unittest.TestCase):
         lacking, count = undocumented(dxh.__all__, dxh)
         self.assertEqual(lacking, [])
         self.assertGreaterEqual(count, FLOOR)
+
+    def test_the_program_of_a_user_calls_each_function(self):
+        """So mypy, which is shown it, has seen each called."""
+        with open(os.path.join(os.path.dirname(__file__), "user_program.py"), encoding="utf-8") as file:
+            used = {each.attr for each in ast.walk(ast.parse(file.read())) if isinstance(each, ast.Attribute)}
+        called = {name for name in dxh.__all__ if inspect.isfunction(getattr(dxh, name))}
+        for name in dxh.__all__:
+            if isinstance(getattr(dxh, name), type):
+                functions = functions_of(getattr(dxh, name), name)
+                called |= {each.split(".")[1] for each, _, made in functions if not is_numpys(made)}
+        self.assertEqual(called - used, set())
+        self.assertGreater(len(called), 90)
 
     def test_the_control_what_says_nothing_is_named(self):
         class names:
