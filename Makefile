@@ -6,6 +6,7 @@
 # make symbols    exported symbols == symbols declared in include/
 # make stress     races and books of the runtime, OPERATIONS=10000000 of each kind
 # make tsan       the same under ThreadSanitizer, OPERATIONS=100000 unless told otherwise
+# make arm64      compiled for 64-bit Arm, its stress programs run in an emulator
 # make net        peers killed, frozen, unplugged and garbled, FAULT_MS=1000 each
 # make soak       what takes long: OPERATIONS=100000000 accounted for, storms and idle
 #                 hubs for SECONDS=60 each (STEPS="accounting storms torn kills strangers crowds orders idle")
@@ -109,8 +110,8 @@ version = $(shell sed -n 's/^\#define DXH_VERSION_$(1) //p' include/dxh/base.h)
 VERSION_MAJOR := $(call version,MAJOR)
 VERSION := $(VERSION_MAJOR).$(call version,MINOR).$(call version,PATCH)
 
-.PHONY: all demo check stress stress-programs tsan net soak model kill fuzz bench lint symbols examples packages clean \
-	install uninstall places man deb python python-module install-python uninstall-python
+.PHONY: all demo check stress stress-programs tsan arm64 net soak model kill fuzz bench lint symbols examples packages \
+	clean install uninstall places man deb python python-module install-python uninstall-python
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -143,6 +144,11 @@ tsan:
 	@tools/packages.sh build/packages-demo $(PACKAGES)
 	@+$(MAKE) $(JOBS) SAN=thread stress-programs
 	@tests/tsan.sh make $(if $(filter file,$(origin OPERATIONS)),100000,$(OPERATIONS))
+
+arm64:
+	@tools/packages.sh build/packages-arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross pkg-config \
+		qemu-user-static
+	@tests/arm64.sh '$(MAKE)' $(if $(filter file,$(origin OPERATIONS)),100000,$(OPERATIONS))
 
 STEPS ?=
 soak:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # stress.sh BUILD OPERATIONS [SEED]: run every stress program, and with each fault
-# that it plants, which it must notice. Counts programs and controls.
+# that it plants, which it must notice. Counts programs and controls. RUN is put in front
+# of each: an emulator.
 set -u
 
 build=$1
@@ -37,7 +38,7 @@ for program in "$build"/tests/*_stress; do
     esac
     [ "$count" -lt 100000 ] && count=100000
     # shellcheck disable=SC2086
-    timeout 3600 "$program" "$count" $seed >"$log" 2>&1
+    timeout 3600 ${RUN:-} "$program" "$count" $seed >"$log" 2>&1
     code=$?
     check "$code" 0 "$name" "$code"
     [ "$code" -eq 0 ] && tail -n 1 "$log"
@@ -46,7 +47,8 @@ for program in "$build"/tests/*_stress; do
         sed -n '/^Planted:/,$p' | grep -o '"[a-z-]*"' | tr -d '"'); do
         # One that only ThreadSanitizer can see is for tests/tsan.sh.
         grep -q "\"$fault\" .*data race" "tests/$name.c" && continue
-        timeout 120 "$program" 50000 7 "$fault" >"$log" 2>&1
+        # shellcheck disable=SC2086
+        timeout 120 ${RUN:-} "$program" 50000 7 "$fault" >"$log" 2>&1
         code=$?
         check $((code != 0 && code != 124)) 1 "$name did not notice the planted \"$fault\"" \
             "$code"
