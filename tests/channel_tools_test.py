@@ -114,6 +114,8 @@ def names_are_not_found_without(elsewhere):
     for command in (["tail", NAME], ["record", NAME], ["top"]):
         dxh(*command, "--broker", BROKER, "--dir", elsewhere, code=2, says="--broker or --dir")
     dxh("top", "--once", "--broker", "ipc://@nobody-listens", code=1, says="no broker answers at")
+    dxh("ls", "--watch", "--timeout", "50", "--broker", "ipc://@nobody-listens", code=1,
+        says="no broker answers at ipc://@nobody-listens\nnext: ")
     dxh("ls", "--broker", "ipc://@nobody-listens", "--timeout", "50", code=1, says="dxh broker")
     dxh("ls", "--timeout", "50", code=1, says="dxh broker", broker="ipc://@nobody-listens")
 

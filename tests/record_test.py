@@ -11,6 +11,7 @@ import csv
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import struct
@@ -543,6 +544,25 @@ def check_broken_files():
     dxh("replay", "--fast", "killed.dxr", says="was not closed")
 
 
+def check_full_disk():
+    """What fits is good, and the rest of a record behind it is told as such."""
+    publisher = Publisher("fits")
+    publisher.do("publish 60")
+
+    def with_little_room():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3001, 3001))
+
+    run = subprocess.run([os.path.join(BUILD, "dxh"), "record", "--quiet", "--start", "oldest",
+                          "--items", "60", "--output", "fits.dxr", "fits"], capture_output=True,
+                         text=True, check=False, preexec_fn=with_little_room)
+    check(run.returncode == 1 and "File too large; up to there it is good" in run.stderr, f"{run}")
+    rows = dxh("replay", "--csv", "-", "fits.dxr", code=1, says="its disk was full").splitlines()
+    tickets = [int(row.split(b",")[0]) for row in rows if row[:1].isdigit()]
+    check(len(tickets) > 10 and tickets == list(range(len(tickets))), f"what fits: {tickets}")
+    publisher.end()
+
+
 def check_hangups():
     """A terminal that is closed ends a recording well, and not one that nohup(1) began."""
     publisher = Publisher("hangup")
@@ -680,6 +700,7 @@ def main():
         check_csv()
         check_hdf5()
         check_broken_files()
+        check_full_disk()
         check_hangups()
         check_broker()
         check_tail()

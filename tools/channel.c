@@ -80,8 +80,10 @@ int channel_unanswered(const char *command, const struct channel_asker *asker, d
 			"broker so that others may write to its socket (umask 0)",
 			tool_shown(asker->endpoint).s);
 	if (channel_is_away(status)) {
-		tool_fail(command, "no broker answers at %s: %s", tool_shown(asker->endpoint).s,
-		          tool_shown(dxh_last_error()).s);
+		bool says_why = status != DXH_EWAIT; /* that only says to wait longer */
+
+		tool_fail(command, "no broker answers at %s%s%s", tool_shown(asker->endpoint).s,
+		          says_why ? ": " : "", says_why ? tool_shown(dxh_last_error()).s : "");
 		fprintf(stderr,
 		        "next: start one with `dxh broker --endpoint %s`, or name another with "
 		        "--broker or DXH_BROKER; blocks of this machine need none: dxh stat\n",

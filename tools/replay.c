@@ -229,7 +229,8 @@ static int play(struct replay *replay)
 		return tool_fail(
 			name,
 			"the last %" PRIu64 " bytes of %s are no whole record: the "
-			"recorder was killed, or they changed since; all before was played",
+			"recorder was killed, its disk was full, or they changed since; all before "
+			"was played",
 			replay->reader.rest, tool_shown(replay->path).s);
 	if (going && !replay->reader.closed_well)
 		tool_fail(
