@@ -119,6 +119,9 @@ class Request(Local):
         self._native.release()
 
 
+#: More are a mistake: they would only wait for the interpreter's lock, and for memory.
+_THREADS_MAX = 1000
+
 Answer = Union["Buffer", None, _Later]
 Handler = Union[Callable[[Request], Answer], Callable[[Request], Awaitable[Answer]]]
 _H = TypeVar("_H", bound=Handler)
@@ -222,10 +225,10 @@ class Service(Local):
     def start(self, threads: int = 1) -> Service:
         """Serve in so many threads, until :meth:`stop` or :meth:`close`, after which it raises
         :class:`dxh.ClosedError`. What a handler raises that is no Exception, such as SystemExit,
-        ends its thread. Raises ValueError for less than one, RuntimeError as
+        ends its thread. Raises ValueError for less than one or more than 1000, RuntimeError as
         :meth:`threading.Thread.start` when the system has no room for so many."""
-        if threads < 1:
-            raise ValueError("a service needs at least one thread")
+        if not 1 <= threads <= _THREADS_MAX:
+            raise ValueError(f"a service is served by 1 to {_THREADS_MAX} threads, not {threads}")
         if self._is_stopped:
             raise ClosedError("DXH_ECLOSED: the service was stopped: bind again")
         for _ in range(threads):

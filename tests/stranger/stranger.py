@@ -304,6 +304,7 @@ def main():
     assert dxh.__file__.startswith("/usr/lib/python3"), dxh.__file__
     for each in (python_reads_c, c_reads_python, asyncio_under_load, a_program_in_cpp,
                  lambda: multiprocessing_abused("fork"), lambda: multiprocessing_abused("spawn"),
+                 lambda: multiprocessing_abused("forkserver"),
                  killed_inside_a_with, ctrl_c_ends_a_wait, the_tutorial):
         each()
         left = shared_files()
