@@ -303,6 +303,7 @@ void dxi_connection_refused(dxh_peer *peer, const dxi_record *error)
 	snprintf(reason, sizeof reason, "refused: %.*s",
 	         (int)(error->body_bytes < 128 ? error->body_bytes : 128),
 	         (const char *)error->body);
+	dxi_make_printable(reason);
 	if (!peer->refusal_logged && error->status != DXH_ECLOSED)
 		dxi_log(DXH_LOG_WARNING, "'%s': %s", peer->endpoint, reason);
 	peer->refusal_logged = true;
