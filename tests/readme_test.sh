@@ -18,6 +18,6 @@ if [ "$build" != build ]; then
 fi
 ln -s "$PWD/include" "$PWD/build" "$work/"
 (cd "$work" && eval "$line" && [ -x first ])
-grep -oE 'make [a-z]+' README.md | sort -u | while read -r _ target; do
+grep -oE 'make [a-z0-9-]+' README.md | sort -u | while read -r _ target; do
     grep -q "^$target:" Makefile || { echo "the README names make $target, which is not there"; exit 1; }
 done
