@@ -236,6 +236,9 @@ def _member(name: str, dtype: np.dtype[Any], offset: int, where: str) -> _native
         count, columns, nested = _wrapped(base, shape, where)
     if facts.atomic and nested is not None:
         raise _refuse(where, dtype, "cannot be atomic")
+    if facts.atomic and offset % base.itemsize != 0:
+        raise _refuse(where, dtype, "is atomic, and not aligned to its size: write the struct as a "
+                      "dxh.Struct, or as np.dtype([...], align=True)")
     return (
         name,
         facts.doc,

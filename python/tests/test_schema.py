@@ -114,6 +114,7 @@ class RoundTripTest(unittest.TestCase):
             (np.dtype("O"), "no bytes of its own"),
             (np.dtype([("none", "u1", (0,))]), "slot.none"),
             (np.dtype([("in", [("where", "U4")])]), "slot.in.where"),
+            (np.dtype([("a", "u1"), ("n", dxh.field("u4", atomic=True))]), "slot.n: .*align=True"),
         ):
             with self.subTest(why), self.assertRaisesRegex(TypeError, why):
                 dxh.produce(support.name(), slot=dtype, slots=1)
