@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import threading
+import time
 from typing import (
     TYPE_CHECKING,
     AsyncIterator,
@@ -149,6 +150,17 @@ def _answer_with_error(request: Request, error: BaseException) -> None:
 
 class _Server(threading.Thread):
     """Runs handlers."""
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait for its end, also of one whose start was interrupted: if it has not begun it never does, or
+    finds its service stopped."""
+    while thread.ident is not None:
+        try:
+            thread.join()
+            return
+        except RuntimeError:  # it begins just now
+            time.sleep(0)
 
 
 class Service(Local):
@@ -329,7 +341,7 @@ class Service(Local):
             return  # another handler may be about the same, and would wait for this one
         threads, self._threads = self._threads, []
         for thread in threads:
-            thread.join()
+            _join(thread)
 
     def close(self) -> None:
         """Stop listening; what was not answered is answered with an error."""

@@ -393,6 +393,25 @@ class EndTest(unittest.TestCase):
         service.close()
         self.assertEqual([each.is_alive() for each in begun], [False] * 2)
 
+    def test_a_start_that_is_interrupted(self):
+        """Before a thread began, and after: the service ends all the same."""
+        start = threading.Thread.start
+
+        def before(thread):
+            raise KeyboardInterrupt
+
+        def after(thread):
+            start(thread)
+            raise KeyboardInterrupt
+
+        hub = self.enterContext(dxh.Hub())
+        for interrupted in before, after, before:
+            endpoint = support.endpoint()
+            with self.assertRaises(KeyboardInterrupt), hub.serve(endpoint) as service:
+                with unittest.mock.patch("threading.Thread.start", interrupted):
+                    service.start(1)
+            hub.serve(endpoint).close()  # which is free again
+
     def test_handlers_may_stop_their_service(self):
         """Also two at once, who would wait for each other."""
         hub = dxh.Hub()
