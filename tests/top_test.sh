@@ -7,7 +7,7 @@ set -eu
 build=$(realpath "$1")
 work=$(mktemp -d)
 DXH_SHM_DIR=$(mktemp -d "${DXH_SHM_DIR:-/dev/shm}/top-XXXXXX")
-export DXH_SHM_DIR
+export DXH_SHM_DIR TMUX_TMPDIR="$work" # tmux leaves its sockets
 socket=dxh-top-$$
 mkfifo "$work/orders"
 "$build/publisher" top/one 64 0 <"$work/orders" >"$work/done" &
