@@ -208,6 +208,18 @@ static void notice_floods(dxi_client *client)
 		        told->address[0] ? told->address : "this hub", HELLOS_MANY);
 }
 
+void dxi_client_floods(const dxi_client *client, dxi_floods *floods, uint32_t many,
+                       const char *what)
+{
+	const dxh_client_info *told = &client->caller->told;
+	dxh_service *service = client->service;
+
+	if (dxi_floods_count(floods, client->incarnation, many, DXI_NS_PER_S, service->hub->now_ns))
+		dxi_log(DXH_LOG_WARNING, "'%s': floods: '%s'%s%s sent %u %s in a second",
+		        service->endpoint, told->name, told->address[0] ? " at " : "",
+		        told->address, (unsigned)many, what);
+}
+
 static void welcome(dxi_client *client)
 {
 	dxh_service *service = client->service;

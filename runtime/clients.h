@@ -144,6 +144,11 @@ dxi_client *dxi_client_find(dxh_service *service, const void *id, size_t bytes);
 void dxi_client_take_hello(dxh_service *service, const dxi_message *message,
                            const dxi_record *record);
 
+/* Once more of what it should do seldom. Who does it `many` times in a second is named in the
+ * log: "floods: ... sent MANY WHAT in a second". */
+void dxi_client_floods(const dxi_client *client, dxi_floods *floods, uint32_t many,
+                       const char *what);
+
 /* It is gone: nobody reads its answers. */
 void dxi_client_drop(dxi_client *client);
 

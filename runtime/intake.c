@@ -186,20 +186,6 @@ void dxi_request_accept(dxi_client *client, dxh_request *request)
 		dxi_inline_handle(handler, request);
 }
 
-/* Who sends on and on what its window does not allow is bounded by it, and named. */
-static void notice_overrun(const dxi_client *client)
-{
-	const dxh_client_info *told = &client->caller->told;
-	dxh_service *service = client->service;
-
-	if (dxi_floods_count(&service->overruns, client->incarnation, OVERRUNS_MANY, DXI_NS_PER_S,
-	                     service->hub->now_ns))
-		dxi_log(DXH_LOG_WARNING,
-		        "'%s': floods: '%s'%s%s sent %d requests beyond its window in a second",
-		        service->endpoint, told->name, told->address[0] ? " at " : "",
-		        told->address, OVERRUNS_MANY);
-}
-
 void dxi_request_taken(dxi_client *client, const dxi_record *record)
 {
 	dxh_service *service = client->service;
@@ -219,8 +205,10 @@ void dxi_request_taken(dxi_client *client, const dxi_record *record)
 		                   "the service is out of memory");
 	else
 		dxi_request_refuse(client, record->id, status, text);
+	/* Who sends on and on what its window does not allow is bounded by it, and named. */
 	if (status == DXH_EOVERLOADED)
-		notice_overrun(client);
+		dxi_client_floods(client, &service->overruns, OVERRUNS_MANY,
+		                  "requests beyond its window");
 }
 
 /* Is there room for one more notification of so many bytes? A client that counts them

@@ -17,7 +17,10 @@
 
 enum {
 	FRAMES_PER_LOOK = 64,
-	CANCEL_SEARCH_MAX = 256 /* newest requests looked at for a cancel, a hint */
+	CANCEL_SEARCH_MAX = 256, /* newest requests looked at for a cancel, a hint */
+	/* In a second, of records that bring no work: whoever flushes and cancels for a reason
+	 * comes to a part of it. */
+	CHATTER_MANY = 100000
 };
 
 /* ---- what clients send ------------------------------------------------------------------- */
@@ -38,6 +41,9 @@ static void take_cancel(dxi_client *client, uint64_t id)
 /* Returns false when the client is gone after it. */
 static bool take_record(dxi_client *client, const dxi_record *record)
 {
+	if (record->kind != DXI_REQUEST && record->kind != DXI_ACK)
+		dxi_client_floods(client, &client->service->chatter, CHATTER_MANY,
+		                  "records that bring no work");
 	switch (record->kind) {
 	case DXI_REQUEST:
 		if (record->flags & DXI_FLAG_PART)

@@ -110,6 +110,7 @@ struct dxh_service {
 	uint32_t client_count;
 	dxi_floods hellos;          /* by where they come from */
 	dxi_floods overruns;        /* of windows, by incarnation */
+	dxi_floods chatter;         /* records that bring no work, by incarnation */
 	dxi_turns turns;            /* received and not yet in the inbox */
 	int64_t starved_ns;         /* when workers had nothing though something waited, last */
 	dxi_backlog leavings;       /* of clients that are gone */

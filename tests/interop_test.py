@@ -354,6 +354,12 @@ def floods_of_the_library(endpoint, log):
         greedy.send(*[wire.record(wire.REQUEST, ident, b"channel.list", question)
                       for ident in range(500)])
     greedy.socket.close()
+    idle = Client(endpoint, name="idle-talk")
+    while "bring no work" not in open(log).read():
+        check(time.monotonic() < deadline, "who sends without end what brings no work is named")
+        for kind in (wire.CANCEL, wire.UNSUBSCRIBE, wire.BEAT, 99):
+            idle.send(*[wire.record(kind, 1)] * 1000)
+    idle.socket.close()
     check(honest.ask(b"channel.list", question)["kind"] == wire.REPLY, "and are still")
     honest.send(wire.record(wire.GOODBYE))
     flood.socket.close()
@@ -361,6 +367,7 @@ def floods_of_the_library(endpoint, log):
     check("'flooding'" in lines and "floods" in lines, "the log names who floods")
     check("'restless' at localhost:" in lines, "and who connects without end")
     check("'greedy' at localhost:" in lines, "and who keeps to no window")
+    check("'idle-talk' at localhost:" in lines, "and who says much that brings no work")
     check("schema_hash" in lines, "and who lies")
 
 
