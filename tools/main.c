@@ -60,6 +60,8 @@ static int help(FILE *out)
 	        "key,\n             where it has one, and DXH_KEY_FILE a file with a secret key "
 	        "that it\n             lets in (see dxh keygen); DXH_SHM_DIR where blocks lie; "
 	        "NO_COLOR\n"
+	        "--json:      whole values on standard output or, behind an error, none more; "
+	        "the\n             error itself is text on standard error\n"
 	        "exit status: 0 success, 1 the job failed or something was found, 2 wrong "
 	        "usage,\n"
 	        "             3 it could not be tried; each command says what it means by them\n"
