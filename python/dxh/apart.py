@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Callable, TypeVar
 
 _T = TypeVar("_T")
+
+_threads: "weakref.WeakSet[threading.Thread]" = weakref.WeakSet()
 
 #: Whether nobody waits for the call any more.
 Abandoned = Callable[[], bool]
@@ -31,6 +34,7 @@ def run_apart(call: Callable[[Abandoned], _T]) -> _T:
             raised.append(error)
 
     thread = threading.Thread(target=run, name="dxh-apart", daemon=True)
+    _threads.add(thread)
     thread.start()
     try:
         thread.join()
@@ -40,3 +44,11 @@ def run_apart(call: Callable[[Abandoned], _T]) -> _T:
     if raised:
         raise raised.pop()
     return returned.pop()
+
+
+def end_all(seconds: float) -> None:
+    """When the interpreter ends, and all hubs are closed, so that every call returns: wait for the
+    threads, at most so long each. They still have to drop what came of it, such as a block."""
+    for thread in list(_threads):
+        if thread.is_alive():
+            thread.join(seconds)

@@ -8,7 +8,7 @@ import weakref
 from typing import Callable, NamedTuple
 
 from . import _native
-from .apart import run_apart
+from .apart import end_all, run_apart
 from .block import Checksum, Discipline, Start
 from .blocks import close_all, consume, find_channel, produce
 from .channel import Broker, ChannelFacts, ChannelInfo, Watcher, channel_facts, channel_info
@@ -490,3 +490,4 @@ def _close_what_is_open() -> None:
     close_all()
     for hub in list(_open_hubs):
         hub.close()
+    end_all(seconds=2)

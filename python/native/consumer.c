@@ -82,7 +82,7 @@ static int consumer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 	config->zones = zones[0].name ? zones : NULL;
 	if (!open_block(self, &what))
 		goto done;
-	dxn_end_opened(self, what.broker ? what.broker->hub : NULL);
+	dxn_end_opened(self, what.broker);
 	failed = 0;
 done:
 	dxn_arena_free(&arena);

@@ -27,23 +27,30 @@ bool dxn_end_enter(dxn_end *self)
 	return true;
 }
 
-void dxn_end_opened(dxn_end *self, dxn_hub *hub)
+void dxn_end_opened(dxn_end *self, dxn_peer *broker)
 {
+	dxn_hub *hub;
+
 	dxn_door_init(&self->door);
-	if (!hub)
+	if (!broker)
 		return;
+	hub = broker->hub;
 	Py_INCREF(hub);
 	self->hub = hub;
+	Py_INCREF(broker);
+	self->broker = broker;
 	self->next = hub->ends;
 	if (self->next)
 		self->next->previous = self;
 	hub->ends = self;
 }
 
-/* From here on nobody finds it by its hub, which waits for dxn_door_leave(). */
+/* From here on nobody finds it by its hub, which waits for dxn_door_leave(), as its broker's peer
+ * does. */
 static void unlink_end(dxn_end *self)
 {
 	dxn_door_enter(&self->hub->door);
+	dxn_door_enter(&self->broker->door);
 	if (self->next)
 		self->next->previous = self->previous;
 	if (self->previous)
@@ -87,6 +94,7 @@ PyObject *dxn_end_close(PyObject *object, PyObject *unused)
 {
 	dxn_end *self = (dxn_end *)object;
 	dxn_hub *hub = self->hub;
+	dxn_peer *broker = self->broker;
 	dxh_status status;
 
 	(void)unused;
@@ -100,19 +108,30 @@ PyObject *dxn_end_close(PyObject *object, PyObject *unused)
 	while (self->leases)
 		dxn_lease_revoke(self->leases);
 	status = close_both(self);
-	if (hub)
+	if (hub) {
+		dxn_door_leave(&broker->door);
 		dxn_door_leave(&hub->door);
+	}
 	Py_CLEAR(self->service);
+	Py_CLEAR(self->broker);
 	Py_CLEAR(self->hub);
 	return dxn_none_or_raise(status);
 }
 
-void dxn_ends_close(dxn_hub *hub)
+static dxn_end *find_end(const dxn_hub *hub, const dxn_peer *broker)
+{
+	dxn_end *found = hub->ends;
+
+	while (broker && found && found->broker != broker)
+		found = found->next;
+	return found;
+}
+
+void dxn_ends_close(dxn_hub *hub, const dxn_peer *broker)
 {
 	PyObject *each, *closed;
 
-	while (hub->ends) {
-		each = (PyObject *)hub->ends;
+	while ((each = (PyObject *)find_end(hub, broker))) {
 		Py_INCREF(each);
 		closed = dxn_end_close(each, NULL);
 		if (!closed)

@@ -69,7 +69,7 @@ static PyObject *hub_close(PyObject *object, PyObject *unused)
 	(void)unused;
 	if (dxn_hub_is_closed(self))
 		Py_RETURN_NONE;
-	dxn_ends_close(self);
+	dxn_ends_close(self, NULL);
 	dxn_watchers_close(self, NULL);
 	self->door.closing = true;
 	if (!dxn_door_is_forked(&self->door))

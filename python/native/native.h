@@ -313,7 +313,8 @@ typedef struct dxn_end {
 	dxh_producer *producer;
 	dxh_consumer *consumer;
 	dxn_door door;
-	dxn_hub *hub; /* of a channel; NULL: there is none */
+	dxn_hub *hub;     /* of a channel; NULL: there is none */
+	dxn_peer *broker; /* that led to it: open as long as it is */
 	struct dxn_end *previous, *next;
 
 	dxn_service *service; /* that the library bound for a channel; NULL: none was asked for */
@@ -340,8 +341,8 @@ bool dxn_end_check(const dxn_end *self);
 /* The same, and say that a thread is in it until dxn_door_leave(). */
 bool dxn_end_enter(dxn_end *self);
 
-/* After opening. `hub` may be NULL. */
-void dxn_end_opened(dxn_end *self, dxn_hub *hub);
+/* After opening. `broker`: NULL without one. */
+void dxn_end_opened(dxn_end *self, dxn_peer *broker);
 PyObject *dxn_end_close(PyObject *self, PyObject *unused);
 void dxn_end_dealloc(PyObject *self);
 PyObject *dxn_end_info(PyObject *self, PyObject *unused);
@@ -356,8 +357,8 @@ PyObject *dxn_end_latch_store(PyObject *object, PyObject *const *arguments, Py_s
 PyObject *dxn_end_digest_set(PyObject *object, PyObject *name);
 PyObject *dxn_end_digest_verify(PyObject *object, PyObject *const *arguments, Py_ssize_t count);
 
-/* All of a hub's. */
-void dxn_ends_close(dxn_hub *hub);
+/* All of a hub's, or those that this broker's peer led to. */
+void dxn_ends_close(dxn_hub *hub, const dxn_peer *broker);
 
 typedef enum dxn_lease_kind { DXN_LEASE_ZONE, DXN_LEASE_WRITE, DXN_LEASE_PEEK } dxn_lease_kind;
 

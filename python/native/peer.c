@@ -110,6 +110,9 @@ static PyObject *peer_close(PyObject *object, PyObject *unused)
 		dxn_subscriptions_stop(self->hub, self);
 	dxn_watchers_close(self->hub, self);
 	dxn_door_close(&self->door);
+	/* Of a broker: also what came of the last questions, and what others close just now. */
+	dxn_ends_close(self->hub, self);
+	dxn_door_close(&self->door);
 	closing = self->peer;
 	self->peer = NULL;
 	Py_BEGIN_ALLOW_THREADS

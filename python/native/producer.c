@@ -100,7 +100,7 @@ static int producer_init(PyObject *object, PyObject *arguments, PyObject *keywor
 		goto done;
 	self->may_be_held = block->readers_max > 0;
 	self->evicts = block->evict != 0;
-	dxn_end_opened(self, what.broker ? what.broker->hub : NULL);
+	dxn_end_opened(self, what.broker);
 	failed = lend_service(self) ? 0 : -1;
 done:
 	dxn_arena_free(&arena);

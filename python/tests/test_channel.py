@@ -3,6 +3,7 @@
 
 import os
 import asyncio
+import gc
 import threading
 import time
 import unittest
@@ -272,6 +273,36 @@ class RequestTest(unittest.TestCase):
             made.progress()
             time.sleep(0.005)
         made.close()
+
+
+class BrokersPeerTest(unittest.TestCase):
+    """What a broker's peer led to needs it to the end."""
+
+    def setUp(self):
+        home = self.enterContext(dxh.Hub("broker"))
+        self.broker = home.start_broker(support.endpoint())
+        self.lab = self.enterContext(dxh.Hub("lab", broker=self.broker.endpoint))
+        self.name = support.name("channel")
+
+    def test_closed_it_closes_what_it_led_to(self):
+        made = self.lab.produce(self.name, slot=8, slots=4, timeout=LONG)
+        seen = self.lab.consume(self.name, timeout=LONG)
+        self.lab.broker.close()
+        for use in (lambda: made.publish(b"x"), lambda: seen.read(0)):
+            with self.assertRaises(dxh.ClosedError):
+                use()
+        self.assertIs(dxh.stat(self.name).producer, dxh.Liveness.CLOSED)
+        dxh.unlink(self.name)
+
+    def test_nobody_else_need_hold_it(self):
+        with dxh.Hub() as hub:
+            made = dxh.produce(self.name, slot=8, slots=4, unlink_on_close=True, timeout=LONG,
+                               broker=hub.connect(self.broker.endpoint))
+            gc.collect()
+            made.publish(b"x")
+            self.assertIs(self.lab.discover(self.name, LONG).state, dxh.ChannelState.FOUND)
+            made.close()
+            self.assertIs(self.lab.discover(self.name, LONG).state, dxh.ChannelState.NOT_FOUND)
 
 
 class WatchTest(unittest.TestCase):
