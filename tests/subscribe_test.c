@@ -235,6 +235,8 @@ Test(subscribe, a_restarted_service_is_asked_again)
 	publish("before", 1);
 	expect_note(subscription, "before", 1);
 	test_echo_close(&echo);
+	while (dxh_peer_state_get(peer) == DXH_PEER_READY) /* on what has just ended */
+		;
 	test_echo_open(&echo, endpoint, NULL);
 	test_wait_state(peer, DXH_PEER_READY);
 	must(dxh_subscription_await(subscription, SOON));
