@@ -68,6 +68,15 @@ Test(fairness, a_client_with_one_request_is_not_behind_4096_of_another, .timeout
 	must(test_hub_close(&server));
 }
 
+/* Until all can be received. */
+static void post_all(dxh_completion *done, int count)
+{
+	for (int i = 0; i < count; i++)
+		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
+	wait_received((uint64_t)count);
+	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON)); /* the last is not only counted */
+}
+
 Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .timeout = 60)
 {
 	enum { COUNT = 1000 };
@@ -76,11 +85,8 @@ Test(fairness, workers_that_hold_what_they_took_get_the_rest_all_the_same, .time
 
 	open_service(NULL);
 	peer = connect_one();
-	for (int i = 0; i < COUNT; i++)
-		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
-	wait_received(COUNT);
-	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON)); /* the last is not only counted */
-	for (int i = 0; i < COUNT; i++)                 /* every other one without waiting */
+	post_all(done, COUNT);
+	for (int i = 0; i < COUNT; i++) /* every other one without waiting */
 		must(dxh_service_receive(service, i % 2 ? DXH_NOW : SOON, &held[i]));
 	must_be(dxh_service_receive(service, DXH_NOW, &held[0]), DXH_EWAIT, NULL);
 	for (int i = 0; i < COUNT; i++)
@@ -143,10 +149,7 @@ Test(fairness, what_is_handed_on_while_a_worker_looks_is_not_missed, .timeout = 
 
 	open_service(NULL);
 	peer = connect_one();
-	for (int i = 0; i < COUNT; i++)
-		must(dxh_post(peer, "x", NULL, 0, SOON, &done[i]));
-	wait_received(COUNT);
-	must(dxh_flush(peer, DXH_FLUSH_REPLIED, SOON)); /* the last is not only counted */
+	post_all(done, COUNT);
 	hands_on = stands = true;
 	pthread_create(&holder, NULL, hold_io_thread, NULL);
 	test_wait_for(&stood, 1);
