@@ -3,12 +3,12 @@
  * that in. Here it tells in the worst moment: the hub's thread waits within one call until the
  * other end has read everything, so that no descriptor fires any more. */
 #include "runtime/wire.h"
+#include "tests/support/raw.h"
 #include "tests/support/support.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <zmq.h>
 
 TestSuite(edge, .timeout = 60);
 
@@ -76,30 +76,10 @@ int __wrap_zmq_getsockopt(void *socket, int option, void *value, size_t *bytes)
 
 /* ---- the other end ------------------------------------------------------------------------ */
 
-static void *context, *raw;
 static bool names_other; /* a ROUTER does, a DEALER has but one */
 static unsigned char other[32];
 static int other_bytes;
 static _Alignas(8) unsigned char frame[DXI_MESSAGE_BYTES_MAX];
-
-static void open_raw(int type, const char *endpoint)
-{
-	int timeout_ms = 20000, zero = 0, one = 1;
-
-	names_other = type == ZMQ_ROUTER;
-	context = zmq_ctx_new();
-	raw = zmq_socket(context, type);
-	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
-	zmq_setsockopt(raw, ZMQ_RCVHWM, &one, sizeof one);
-	zmq_setsockopt(raw, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
-	cr_assert_eq(names_other ? zmq_bind(raw, endpoint) : zmq_connect(raw, endpoint), 0);
-}
-
-static void close_raw(void)
-{
-	zmq_close(raw);
-	zmq_ctx_term(context);
-}
 
 static void tell(dxi_record record)
 {
@@ -107,8 +87,8 @@ static void tell(dxi_record record)
 
 	cr_assert(dxi_frame_append(&writer, &record));
 	if (other_bytes > 0)
-		cr_assert_neq(zmq_send(raw, other, (size_t)other_bytes, ZMQ_SNDMORE), -1);
-	cr_assert_neq(zmq_send(raw, frame, dxi_frame_end(&writer), 0), -1);
+		cr_assert_neq(zmq_send(test_raw, other, (size_t)other_bytes, ZMQ_SNDMORE), -1);
+	cr_assert_neq(zmq_send(test_raw, frame, dxi_frame_end(&writer), 0), -1);
 }
 
 static void introduce(uint8_t kind)
@@ -134,8 +114,8 @@ static int hear(uint8_t kind)
 	int bytes, found = 0;
 
 	if (names_other)
-		other_bytes = zmq_recv(raw, other, sizeof other, 0);
-	bytes = other_bytes >= 0 ? zmq_recv(raw, frame, sizeof frame, 0) : -1;
+		other_bytes = zmq_recv(test_raw, other, sizeof other, 0);
+	bytes = other_bytes >= 0 ? zmq_recv(test_raw, frame, sizeof frame, 0) : -1;
 	cr_assert_gt(bytes, 0, "nothing more came: %s", zmq_strerror(zmq_errno()));
 	must(dxi_message_open(&reader, frame, (size_t)bytes, NULL, 0));
 	while (dxi_frame_next(&reader, &record) == DXH_OK)
@@ -154,7 +134,8 @@ Test(edge, requests_go_on_though_a_receive_took_in_that_there_is_room)
 	dxh_peer *peer;
 	int came = 0;
 
-	open_raw(ZMQ_ROUTER, endpoint);
+	names_other = true;
+	test_raw_open(ZMQ_ROUTER, endpoint);
 	must(dxh_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint, &(dxh_peer_config){.beat_ns = -1}, &peer));
 	cr_assert_eq(hear(DXI_HELLO), 1);
@@ -170,7 +151,7 @@ Test(edge, requests_go_on_though_a_receive_took_in_that_there_is_room)
 	must(dxh_hub_close(&hub));
 	for (int i = 0; i < COUNT; i++)
 		must(dxh_release(done[i]));
-	close_raw();
+	test_raw_close();
 }
 
 /* A look at the socket behind the last try takes the news in. */
@@ -182,7 +163,7 @@ Test(edge, answers_go_on_though_a_look_took_in_that_there_is_room)
 
 	must(dxh_hub_open(NULL, &hub));
 	must(dxh_service_bind(hub, test_endpoint(), NULL, &service));
-	open_raw(ZMQ_DEALER, dxh_service_endpoint(service));
+	test_raw_open(ZMQ_DEALER, dxh_service_endpoint(service));
 	introduce(DXI_HELLO);
 	cr_assert_eq(hear(DXI_WELCOME), 1);
 	for (uint64_t i = 0; i < COUNT; i++)
@@ -198,5 +179,5 @@ Test(edge, answers_go_on_though_a_look_took_in_that_there_is_room)
 	while (came < COUNT)
 		came += hear(DXI_REPLY);
 	must(dxh_hub_close(&hub));
-	close_raw();
+	test_raw_close();
 }

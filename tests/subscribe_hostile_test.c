@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Subscribers that ask for too much or do not read, and services that lie. */
 #include "tests/support/pair.h"
+#include "tests/support/raw.h"
 
 #include "runtime/wire.h"
 
 #include <stdio.h>
-#include <zmq.h>
 
 static _Alignas(8) unsigned char frame[DXI_FRAME_BYTES_MAX];
-static void *context, *raw;
-
-/* A bare socket at an endpoint, in place of a client or of a service. */
-static void open_raw(int type, const char *endpoint, bool bind)
-{
-	int zero = 0, one = 1, timeout_ms = 20000;
-
-	context = zmq_ctx_new();
-	raw = zmq_socket(context, type);
-	zmq_setsockopt(raw, ZMQ_LINGER, &zero, sizeof zero);
-	zmq_setsockopt(raw, ZMQ_RCVHWM, &one, sizeof one);
-	zmq_setsockopt(raw, ZMQ_RCVTIMEO, &timeout_ms, sizeof timeout_ms);
-	cr_assert_eq(bind ? zmq_bind(raw, endpoint) : zmq_connect(raw, endpoint), 0);
-}
-
-static void close_raw(void)
-{
-	zmq_close(raw);
-	zmq_ctx_term(context);
-}
 
 static size_t hello_frame(uint8_t kind)
 {
@@ -57,8 +37,8 @@ static size_t record_frame(dxi_record record)
 
 static void open_client_of(dxh_service *service)
 {
-	open_raw(ZMQ_DEALER, dxh_service_endpoint(service), false);
-	zmq_send(raw, frame, hello_frame(DXI_HELLO), 0);
+	test_raw_open(ZMQ_DEALER, dxh_service_endpoint(service));
+	zmq_send(test_raw, frame, hello_frame(DXI_HELLO), 0);
 }
 
 static void open_client(void)
@@ -78,7 +58,7 @@ static dxi_record hear(uint8_t kind)
 		while (reader.records_left > 0 && dxi_frame_next(&reader, &record) == DXH_OK)
 			if (record.kind == kind)
 				return record;
-		bytes = zmq_recv(raw, frame, sizeof frame, 0);
+		bytes = zmq_recv(test_raw, frame, sizeof frame, 0);
 		cr_assert_gt(bytes, 0, "record of kind %d never came", kind);
 		must(dxi_frame_open(&reader, frame, (size_t)bytes));
 	}
@@ -110,7 +90,7 @@ Test(stranger, a_flood_of_subscriptions_gets_no_more_than_its_share, .timeout = 
 	open_pair(test_endpoint(), &(dxh_service_config){.subscriptions_max = ALLOWED}, NULL);
 	open_client();
 	for (uint32_t number = 1; number <= FLOOD; number++)
-		zmq_send(raw, frame,
+		zmq_send(test_raw, frame,
 		         record_frame((dxi_record){.kind = DXI_SUBSCRIBE,
 		                                   .budget_us = number,
 		                                   .subject = "t",
@@ -123,7 +103,7 @@ Test(stranger, a_flood_of_subscriptions_gets_no_more_than_its_share, .timeout = 
 	publish("t", NULL, 0);
 	wait_published(ALLOWED + 1);
 	cr_expect_eq(test_stats(echo.hub).notes_published, ALLOWED + 1);
-	close_raw();
+	test_raw_close();
 	close_pair();
 }
 
@@ -134,7 +114,7 @@ Test(stranger, the_same_number_again_is_a_change_and_not_one_more, .timeout = 60
 	test_echo_open(&echo, test_endpoint(), &(dxh_service_config){.subscriptions_max = 1});
 	open_client();
 	for (int i = 0; i < 2; i++) {
-		zmq_send(raw, frame,
+		zmq_send(test_raw, frame,
 		         record_frame((dxi_record){.kind = DXI_SUBSCRIBE,
 		                                   .budget_us = 7,
 		                                   .subject = prefixes[i],
@@ -145,7 +125,7 @@ Test(stranger, the_same_number_again_is_a_change_and_not_one_more, .timeout = 60
 	publish("a", NULL, 0);
 	publish("b", NULL, 0);
 	cr_expect_eq(memcmp(hear(DXI_NOTIFY).subject, "b", 1), 0);
-	close_raw();
+	test_raw_close();
 	test_echo_close(&echo);
 }
 
@@ -162,7 +142,8 @@ Test(stranger, a_subscriber_that_does_not_read_loses_exactly_what_it_is_told, .t
 
 	open_pair(test_endpoint(), &(dxh_service_config){.publish_max = 16}, NULL);
 	open_client();
-	zmq_send(raw, frame, record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = 1}), 0);
+	zmq_send(test_raw, frame, record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = 1}),
+	         0);
 	cr_expect_eq(hear(DXI_SUBSCRIBE).status, DXH_OK);
 	must(dxh_subscribe(peer, "", &config, &reader));
 	must(dxh_subscription_await(reader, SOON));
@@ -187,7 +168,7 @@ Test(stranger, a_subscriber_that_does_not_read_loses_exactly_what_it_is_told, .t
 	cr_expect_lt(got, COUNT, "a bound of 16 was never reached");
 	cr_expect_eq(test_stats(echo.hub).notes_published,
 	             test_stats(echo.hub).notes_sent + test_stats(echo.hub).notes_dropped);
-	close_raw();
+	test_raw_close();
 	close_pair();
 }
 
@@ -199,7 +180,7 @@ static int replies_before_note(void)
 	int replies = 0;
 
 	for (;;) {
-		int bytes = zmq_recv(raw, frame, sizeof frame, 0);
+		int bytes = zmq_recv(test_raw, frame, sizeof frame, 0);
 
 		cr_assert_gt(bytes, 0, "no note after %d replies", replies);
 		must(dxi_frame_open(&reader, frame, (size_t)bytes));
@@ -226,11 +207,12 @@ Test(stranger, answers_that_never_end_leave_room_for_notes, .timeout = 60)
 	test_echo_open(&echo, test_endpoint(), NULL);
 	must(dxh_service_bind(echo.hub, test_endpoint(), NULL, &service));
 	open_client_of(service);
-	zmq_send(raw, frame, record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = 1}), 0);
+	zmq_send(test_raw, frame, record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = 1}),
+	         0);
 	cr_expect_eq(hear(DXI_SUBSCRIBE).status, DXH_OK);
 	for (uint64_t id = 0; id < COUNT; id++)
 		zmq_send(
-			raw, frame,
+			test_raw, frame,
 			record_frame((dxi_record){
 				.kind = DXI_REQUEST, .id = id, .subject = "q", .subject_bytes = 1}),
 			0);
@@ -242,7 +224,7 @@ Test(stranger, answers_that_never_end_leave_room_for_notes, .timeout = 60)
 	wait_published(1);
 	/* Some lie in libzmq and the kernel, beyond anybody's reach. */
 	cr_expect_lt(replies_before_note(), COUNT / 2);
-	close_raw();
+	test_raw_close();
 	must(dxh_service_close(&service));
 	test_echo_close(&echo);
 }
@@ -254,8 +236,8 @@ static size_t client_id_bytes;
 
 static void say(size_t bytes)
 {
-	zmq_send(raw, client_id, client_id_bytes, ZMQ_SNDMORE);
-	zmq_send(raw, frame, bytes, 0);
+	zmq_send(test_raw, client_id, client_id_bytes, ZMQ_SNDMORE);
+	zmq_send(test_raw, frame, bytes, 0);
 }
 
 /* The number of the SUBSCRIBE that comes. */
@@ -265,11 +247,11 @@ static uint32_t hear_subscribe(void)
 	dxi_record record;
 
 	for (;;) {
-		int bytes = zmq_recv(raw, client_id, sizeof client_id, 0);
+		int bytes = zmq_recv(test_raw, client_id, sizeof client_id, 0);
 
 		cr_assert_gt(bytes, 0);
 		client_id_bytes = (size_t)bytes;
-		bytes = zmq_recv(raw, frame, sizeof frame, 0);
+		bytes = zmq_recv(test_raw, frame, sizeof frame, 0);
 		cr_assert_gt(bytes, 0);
 		must(dxi_frame_open(&reader, frame, (size_t)bytes));
 		while (dxi_frame_next(&reader, &record) == DXH_OK) {
@@ -303,7 +285,7 @@ Test(stranger, after_a_cut_connection_the_service_is_asked_again, .timeout = 60)
 	for (int round = 0; round < 3; round++) {
 		uint32_t number;
 
-		open_raw(ZMQ_ROUTER, endpoint, true);
+		test_raw_open(ZMQ_ROUTER, endpoint);
 		number = hear_subscribe();
 		say(record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = number}));
 		say_note(number, 3); /* two were lost on the way */
@@ -311,7 +293,7 @@ Test(stranger, after_a_cut_connection_the_service_is_asked_again, .timeout = 60)
 		cr_expect_eq(note->lost, 2);
 		cr_expect_eq(note->reconnected != 0, round > 0);
 		dxh_note_release(note);
-		close_raw(); /* without a word */
+		test_raw_close(); /* without a word */
 	}
 	must(dxh_hub_close(&hub));
 }
@@ -327,7 +309,7 @@ Test(stranger, notes_of_a_service_that_lies_are_dropped, .timeout = 60)
 	must(dxh_hub_open(NULL, &hub));
 	must(dxh_peer_connect(hub, endpoint, NULL, &peer));
 	must(dxh_subscribe(peer, "", NULL, &subscription));
-	open_raw(ZMQ_ROUTER, endpoint, true);
+	test_raw_open(ZMQ_ROUTER, endpoint);
 	number = hear_subscribe();
 	say_note(number, 1); /* before it stands */
 	say(record_frame((dxi_record){.kind = DXI_SUBSCRIBE, .budget_us = number + 1}));
@@ -348,5 +330,5 @@ Test(stranger, notes_of_a_service_that_lies_are_dropped, .timeout = 60)
 	dxh_note_release(note);
 	must_be(dxh_subscription_receive(subscription, DXH_NOW, &note), DXH_EWAIT, NULL);
 	must(dxh_hub_close(&hub));
-	close_raw();
+	test_raw_close();
 }
